@@ -1,0 +1,5 @@
+"""``python -m texup``."""
+
+from texup.cli.main import run
+
+run()

@@ -1,0 +1,96 @@
+"""``texup inspect``, and the plan that ``upscale --dry-run`` prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from texup.cli.console import print_json, printable
+from texup.cli.options import processing_options
+
+if TYPE_CHECKING:
+    from texup.run import Run
+    from texup.survey import Item, Survey
+
+PROBE_SECONDS = 2.0
+SHOWN = 8  # most frequent values shown of each count
+
+
+@click.command()
+@click.argument("source", metavar="PACK", type=click.Path(path_type=Path))
+@processing_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the plan for every file.")
+@click.option("-v", "--verbose", is_flag=True, help="Print the plan for every file.")
+def inspect(source: Path, **options: Any) -> None:
+    """Show what is in a pack, and what `texup upscale` would do with it and why.
+
+    Nothing is written. The time is estimated from a short run on the device.
+
+    \b
+    Examples:
+      texup inspect ./n64_textures
+      texup inspect ./n64_textures --scale 2 --json
+    """
+    from texup.cli.setup import build_run
+
+    show_survey(build_run(source, None, options), options)
+
+
+def show_survey(run: Run, options: dict[str, Any]) -> None:
+    """Print the plan of a run, as text or as JSON."""
+    from texup.survey import Survey, as_json, survey_pack
+
+    survey, items = Survey(), []
+    for item in survey_pack(run):
+        survey.add(item)
+        items.append(item)
+    estimate = _estimate(run, survey)
+    if options["as_json"]:
+        settings = {"scale": run.settings.scale, "models": [name for name, _ in run.models], "output": str(run.out)}
+        print_json(settings | as_json(survey, items) | {"estimate": estimate})
+        return
+    shown = items if options["verbose"] else [item for item in items if item.action == "refuse"]
+    for line in [*_plan_lines(shown), *_summary(run, survey, estimate)]:
+        click.echo(printable(line))
+
+
+def _estimate(run: Run, survey: Survey) -> dict[str, Any]:
+    """Return seconds and memory, from a probe of the device when there is any work."""
+    if not survey.work:
+        return {"seconds": 0, "memory_mb": 0, "device": None}
+    device = run.load_engine().device
+    return {
+        "seconds": round(survey.work / device.texels_per_second(PROBE_SECONDS), 1),
+        "memory_mb": round(device.batch_bytes() / 1e6),
+        "device": str(device.device),
+    }
+
+
+def _plan_lines(items: list[Item]) -> list[str]:
+    width = max((len(item.path) for item in items), default=0)
+    return [f"{item.action:8} {item.path:{width}}  {item.reason}" for item in items]
+
+
+def _summary(run: Run, survey: Survey, estimate: dict[str, Any]) -> list[str]:
+    counts = {
+        "plan": survey.actions,
+        "sizes": survey.sizes,
+        "modes": survey.modes,
+        "alpha": survey.alphas,
+        "edges (x,y)": survey.edges,
+    }
+    lines = [f"{title:12} {_top(count)}" for title, count in counts.items()]
+    names = " > ".join(name for name, _ in run.models)
+    lines.append(f"{'result':12} {run.out}, {run.settings.scale} times as large, by {names}")
+    if estimate["device"]:
+        cost = f"{estimate['seconds']:.0f} s and {estimate['memory_mb']} MB for a batch"
+        lines.append(f"{'estimate':12} {cost} on {estimate['device']}")
+    return lines
+
+
+def _top(count: Any) -> str:
+    shown = [f"{name}: {n}" for name, n in count.most_common(SHOWN)]
+    more = len(count) - len(shown)
+    return ", ".join(shown) + (f", and {more} more" if more > 0 else "") or "none"

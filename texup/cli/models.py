@@ -1,0 +1,169 @@
+"""``texup models``: which models there are, what a file of weights holds, and other programs' keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from texup.cli.console import print_json, printable
+from texup.errors import UsageError, WeightsError
+
+if TYPE_CHECKING:
+    from texup.models.catalog import CatalogModel
+    from texup.models.weights import StateDict
+
+DIALECTS = ("basicsr", "esrgan-2018", "esrgan-2019")  # keys.RRDBNET_DIALECTS, without the import of torch for --help
+
+
+@click.group()
+def models() -> None:
+    """List, inspect and convert models.
+
+    \b
+    Example:
+      texup models list
+    """
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_models(as_json: bool) -> None:
+    """List the models that come with texup and verify their files.
+
+    \b
+    Example:
+      texup models list
+    """
+    from texup.models.catalog import load_catalog
+
+    catalog = load_catalog()
+    rows = [_facts(model, catalog.default) for model in catalog.models.values()]
+    if as_json:
+        print_json({"default": catalog.default, "pair": catalog.pair, "models": rows})
+    else:
+        _print_table(rows, ("name", "scale", "architecture", "size", "sha256", "licence"))
+    broken = [row["name"] for row in rows if row["sha256"] != "ok"]
+    if broken:
+        raise WeightsError(f"{', '.join(broken)}: not the file that the catalog names; install texup again")
+
+
+@models.command()
+@click.argument("model", metavar="FILE|NAME")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(model: str, as_json: bool) -> None:
+    """Show what a file of weights holds.
+
+    \b
+    Example:
+      texup models show 4x_foo.pth
+    """
+    from texup.models.catalog import resolve
+    from texup.models.loading import open_weights
+
+    chosen = resolve(model)
+    known = open_weights(chosen.path, expected_sha256=chosen.sha256)
+    net = known.architecture
+    facts = {
+        "name": chosen.name,
+        "file": str(chosen.path),
+        "architecture": net.name,
+        "scale": net.scale,
+        "parameters": sum(value.numel() for value in known.state.values()),
+        "hyper": net.hyper,
+        "dialect": known.dialect,
+        "format": known.file.dialect_of_file,
+        "sha256": known.file.sha256,
+        "metadata": known.file.metadata,
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        _print_facts(facts)
+
+
+@models.command()
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.option(
+    "--dialect", type=click.Choice(DIALECTS), default="basicsr", show_default=True, help="Names of the layers."
+)
+@click.option("--half", is_flag=True, help="Store 16-bit floats: half the size.")
+@click.option("--force", is_flag=True, help="Replace OUT if it is there.")
+def convert(source: Path, target: Path, dialect: str, half: bool, force: bool) -> None:
+    """Write the weights in IN to OUT (.safetensors or .pth) under the keys that another program reads.
+
+    \b
+    Example:
+      texup models convert 4x_foo.pth 4x_foo.safetensors
+    """
+    from texup.models.keys import from_canonical
+    from texup.models.loading import open_weights
+    from texup.models.weights import save_pickle, save_weights
+
+    if target.suffix not in (".safetensors", ".pth"):
+        raise UsageError(f"{target}: name the output .safetensors or .pth")
+    if target.exists() and not force:
+        raise UsageError(f"{target}: already there; choose another name, or --force to replace it")
+    known = open_weights(source)
+    state = from_canonical(known.state, dialect)
+    if half:
+        state = _halved(state)
+    if target.suffix == ".safetensors":
+        save_weights(target, state, known.file.metadata | {"converted_from": known.file.sha256})
+    else:  # BasicSR and Real-ESRGAN look for the weights under "params", the older programs for the bare weights
+        save_pickle(target, {"params": state} if dialect == "basicsr" else state)
+    click.echo(printable(str(target)))
+
+
+def _facts(model: CatalogModel, default: str) -> dict[str, Any]:
+    """Return one row of the list; the hash is compared, not shown."""
+    from texup.files import sha256_of
+
+    there = model.path.is_file()
+    return {
+        "name": model.name,
+        "default": model.name == default,
+        "scale": model.scale,
+        "architecture": model.architecture,
+        "size": model.path.stat().st_size if there else None,
+        "sha256": "missing" if not there else "ok" if sha256_of(model.path) == model.sha256 else "MISMATCH",
+        "licence": model.licence,
+        "description": model.description,
+    }
+
+
+def _print_table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+    """Print the rows as aligned columns under their names; sizes in MiB."""
+    shown = [
+        row | {"scale": f"x{row['scale']}", "size": "-" if row["size"] is None else f"{row['size'] / 2**20:.1f} MiB"}
+        for row in rows
+    ]
+    cells = [list(columns), *([printable(row[column]) for column in columns] for row in shown)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    for line in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _print_facts(facts: dict[str, Any], indent: str = "") -> None:
+    """Print one fact in a line, tables indented below their name."""
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            click.echo(f"{indent}{printable(key)}:")
+            _print_facts(value, indent + "  ")
+        else:
+            click.echo(f"{indent}{printable(key)}: {printable(f'{value:,}' if key == 'parameters' else str(value))}")
+
+
+def _halved(state: StateDict) -> StateDict:
+    """Return the state in float16.
+
+    Raises:
+        WeightsError: a weight is beyond what float16 can hold (65504).
+    """
+    halved = {key: value.half() for key, value in state.items()}
+    too_big = next((key for key, value in halved.items() if not value.isfinite().all()), None)
+    if too_big is not None:
+        raise WeightsError(f"{too_big} has values beyond 16-bit floats; convert without --half")
+    return halved

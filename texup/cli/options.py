@@ -1,0 +1,107 @@
+"""Options that several commands share, and how their texts become values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EDGE_NAMES = ("auto", "wrap", "mirror", "clamp")
+
+
+class EdgesType(click.ParamType[tuple[str, str]]):
+    """``wrap``, or ``wrap,clamp`` for the horizontal and the vertical axis."""
+
+    name = "edges"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Return (vertical, horizontal) edges; the text names the horizontal axis first, like width before height."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip().lower() for part in str(value).split(",")]
+        if len(parts) > 2 or any(part not in EDGE_NAMES for part in parts):
+            self.fail(f"{value!r}: use {', '.join(EDGE_NAMES)}, or two of them as X,Y", param, ctx)
+        return parts[-1], parts[0]
+
+
+class AutoOr(click.ParamType[int | None]):
+    """A positive whole number, or ``auto`` (None)."""
+
+    name = "auto|N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """Return the number, or None for ``auto``."""
+        if value is None or value == "auto":
+            return None
+        try:
+            number = int(value)
+        except ValueError:
+            number = 0
+        if number < 1:
+            self.fail(f"{value!r}: use a positive whole number or auto", param, ctx)
+        return number
+
+
+def processing_options(command: F) -> F:
+    """Add the options that decide what happens to a texture; shared by ``upscale`` and ``inspect``."""
+    options = [
+        click.option("--scale", type=int, help="Times as large. [default: as the model, 4 for the shipped ones]"),
+        click.option(
+            "--model",
+            "models",
+            multiple=True,
+            metavar="NAME|FILE",
+            help="Model of the catalog, or a file of weights; given again it chains, in floating point.",
+        ),
+        click.option("--blend", type=float, metavar="A", help="Mix the catalog's PSNR (0) and GAN (1) weights."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+        click.option(
+            "--precision",
+            type=click.Choice(["auto", "fp16", "bf16", "fp32"]),
+            default="auto",
+            show_default=True,
+            help="auto: fp16 on CUDA, fp32 elsewhere. Tiles that overflow are done again in fp32.",
+        ),
+        click.option("--tile", type=AutoOr(), default="auto", help="Largest side of a tile in texels. [default: auto]"),
+        click.option(
+            "--overlap",
+            type=click.IntRange(0, 256),
+            help="Texels of context around tiles. [default: what the model needs]",
+        ),
+        click.option(
+            "--batch", type=AutoOr(), default="auto", metavar="auto|PIXELS", help="Texels in one batch. [default: auto]"
+        ),
+        click.option(
+            "--alpha",
+            type=click.Choice(["auto", "opacity", "binary", "data", "copy"]),
+            default="auto",
+            show_default=True,
+            help="What the alpha channel is; auto decides for each texture.",
+        ),
+        click.option(
+            "--edges",
+            type=EdgesType(),
+            default="auto",
+            show_default=True,
+            help="What lies beyond the borders: auto, wrap, mirror or clamp; X,Y for each axis.",
+        ),
+        click.option(
+            "--color-fix/--no-color-fix", default=True, show_default=True, help="Keep the source's colours over areas."
+        ),
+        click.option(
+            "--palette",
+            type=click.Choice(["expand", "keep"]),
+            default="expand",
+            show_default=True,
+            help="Write textures with a palette as RGB(A), or in their own palette again.",
+        ),
+        click.option("--include", multiple=True, metavar="GLOB", help="Only files that match; may be repeated."),
+        click.option("--exclude", multiple=True, metavar="GLOB", help="No files that match; may be repeated."),
+        click.option("--jobs", type=click.IntRange(1, 64), help="Threads that read and write. [default: one per core]"),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -1,0 +1,42 @@
+"""``texup verify``: is an output pack still what texup wrote?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from texup.cli.console import print_json, printable, report
+from texup.errors import ExitCode
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+@click.pass_context
+def verify(ctx: click.Context, out: Path, as_json: bool) -> None:
+    """Compare the output folder OUT with its manifest, byte for byte.
+
+    Names every file that is missing, changed, extra, or had failed, one per line. Repairs nothing: run the same
+    texup upscale command again to do so. Exits with 0 when all is as recorded, 3 on any difference, 2 when there is no
+    folder or manifest.
+
+    \b
+    Example:
+      texup verify ./n64_textures_x4
+    """
+    from texup import manifest, verification  # here, so that the help of texup stays light
+
+    checked = sum(entry.target_size is not None for entry in manifest.finished(out).values())
+    findings = []
+    for finding in verification.verify(out):
+        findings.append(finding)
+        if not as_json:
+            click.echo(printable(f"{finding.problem}: {finding.path}: {finding.detail}"))
+    if as_json:
+        print_json({"checked": checked, "findings": [finding._asdict() for finding in findings]})
+    counts = Counter(finding.problem for finding in findings)
+    found = ", ".join(f"{count} {problem}" for problem, count in counts.items()) or "all as recorded"
+    report(f"{checked} files checked: {found}")
+    ctx.exit(ExitCode.SOME_FAILED if findings else ExitCode.OK)

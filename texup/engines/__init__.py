@@ -1,0 +1,1 @@
+"""Engines run the nets of a run over many textures."""

@@ -1,0 +1,162 @@
+"""The device: one thread runs nets on it, in a precision that is guarded and with memory that is learnt."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from texup.engines.engine import Plane
+from texup.errors import DeviceError
+from texup.models.model import UpscaleModel
+
+PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+CPU_BATCH_PIXELS = 1 << 15  # a CPU gains nothing from larger batches, its caches lose
+MEMORY_SHARE = 0.6  # of the free memory; the allocator's own waste and the user's desktop take the rest
+MAX_BATCH_PIXELS = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Upscaled:
+    """What the device made of one tile."""
+
+    plane: Plane | None
+    """(h * scale, w * scale, C), or None when there is no result."""
+    precision: str
+    """Type it was computed in."""
+    problem: Literal["memory", "not finite"] | None = None
+    """Why there is no result."""
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device that ``name`` ("auto", "cpu", "cuda", "cuda:1", "mps") stands for.
+
+    Raises:
+        DeviceError: it is not there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        found = ["cpu", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))]
+        found += ["mps"] if torch.backends.mps.is_available() else []
+        raise DeviceError(f"device {name!r} is not available; this machine has {', '.join(found)}") from error
+    return device
+
+
+def pick_precision(name: str, device: torch.device) -> str:
+    """Return "fp16", "bf16" or "fp32"; "auto" is fp16 on CUDA and fp32 elsewhere."""
+    if name == "auto":
+        return "fp16" if device.type == "cuda" else "fp32"
+    return name
+
+
+def bytes_per_pixel(model: UpscaleModel, precision: str) -> int:
+    """Estimate the peak memory of a net for one input texel: about four wide activations at the size of the result."""
+    width = int(model.hyper.get("num_feat", 64)) + 64
+    return 4 * width * max(4, model.scale**2) * PRECISIONS[precision].itemsize
+
+
+class Device:
+    """The nets of a chain on one device.
+
+    ``batch_pixels`` bounds the texels of a batch and ``tile`` the side of a tile; both shrink when memory runs out and
+    stay small for the rest of the run.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[UpscaleModel],
+        device: torch.device,
+        precision: str = "fp32",
+        batch_pixels: int | None = None,
+        tile: int | None = None,
+    ) -> None:
+        """Move ``models`` to ``device`` in ``precision``; sizes of None are taken from free memory."""
+        self.models, self.device, self.precision = list(models), device, precision
+        fitting = self._fitting_pixels()
+        self.batch_pixels = batch_pixels or fitting
+        self.tile = tile or max(64, int(max(fitting, CPU_BATCH_PIXELS * 2) ** 0.5))
+        dtype = PRECISIONS[precision]
+        self.nets = [copy.deepcopy(m.net).to(device, dtype, memory_format=torch.channels_last) for m in self.models]  # type: ignore[call-overload]
+        self.wide_nets: dict[int, nn.Module] = {}
+
+    def _fitting_pixels(self) -> int:
+        if self.device.type != "cuda":
+            return CPU_BATCH_PIXELS
+        free, _ = torch.cuda.mem_get_info(self.device)
+        need = max(bytes_per_pixel(model, self.precision) for model in self.models)
+        return max(1 << 12, min(MAX_BATCH_PIXELS, int(free * MEMORY_SHARE / need)))
+
+    def upscale(self, model: int, batch: Sequence[Plane]) -> list[Upscaled]:
+        """Run one net on planes (h, w, C) of equal shape.
+
+        A batch that does not fit is halved, and its half size kept; a single plane that does not fit has the problem
+        "memory". A plane whose result is not finite is done again in fp32; if that does not help, its problem says so.
+        """
+        try:
+            return self._run(model, batch)
+        except torch.OutOfMemoryError:
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+        if len(batch) == 1:
+            return [Upscaled(None, self.precision, "memory")]
+        half = len(batch) // 2
+        self.batch_pixels = min(self.batch_pixels, half * batch[0].shape[0] * batch[0].shape[1])
+        return self.upscale(model, batch[:half]) + self.upscale(model, batch[half:])
+
+    def batch_bytes(self) -> int:
+        """Return about how much memory the largest batch takes."""
+        return self.batch_pixels * max(bytes_per_pixel(model, self.precision) for model in self.models)
+
+    def texels_per_second(self, seconds: float) -> float:
+        """Measure for about ``seconds`` how many texels the first net takes a second, in batches of small textures."""
+        side = 48
+        batch = [np.zeros((side, side, 3), np.float32)] * max(1, self.batch_pixels // side**2)
+        self.upscale(0, batch[:1])
+        done, began = 0, time.perf_counter()
+        while (spent := time.perf_counter() - began) < seconds or not done:
+            self.upscale(0, batch)
+            done += len(batch) * side**2
+        return done / spent
+
+    @torch.inference_mode()
+    def _run(self, model: int, batch: Sequence[Plane]) -> list[Upscaled]:
+        planes = torch.from_numpy(np.stack(batch)).to(self.device).permute(0, 3, 1, 2)
+        results = self._forward(self.nets[model], planes, PRECISIONS[self.precision])
+        finite = torch.isfinite(results.sum(dim=(1, 2, 3), dtype=torch.float32)).tolist()
+        done = results.permute(0, 2, 3, 1).float().cpu().numpy()
+        if all(finite):
+            return [Upscaled(plane, self.precision) for plane in done]
+        if self.precision != "fp32" and model not in self.wide_nets:
+            self.wide_nets[model] = copy.deepcopy(self.models[model].net).to(self.device)
+        return [
+            Upscaled(plane, self.precision) if good else self._redo(model, planes[k : k + 1])
+            for k, (plane, good) in enumerate(zip(done, finite, strict=True))
+        ]
+
+    def _redo(self, model: int, plane: Tensor) -> Upscaled:
+        """Run one plane (1, C, h, w) again in fp32."""
+        if self.precision != "fp32":
+            result = self._forward(self.wide_nets[model], plane, torch.float32)
+            if bool(torch.isfinite(result).all()):
+                return Upscaled(result[0].permute(1, 2, 0).cpu().numpy(), "fp32")
+        return Upscaled(None, "fp32", "not finite")
+
+    @staticmethod
+    def _forward(net: nn.Module, planes: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return (N, C, h * scale, w * scale); grey planes go through as three equal channels."""
+        channels = planes.shape[1]
+        x = planes.to(dtype).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        result: Tensor = net(x)
+        return result.mean(dim=1, keepdim=True, dtype=torch.float32) if channels == 1 else result

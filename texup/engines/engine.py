@@ -1,0 +1,111 @@
+"""What an engine is: it runs many textures on some hardware, and knows nothing about colour or packs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Plane = NDArray[np.float32]
+
+GRID = 4  # sides of what nets see are multiples of it: enough for pixel-unshuffle, and fewer shapes fill batches better
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A plane that a texture wants to see upscaled by one pass of a net."""
+
+    plane: Plane
+    """(h + 2 margin, w + 2 margin, C) in [0, 1], where h, w and margin are multiples of ``GRID``.
+
+    C = 1 is shown to the net as three equal channels and averaged after it.
+    """
+    model: int
+    """Index of the net in the run's chain."""
+    margin: int
+    """Texels of context on each side, cropped from the result."""
+
+
+# A texture on its way: asks for planes (h, w, C), is sent them upscaled (h * scale, w * scale, C), returns its file.
+Upscaling = Generator[list[Request], list[Plane], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One texture to do."""
+
+    path: str
+    """Relative POSIX path, the identity."""
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A job whose texture is read and whose policy is decided."""
+
+    job: Job
+    source_sha256: str
+    policy: dict[str, Any]
+    key: bytes
+    """Tasks of equal keys have equal files as results; only the first is computed."""
+    pixels: int
+    """Pixels of the result, what memory is counted by."""
+    upscaling: Upscaling
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one job."""
+
+    path: str
+    outcome: Literal["upscaled", "copied", "skipped", "failed", "unchanged"]
+    reason: str | None = None
+    source_sha256: str | None = None
+    target_sha256: str | None = None
+    target_size: int | None = None
+    policy: dict[str, Any] = field(default_factory=dict)
+    precision: str | None = None
+    """Type that the net ran in; None when no net ran."""
+    notes: list[str] = field(default_factory=list)
+    pixels: int = 0
+    seconds: float = 0.0
+    """From the start of reading to the end of writing, waiting in batches included."""
+
+
+class Hardware(Protocol):
+    """What an engine's device tells about itself."""
+
+    device: Any
+    """Its name when printed."""
+
+    def batch_bytes(self) -> int:
+        """Return about how much memory the largest batch takes."""
+        ...
+
+    def texels_per_second(self, seconds: float) -> float:
+        """Measure for about ``seconds`` how many texels the first net takes a second."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs jobs; each gets exactly one outcome, in whatever order they finish."""
+
+    @property
+    def device(self) -> Hardware:
+        """The device that the nets run on."""
+        ...
+
+    def run(self, jobs: Iterable[Job | Outcome], start: Callable[[Job], Task]) -> Iterator[Outcome]:
+        """Start each job, upscale what its task asks for, write its target; pass on what is an outcome already.
+
+        ``start`` and the tasks' generators run on worker threads, one thread at a time for each task.
+
+        Raises:
+            OutputError: the output cannot be written; it ends the run.
+        """
+        ...

@@ -1,0 +1,45 @@
+"""The reference engine: one texture, one tile at a time, in the calling thread. Slow, and easy to be sure of."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from texup.engines.batching import Order
+from texup.engines.device import Device
+from texup.engines.engine import Job, Outcome, Task
+from texup.engines.steps import PROBLEMS, failed, finish, next_requests
+from texup.errors import TextureError
+
+
+class InlineEngine:
+    """Runs jobs in order; what ``LocalEngine`` must agree with."""
+
+    def __init__(self, device: Device) -> None:
+        """Run nets on ``device``."""
+        self.device = device
+
+    def run(self, jobs: Iterable[Job | Outcome], start: Callable[[Job], Task]) -> Iterator[Outcome]:
+        """Yield the outcome of each job."""
+        for job in jobs:
+            if isinstance(job, Outcome):
+                yield job
+                continue
+            began = time.perf_counter()
+            try:
+                yield self._upscale(start(job), began)
+            except TextureError as error:
+                yield failed(job, error)
+
+    def _upscale(self, task: Task, began: float) -> Outcome:
+        planes, precision = None, None
+        while not isinstance(requests := next_requests(task, planes), bytes):
+            order = Order(task, requests, self.device.tile)
+            for piece in order.pieces():
+                (result,) = self.device.upscale(piece.model, [piece.plane])
+                if result.problem:
+                    raise TextureError(PROBLEMS[result.problem])
+                piece.put(result)
+                precision = result.precision
+            planes = order.planes()
+        return finish(task, requests, precision, [], time.perf_counter() - began)

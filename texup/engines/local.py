@@ -1,0 +1,193 @@
+"""The engine of one machine: worker threads read and write, the calling thread owns the device.
+
+Textures pass these stations: *reading* (decode, decide, cut) on a worker, *waiting* in the batcher, the device, then
+*finishing* (merge, encode, write) on a worker. How many are on their way is bounded, so memory does not grow with the
+pack.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from texup.engines.batching import Batcher, Order, Piece
+from texup.engines.device import Device, Upscaled
+from texup.engines.engine import Job, Outcome, Request, Task
+from texup.engines.steps import PROBLEMS, failed, finish, next_requests
+from texup.errors import TextureError
+
+IN_FLIGHT = 256  # textures between reading and done, at most
+IN_FLIGHT_PIXELS = 1 << 24  # pixels of their results, unless one texture or one batch alone is larger
+MIN_TILE = 32  # below this, context costs ten times the core; memory that small does not exist
+
+
+@dataclass(slots=True)
+class Running:
+    """A texture on its way."""
+
+    job: Job
+    began: float = field(default_factory=time.perf_counter)
+    task: Task | None = None
+    precision: str | None = None
+    redone: int = 0
+    """Tiles done again in a wider type."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What the manifest should tell besides the outcome."""
+        return [f"{self.redone} tiles were not finite and were done again in fp32"] if self.redone else []
+
+
+Step = tuple[Running, "Task | list[Request] | Outcome"]
+
+
+class LocalEngine:
+    """Runs the nets of one device over many textures at once."""
+
+    def __init__(self, device: Device, workers: int) -> None:
+        """Use ``workers`` threads for files and ``device`` for nets."""
+        self.device, self.workers = device, workers
+
+    def run(self, jobs: Iterable[Job | Outcome], start: Callable[[Job], Task]) -> Iterator[Outcome]:
+        """Yield the outcome of each job as it finishes; see ``Engine``."""
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="texup") as pool:
+            try:
+                yield from _Run(self.device, self.workers, pool, start).outcomes(iter(jobs))
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Run:
+    """The state of one run; lives as long as its generator."""
+
+    def __init__(self, device: Device, workers: int, pool: ThreadPoolExecutor, start: Callable[[Job], Task]) -> None:
+        self.device, self.workers, self.pool, self.start = device, workers, pool, start
+        self.reading: set[Future[Step]] = set()
+        self.finishing: set[Future[Step]] = set()
+        self.batcher = Batcher()
+        self.running = 0
+        self.pixels = 0
+        self.twins: dict[bytes, list[Running]] = {}  # key -> textures that wait for the first of their kind
+        self.finished: dict[bytes, tuple[Job, Outcome]] = {}
+
+    def outcomes(self, jobs: Iterator[Job | Outcome]) -> Iterator[Outcome]:
+        more = True
+        while more or self.running:
+            while more and self._has_room():
+                job = next(jobs, None)
+                more = job is not None
+                if isinstance(job, Outcome):
+                    yield job
+                elif job is not None:
+                    self.running += 1
+                    self.reading.add(self.pool.submit(self._read, Running(job)))
+            batch = self.batcher.take(self.device.batch_pixels, partial=not self.reading)
+            if batch:
+                yield from self._infer(batch)
+            elif self.reading or self.finishing:
+                wait(self.reading | self.finishing, return_when=FIRST_COMPLETED)
+            for future in [f for f in (*self.reading, *self.finishing) if f.done()]:
+                self.reading.discard(future)
+                self.finishing.discard(future)
+                yield from self._take_step(*future.result())
+
+    def _has_room(self) -> bool:
+        batch = self.device.batch_pixels * max(m.scale for m in self.device.models) ** 2
+        busy = len(self.reading) >= 2 * self.workers or self.running >= IN_FLIGHT
+        return not busy and (self.pixels < max(IN_FLIGHT_PIXELS, 2 * batch))
+
+    def _attempt(self, running: Running, work: Callable[[], Task | list[Request] | Outcome]) -> Step:
+        """The one place where an error becomes the outcome of a texture instead of the end of the run."""
+        try:
+            return running, work()
+        except TextureError as error:
+            return running, failed(running.job, error, running.task)
+
+    def _read(self, running: Running) -> Step:
+        return self._attempt(running, lambda: self.start(running.job))
+
+    def _ask(self, running: Running, order: Order | None) -> Step:
+        task = running.task
+        assert task is not None
+
+        def work() -> list[Request] | Outcome:
+            requests = next_requests(task, order.planes() if order else None)
+            if isinstance(requests, bytes):
+                return finish(task, requests, running.precision, running.notes, time.perf_counter() - running.began)
+            return requests
+
+        return self._attempt(running, work)
+
+    def _copy(self, running: Running, twin: Job, outcome: Outcome) -> Step:
+        task = running.task
+        assert task is not None
+
+        def work() -> Outcome:
+            data = twin.target.read_bytes()
+            return finish(task, data, outcome.precision, [f"same picture as {twin.path}"], 0.0)
+
+        return self._attempt(running, work)
+
+    def _take_step(self, running: Running, step: Task | list[Request] | Outcome) -> Iterator[Outcome]:
+        """Move a texture on by what its worker came back with."""
+        if isinstance(step, Outcome):
+            yield from self._end(running, step)
+        elif isinstance(step, list):
+            self.batcher.add(Order(running, step, self.device.tile))
+        else:
+            running.task = step
+            self.pixels += step.pixels
+            if step.key in self.finished:
+                self.finishing.add(self.pool.submit(self._copy, running, *self.finished[step.key]))
+            elif step.key in self.twins:
+                self.twins[step.key].append(running)
+            else:
+                self.twins[step.key] = []
+                self.reading.add(self.pool.submit(self._ask, running, None))
+
+    def _infer(self, batch: list[Piece]) -> Iterator[Outcome]:
+        """Run one batch and send on every texture that is now complete."""
+        for piece, result in zip(
+            batch, self.device.upscale(batch[0].model, [piece.plane for piece in batch]), strict=True
+        ):
+            if piece.order.cancelled:
+                continue
+            if result.problem is not None:
+                yield from self._retry_smaller(piece.order, result)
+                continue
+            running = piece.order.running
+            running.redone += result.precision != self.device.precision
+            running.precision = self.device.precision
+            if piece.put(result):
+                self.finishing.add(self.pool.submit(self._ask, running, piece.order))
+
+    def _retry_smaller(self, order: Order, result: Upscaled) -> Iterator[Outcome]:
+        """Plan a texture again with smaller tiles when memory did not suffice; fail it when nothing smaller is left."""
+        order.cancelled = True
+        running = order.running
+        side = order.largest_core()
+        if result.problem == "memory" and side > MIN_TILE:
+            self.device.tile = max(MIN_TILE, min(self.device.tile, side) // 2)
+            self.batcher.add(Order(running, order.requests, self.device.tile))
+        else:
+            error = TextureError(PROBLEMS[result.problem or "memory"])
+            yield from self._end(running, failed(running.job, error, running.task))
+
+    def _end(self, running: Running, outcome: Outcome) -> Iterator[Outcome]:
+        """Count a texture out, and settle those that waited for the same picture."""
+        self.running -= 1
+        yield outcome
+        if running.task is None:
+            return
+        self.pixels -= running.task.pixels
+        running.task.upscaling.close()
+        key = running.task.key
+        if outcome.outcome == "upscaled":
+            self.finished.setdefault(key, (running.job, outcome))
+        for twin in self.twins.pop(key, []):
+            if outcome.outcome == "upscaled":
+                self.finishing.add(self.pool.submit(self._copy, twin, running.job, outcome))
+            else:
+                yield from self._end(twin, failed(twin.job, TextureError(outcome.reason or ""), twin.task))

@@ -1,0 +1,59 @@
+"""The steps of a task that every engine takes: ask, write, report."""
+
+from __future__ import annotations
+
+import hashlib
+
+from texup.engines.engine import Job, Outcome, Plane, Request, Task
+from texup.errors import TextureError
+from texup.files import atomic_write
+
+PROBLEMS = {
+    "memory": "out of memory even with the smallest tiles; free some memory or use another --device",
+    "not finite": "the net's result is not finite even in fp32; the weights do not suit this texture",
+}
+
+
+def next_requests(task: Task, planes: list[Plane] | None) -> list[Request] | bytes:
+    """Send a task its upscaled planes (None at the start); return what it asks for next, or its finished file.
+
+    Raises:
+        TextureError: the texture cannot be processed.
+    """
+    try:
+        return next(task.upscaling) if planes is None else task.upscaling.send(planes)
+    except StopIteration as stop:
+        data: bytes = stop.value
+        return data
+
+
+def finish(task: Task, data: bytes, precision: str | None, notes: list[str], seconds: float) -> Outcome:
+    """Write a finished file under its final name and report it.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    atomic_write(task.job.target, data)
+    return Outcome(
+        task.job.path,
+        "upscaled",
+        source_sha256=task.source_sha256,
+        target_sha256=hashlib.sha256(data).hexdigest(),
+        target_size=len(data),
+        policy=task.policy,
+        precision=precision,
+        notes=notes,
+        pixels=task.pixels,
+        seconds=seconds,
+    )
+
+
+def failed(job: Job, error: TextureError, task: Task | None = None) -> Outcome:
+    """Report a texture that could not be done."""
+    return Outcome(
+        job.path,
+        "failed",
+        str(error),
+        source_sha256=task.source_sha256 if task else None,
+        policy=task.policy if task else {},
+    )

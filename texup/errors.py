@@ -1,0 +1,86 @@
+"""The exceptions of texup and the exit codes they own.
+
+::
+
+    TexupError                 1  the run could not finish
+    ├── UsageError             2  wrong use, or refused before the first write
+    │   ├── PackError          2  the input pack cannot be processed as it is
+    │   └── DeviceError        2  the requested device is not there
+    ├── TextureError           3  one texture failed; the pack goes on
+    │   ├── UnreadableTexture  3  the file is damaged or is no picture
+    │   └── UnsupportedTexture 3  the file is sound but cannot be written back in kind
+    ├── WeightsError           4  weights refused
+    ├── OutputError            5  the output cannot be written, or the disk is full
+    └── LockedError            6  another run holds the output
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command; a stable interface for pipelines."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    SOME_FAILED = 3
+    WEIGHTS = 4
+    OUTPUT = 5
+    LOCKED = 6
+    SIGHUP = 129
+    SIGINT = 130
+    SIGTERM = 143
+
+
+class TexupError(Exception):
+    """Base of all errors that texup raises on purpose; its text is one line for the user."""
+
+    exit_code: ExitCode = ExitCode.FAILED
+
+
+class UsageError(TexupError):
+    """Wrong use, or refused before anything was written."""
+
+    exit_code = ExitCode.USAGE
+
+
+class PackError(UsageError):
+    """The input pack cannot be processed as it is (missing, empty, collisions, overlap with the output)."""
+
+
+class DeviceError(UsageError):
+    """The requested device does not exist here."""
+
+
+class TextureError(TexupError):
+    """One texture cannot be processed; the rest of the pack goes on."""
+
+    exit_code = ExitCode.SOME_FAILED
+
+
+class UnreadableTexture(TextureError):
+    """The file is damaged, truncated, or is no picture."""
+
+
+class UnsupportedTexture(TextureError):
+    """The file is sound, but texup could not write it back in kind."""
+
+
+class WeightsError(TexupError):
+    """Weights were refused: unsafe, damaged, unknown or not what the catalog says."""
+
+    exit_code = ExitCode.WEIGHTS
+
+
+class OutputError(TexupError):
+    """The output cannot be written."""
+
+    exit_code = ExitCode.OUTPUT
+
+
+class LockedError(TexupError):
+    """Another run holds the output folder."""
+
+    exit_code = ExitCode.LOCKED

@@ -1,0 +1,167 @@
+"""Files as promises: written whole or not at all, hashed, and locked by one run at a time."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from texup.errors import LockedError, OutputError
+
+TEMP_PREFIX, TEMP_SUFFIX = ".texup-", ".tmp"
+TEMP_NAME = re.compile(rf"{re.escape(TEMP_PREFIX)}[0-9a-f]{{12}}{re.escape(TEMP_SUFFIX)}")
+LOCK_NAME = ".texup-lock"
+CHUNK = 1 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits, read in pieces of 1 MiB."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(CHUNK):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """Return the one-line refusal for a failed write to ``path``."""
+    if error.errno in FULL:
+        return OutputError(f"{path}: the disk is full; free some space and run the same command again to go on")
+    return OutputError(f"{path}: cannot write: {error.strerror or error}")
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # a folder cannot be opened there, and NTFS orders the rename itself
+        return
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot sync a folder
+            raise
+    finally:
+        os.close(fd)
+
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """Put ``data`` at ``path`` so that a file under that name is always whole and durable.
+
+    The order is: write and fsync a temporary file in the same folder, rename it, fsync the folder. Missing parent
+    folders are made. The temporary file is removed on every error.
+
+    Raises:
+        OutputError: no permission, no space, or any other failure of the file system.
+    """
+    temp = (
+        path.parent / f"{TEMP_PREFIX}{secrets.token_hex(6)}{TEMP_SUFFIX}"
+    )  # short: names may already be 255 bytes long
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temp, path)
+        except BaseException:
+            with suppress(OSError):
+                temp.unlink()
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def is_temp(name: str) -> bool:
+    """Return whether a bare name is one that :func:`atomic_write` gives to its temporary files."""
+    return TEMP_NAME.fullmatch(name) is not None
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    """Yield the temporary files below ``folder``. Links are not followed."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if is_temp(name):
+                yield Path(parent, name)
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Remove temporary files that a killed run left below ``folder``; return how many. Links are not followed.
+
+    Only call this with the output lock held, or another run's files in flight would go.
+
+    Raises:
+        OutputError: one cannot be removed.
+    """
+    removed = 0
+    for path in leftovers(folder):
+        try:
+            path.unlink()
+        except OSError as error:
+            raise output_error(path, error) from error
+        removed += 1
+    return removed
+
+
+def _lock(fd: int) -> None:
+    if os.name == "nt":
+        import msvcrt
+
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    else:
+        import fcntl
+
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_at(path: Path, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def output_lock(folder: Path) -> Iterator[None]:
+    """Hold ``folder`` (made if missing) for this process; the system frees the lock however the process ends.
+
+    Raises:
+        LockedError: another run holds it.
+        OutputError: the folder cannot be made or written.
+    """
+    path = folder / LOCK_NAME
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+            try:
+                _lock(fd)
+            except OSError as error:
+                holder = os.read(fd, 32).decode("ascii", "replace").strip()
+                os.close(fd)
+                if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+                    raise
+                raise LockedError(
+                    f"{folder}: another texup run (process {holder or 'unknown'}) is writing here; wait for it"
+                ) from error
+            if _is_at(path, fd):
+                break
+            os.close(fd)  # its owner removed the file between our open and our lock: take the new one
+    except OSError as error:
+        raise output_error(folder, error) from error
+    try:
+        with suppress(OSError):  # the number is only a courtesy; a full disk is for the first real write to tell
+            os.ftruncate(fd, 0)
+            os.write(fd, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+        os.close(fd)

@@ -1,0 +1,1 @@
+"""From a file of weights to a net that runs."""

@@ -1,0 +1,148 @@
+"""The models that come with texup: ``catalog.toml`` and the files beside it. No torch here: lists stay instant."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import texup
+from texup.errors import UsageError, WeightsError
+
+NAME = "catalog.toml"
+SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogModel:
+    """A model by name: one of the catalog, or a file of the user's, of which only name and path are known."""
+
+    name: str
+    path: Path
+    sha256: str | None = None
+    scale: int | None = None
+    context: int | None = None
+    """Low-resolution pixels around a tile that change the result inside it."""
+    architecture: str = ""
+    licence: str = ""
+    source: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The models that come with texup."""
+
+    default: str
+    """Name of the model that is used when none is named."""
+    pair: tuple[str, str]
+    """Names of the PSNR and of the GAN model that may be interpolated."""
+    models: dict[str, CatalogModel]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _matches(pattern: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII) is not None
+
+
+def _is_within(low: int, high: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and low <= value <= high
+
+
+# Every key of a [[model]] and what its value must be. A file is a bare name: it cannot point outside the folder.
+FIELDS: dict[str, Callable[[Any], bool]] = {
+    "name": lambda value: _matches(r"\w[\w.+-]*")(value) and not value.endswith(SUFFIXES),
+    "file": _matches(r"\w[\w.+-]*"),
+    "sha256": _matches(r"[0-9a-f]{64}"),
+    "scale": _is_within(1, 16),
+    "context": _is_within(0, 1024),
+    "architecture": _is_text,
+    "licence": _is_text,
+    "source": _is_text,
+    "description": _is_text,
+}
+
+
+def weights_folder() -> Path:
+    """Return the folder of the models: inside the package once installed, ``weights/`` beside it in a checkout."""
+    package = Path(texup.__file__).parent
+    packaged = package / "_weights"
+    return packaged if packaged.is_dir() else package.parent / "weights"
+
+
+def load_catalog(folder: Path | None = None) -> Catalog:
+    """Read and check the catalog of ``folder`` (default: ``weights_folder()``); the files of weights are not opened.
+
+    Raises:
+        WeightsError: missing, no TOML, or an entry that is unknown, missing or not allowed.
+    """
+    path = (folder or weights_folder()) / NAME
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise WeightsError(f"{path}: cannot read the catalog of models ({error}); install texup again") from error
+    try:
+        return _catalog(values, path.parent)
+    except WeightsError as refusal:
+        raise WeightsError(f"{path}: {refusal}") from refusal
+
+
+def resolve(name_or_path: str, folder: Path | None = None) -> CatalogModel:
+    """Return the model of that name in the catalog, or else the file of that name.
+
+    What has a folder in it or ends like a file of weights is always a path.
+
+    Raises:
+        UsageError: neither a name of the catalog nor a file.
+        WeightsError: the catalog is damaged.
+    """
+    path = Path(name_or_path)
+    is_path = path.name != name_or_path or name_or_path.endswith(SUFFIXES)
+    if is_path and path.is_file():
+        return CatalogModel(path.stem, path)
+    models = load_catalog(folder).models
+    if name_or_path in models:
+        return models[name_or_path]
+    if path.is_file():
+        return CatalogModel(path.stem, path)
+    raise UsageError(f"no model {name_or_path}: name one of {', '.join(models)}, or the path of a file of weights")
+
+
+def _catalog(values: dict[str, Any], folder: Path) -> Catalog:
+    _check_keys("the catalog", values, {"default", "pair", "model"})
+    entries, pair = values["model"], values["pair"]
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise WeightsError("model is no list of tables; write [[model]]")
+    models = [_model(entry, folder) for entry in entries]
+    by_name = {model.name: model for model in models}
+    if len(by_name) != len(models):
+        raise WeightsError("two models have the same name")
+    if not isinstance(pair, dict):
+        raise WeightsError("pair is no table; write [pair]")
+    _check_keys("pair", pair, {"psnr", "gan"})
+    for name in (values["default"], pair["psnr"], pair["gan"]):
+        if not isinstance(name, str) or name not in by_name:
+            raise WeightsError(f"it names {name}, but has no such model")
+    return Catalog(values["default"], (pair["psnr"], pair["gan"]), by_name)
+
+
+def _model(entry: dict[str, Any], folder: Path) -> CatalogModel:
+    title = f"model {entry.get('name', '?')}"
+    _check_keys(title, entry, set(FIELDS))
+    for key, is_allowed in FIELDS.items():
+        if not is_allowed(entry[key]):
+            raise WeightsError(f"{title}: {key} = {entry[key]!r} is not allowed")
+    facts = {key: value for key, value in entry.items() if key != "file"}
+    return CatalogModel(path=folder / entry["file"], **facts)
+
+
+def _check_keys(title: str, table: dict[str, Any], known: set[str]) -> None:
+    for what, keys in {"lacks": known - table.keys(), "has the unknown": table.keys() - known}.items():
+        if keys:
+            raise WeightsError(f"{title} {what} {', '.join(sorted(keys))}")

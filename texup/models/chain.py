@@ -1,0 +1,76 @@
+"""The nets of a run, chosen by name, file or blend; known by hash and scale before any weights are loaded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from texup.errors import UsageError
+from texup.files import sha256_of
+from texup.models.catalog import CatalogModel, load_catalog, resolve
+
+if TYPE_CHECKING:
+    from texup.models.model import UpscaleModel
+
+DEFAULT_CONTEXT = 32  # texels, for nets that nobody measured
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One net of the chain."""
+
+    name: str
+    sha256: str
+    """Of the weights; for a blend, of its parents' hashes and its alpha."""
+    scale: int | None
+    """None where only the weights can tell."""
+    context: int
+    """Texels around a tile that the net needs."""
+    load: Callable[[], UpscaleModel]
+
+
+def choose_chain(names: Sequence[str], blend: float | None) -> list[Link]:
+    """Return the nets for ``--model`` (catalog names or files) or ``--blend``; for neither, the catalog's default.
+
+    Raises:
+        UsageError: an unknown name, a blend outside 0..1, or both given.
+        WeightsError: the catalog is damaged.
+    """
+    if blend is not None:
+        if names:
+            raise UsageError("--blend mixes the catalog's own pair; leave out --model, or use `texup interpolate`")
+        return [_blended(blend)]
+    return [_chosen(resolve(name)) for name in names or [load_catalog().default]]
+
+
+def _chosen(model: CatalogModel) -> Link:
+    sha256 = model.sha256 or sha256_of(model.path)
+
+    def load() -> UpscaleModel:
+        from texup.models.loading import load_model
+
+        return load_model(model.path, name=model.name, expected_sha256=sha256)
+
+    return Link(model.name, sha256, model.scale, model.context or DEFAULT_CONTEXT, load)
+
+
+def _blended(alpha: float) -> Link:
+    if not 0 <= alpha <= 1:
+        raise UsageError(f"--blend {alpha} is not possible; use a number from 0 (PSNR) to 1 (GAN)")
+    catalog = load_catalog()
+    psnr, gan = (resolve(name) for name in catalog.pair)
+    identity = f"{psnr.sha256} {gan.sha256} {alpha!r}"
+    sha256 = hashlib.sha256(identity.encode()).hexdigest()
+    name = f"{psnr.name}+{gan.name}@{alpha!r}"
+
+    def load() -> UpscaleModel:
+        from texup.models.interpolate import interpolate
+        from texup.models.loading import build_model
+        from texup.models.weights import read_weights
+
+        ours, theirs = (read_weights(m.path, expected_sha256=m.sha256).state for m in (psnr, gan))
+        return build_model(interpolate(ours, theirs, alpha), name, sha256)
+
+    return Link(name, sha256, psnr.scale, max(psnr.context or DEFAULT_CONTEXT, gan.context or DEFAULT_CONTEXT), load)

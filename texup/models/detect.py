@@ -1,0 +1,216 @@
+"""Which net a dictionary of tensors belongs to; names, numbers and sizes all come from the shapes of the tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from texup.errors import WeightsError
+from texup.models.keys import highest
+from texup.models.weights import StateDict
+from texup.nets.rrdbnet import RRDBNet
+from texup.nets.srresnet import MSRResNet, SRResNet
+from texup.nets.srvgg import SRVGGNetCompact
+
+Hyper = dict[str, int | str | bool]
+Shapes = dict[str, tuple[int, ...]]
+
+# Largest value of each hyper-parameter: generous for any published net, checked before a net is built.
+BOUNDS = {
+    "num_in_ch": 4,
+    "num_out_ch": 4,
+    "num_feat": 512,
+    "num_grow_ch": 512,
+    "num_block": 64,
+    "num_conv": 64,
+    "scale": 16,
+    "unshuffle": 4,
+}
+SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A net that texup can build, with the numbers that the weights tell."""
+
+    name: str
+    hyper: Hyper
+    """Arguments of the net's class."""
+    scale: int
+    in_channels: int
+    out_channels: int
+    multiple_of: int
+    """Height and width of the input must be multiples of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One class of nets and how its weights are read."""
+
+    net: Callable[..., nn.Module]
+    marker: str
+    """A key that every net of the kind has; the first kind of the table whose marker is there wins."""
+    layers: tuple[str, ...]
+    """First parts of its keys, to find the nearest kind for weights without the marker."""
+    guess: Callable[[Shapes], dict[str, int]]
+    """The hyper-parameters, with a stand-in for whatever the shapes do not tell."""
+
+
+def _dim(shapes: Shapes, key: str, axis: int, otherwise: int) -> int:
+    shape = shapes.get(key, ())
+    return shape[axis] if len(shape) > axis else otherwise
+
+
+def _ends(shapes: Shapes) -> dict[str, int]:
+    return {
+        "num_in_ch": _dim(shapes, "conv_first.weight", 1, 3),
+        "num_out_ch": _dim(shapes, "conv_last.weight", 0, 3),
+        "num_feat": _dim(shapes, "conv_first.weight", 0, 64),
+    }
+
+
+def _steps(shapes: Shapes, first: str, number: int, num_feat: int) -> int:
+    """Return the scale of ``number`` equal pixel shuffles, from the width of the first convolution before one."""
+    step = math.isqrt(_dim(shapes, first, 0, 4 * num_feat) // max(num_feat, 1))
+    return int(step ** min(number, BOUNDS["scale"]))
+
+
+def _rrdbnet(shapes: Shapes) -> dict[str, int]:
+    ends = _ends(shapes)
+    # Real-ESRGAN folds 2x2 or 4x4 pixels into channels below x4, so the first convolution sees 4 or 16 times as many.
+    unshuffle = {4: 2, 16: 4}.get(ends["num_in_ch"] // max(ends["num_out_ch"], 1), 1)
+    doublings = highest(r"conv_up(\d+)\.", shapes, otherwise=0)
+    return {
+        **ends,
+        "num_in_ch": ends["num_in_ch"] // unshuffle**2,
+        "num_block": highest(r"body\.(\d+)\.rdb", shapes, otherwise=0) + 1,
+        "num_grow_ch": _dim(shapes, "body.0.rdb1.conv1.weight", 0, 32),
+        "scale": 2 ** min(doublings, BOUNDS["scale"]) // unshuffle,
+        "unshuffle": unshuffle,
+    }
+
+
+def _srresnet(shapes: Shapes) -> dict[str, int]:
+    ends = _ends(shapes)
+    scale = _steps(shapes, "up.0.conv.weight", highest(r"up\.(\d+)\.", shapes, otherwise=-1) + 1, ends["num_feat"])
+    return {**ends, "num_block": highest(r"body\.(\d+)\.", shapes, otherwise=0) + 1, "scale": scale}
+
+
+def _msrresnet(shapes: Shapes) -> dict[str, int]:
+    ends = _ends(shapes)
+    scale = _steps(shapes, "upconv1.weight", highest(r"upconv(\d+)\.", shapes, otherwise=0), ends["num_feat"])
+    return {**ends, "num_block": highest(r"body\.(\d+)\.", shapes, otherwise=0) + 1, "scale": scale}
+
+
+def _srvgg(shapes: Shapes) -> dict[str, int]:
+    last = highest(r"body\.(\d+)\.", shapes, otherwise=0)  # conv, PReLU, (conv, PReLU) for each of num_conv, conv
+    channels = _dim(shapes, "body.0.weight", 1, 3)
+    return {
+        "num_in_ch": channels,
+        "num_out_ch": channels,
+        "num_feat": _dim(shapes, "body.0.weight", 0, 64),
+        "num_conv": max((last - 2) // 2, 0),
+        "scale": math.isqrt(_dim(shapes, f"body.{last}.weight", 0, 16 * channels) // max(channels, 1)),
+    }
+
+
+ENDS = ("conv_first", "body", "conv_hr", "conv_last")
+KINDS = {
+    "RRDBNet": Kind(RRDBNet, "body.0.rdb1.conv1.weight", (*ENDS, "conv_body", "conv_up1", "conv_up2"), _rrdbnet),
+    "SRResNet": Kind(SRResNet, "body.0.bn1.weight", ("act_first", "body", "bn_body", "conv_body", "up"), _srresnet),
+    "MSRResNet": Kind(MSRResNet, "body.0.conv1.weight", (*ENDS, "upconv1", "upconv2"), _msrresnet),
+    "SRVGGNetCompact": Kind(SRVGGNetCompact, "body.0.weight", ("body",), _srvgg),
+}
+# Nets of other families, known by one of their keys only so that the refusal can name them; the more special first.
+STRANGERS = {
+    "model.1.sub.0.RDB1.conv1x1.weight": "ESRGAN+",
+    "layers.0.residual_group.overlap_attn.qkv.weight": "HAT",
+    "layers.0.residual_group.blocks.0.attn.logit_scale": "Swin2SR",
+    "layers.0.residual_group.blocks.0.attn.relative_position_bias_table": "SwinIR",
+    "layers.0.residual_group.td": "ATD",
+    "layers.0.blocks.0.attn.attns.0.pos.pos_proj.weight": "DAT",
+    "block_1.c1_r.sk.weight": "SPAN",
+    "residual_layer.0.residual_layer.0.layer.0.fn.0.weight": "OmniSR",
+    "feats.1.lk.conv.weight": "PLKSR",
+    "unet1.conv1.conv.0.weight": "RealCUGAN",
+}
+
+
+def detect(state: StateDict) -> Architecture:
+    """Return the net that canonical ``state`` fills exactly: every key there, of the right shape, and no other.
+
+    Raises:
+        WeightsError: a net that texup does not know, beyond its bounds, or with keys missing, left over or misshapen.
+    """
+    shapes = {key: tuple(value.shape) for key, value in state.items()}
+    stranger = next((name for key, name in STRANGERS.items() if key in shapes), None)
+    if stranger is not None:
+        raise WeightsError(f"this is a net of type {stranger}; texup runs {', '.join(KINDS)}")
+    name = _nearest(shapes)
+    hyper = KINDS[name].guess(shapes)
+    _check_bounds(name, hyper)
+    try:
+        net = empty_net(name, hyper)
+    except ValueError as error:  # a scale that the net cannot have
+        raise WeightsError(f"looks like {name}, but {error}") from error
+    _compare(name, shapes, {key: tuple(value.shape) for key, value in net.state_dict().items()})
+    multiple_of = hyper.get("unshuffle", 1)
+    return Architecture(name, {**hyper}, hyper["scale"], hyper["num_in_ch"], hyper["num_out_ch"], multiple_of)
+
+
+class _WithoutInit(TorchFunctionMode):
+    """Skips random initialisation: wasted on weights from a file, and on "meta" it imports torch's compiler (2 s)."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.__name__ in ("normal_", "uniform_", "kaiming_uniform_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def empty_net(name: str, hyper: Hyper | dict[str, int]) -> nn.Module:
+    """Return the net with tensors that have shapes but no memory, to compare with or to assign weights to."""
+    with torch.device("meta"), _WithoutInit():
+        return KINDS[name].net(**hyper)
+
+
+def _nearest(shapes: Shapes) -> str:
+    marked = next((name for name, kind in KINDS.items() if kind.marker in shapes), None)
+    if marked is not None:
+        return marked
+    layers = {key.partition(".")[0] for key in shapes}
+    nearest = max(KINDS, key=lambda name: len(layers & set(KINDS[name].layers)))
+    if not layers & set(KINDS[nearest].layers):
+        raise WeightsError(f"no net that texup knows: {_listed(shapes)}; texup runs {', '.join(KINDS)}")
+    return nearest
+
+
+def _check_bounds(name: str, hyper: dict[str, int]) -> None:
+    for key, value in hyper.items():
+        if not 1 <= value <= BOUNDS[key]:
+            raise WeightsError(f"looks like {name}, but with {key} {value}; texup runs 1 to {BOUNDS[key]}")
+
+
+def _compare(name: str, shapes: Shapes, expected: Shapes) -> None:
+    # A counter of training steps that batch norm keeps; integers are not read from the file.
+    needed = {key: shape for key, shape in expected.items() if not key.endswith("num_batches_tracked")}
+    parts = {
+        "lacks": [key for key in needed if key not in shapes],
+        "has the unknown": [key for key in shapes if key not in needed],
+        "has the wrong size of": [k for k in needed if k in shapes and shapes[k] != needed[k]],
+    }
+    faults = [f"{what} {_listed(keys)}" for what, keys in parts.items() if keys]
+    if faults:
+        raise WeightsError(f"no net that texup knows: nearest to {name}, but it {', '.join(faults)}")
+
+
+def _listed(keys: Iterable[str]) -> str:
+    """Return the first keys and how many more there are."""
+    every: Sequence[str] = list(keys)
+    more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
+    return ", ".join(every[:SHOWN]) + more

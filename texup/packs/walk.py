@@ -1,0 +1,199 @@
+"""What is in a pack: its files in a repeatable order, and everything that must be refused before any work."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from texup.errors import PackError
+from texup.files import LOCK_NAME, is_temp
+from texup.textures.codecs import SUFFIXES
+
+MANIFEST_NAME = "texup-manifest.jsonl"
+DRIVE = re.compile("[A-Za-z]:")
+
+Kind = Literal["texture", "other", "refused"]
+Listing = list[os.DirEntry[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of a pack."""
+
+    path: str
+    """Relative POSIX path inside the pack, the file's identity; bytes that are no UTF-8 stand as lone surrogates."""
+    size: int
+    """Bytes; 0 when refused."""
+    kind: Kind
+    reason: str | None = None
+    """Why it is refused or not selected."""
+
+
+class Counts(NamedTuple):
+    """How many entries of each kind a pack has."""
+
+    textures: int
+    others: int
+    refused: int
+
+
+def is_safe(path: str) -> bool:
+    """Return whether ``path`` stays below whatever folder it is joined to, on every system."""
+    parts = path.split("/")  # a leading or doubled slash makes an empty part
+    return not {"", ".", ".."} & set(parts) and "\0" not in path and "\\" not in path and not DRIVE.match(path)
+
+
+def is_own(name: str) -> bool:
+    """Return whether a file of this bare name was put there by texup itself: manifest, lock or temporary file."""
+    return name in (MANIFEST_NAME, LOCK_NAME) or is_temp(name)
+
+
+def walk(root: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Iterator[Entry]:
+    """Yield the files below ``root``: those of a folder by name, then its subfolders by name, one folder in memory.
+
+    Links are refused, never followed; so is everything that is neither file nor folder, and a folder that cannot be
+    listed. texup's own files are left out. With ``include``, only files that match one of its patterns are selected;
+    those that match one of ``exclude`` never are; what is not selected comes as kind "other". A pattern is compared
+    without regard to case with the whole relative path and with the bare name: ``*.png`` finds PNGs everywhere,
+    ``ui/*`` the files of one folder, ``ui/**`` all that is below it, and ``**`` stands for any number of folders.
+    ``*``, ``?`` and ``[...]`` stay inside one name.
+    """
+    wanted, unwanted = _patterns(include), _patterns(exclude)
+    for folder, found in _folders(root):
+        if isinstance(found, OSError):
+            yield Entry(folder or ".", 0, "refused", f"the folder cannot be listed: {found.strerror}")
+            continue
+        for item in found:
+            if not item.is_dir(follow_symlinks=False) and not is_own(item.name):
+                entry = _entry(_join(folder, item.name), item)
+                dropped = (wanted and not _matches(entry.path, wanted)) or _matches(entry.path, unwanted)
+                if dropped and entry.kind != "refused":
+                    entry = Entry(entry.path, entry.size, "other", "not selected")
+                yield entry
+
+
+def check_pack(source: Path, out: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Counts:
+    """Look through the folder ``source`` before any work and count what :func:`walk` will yield.
+
+    Raises:
+        PackError: the folder is missing or cannot be listed, overlaps ``out``, has two names that some systems take for
+            one, or holds no selected texture.
+    """
+    try:
+        os.scandir(source).close()
+    except OSError as error:
+        raise PackError(f"{source}: cannot be read as a folder: {error.strerror}") from error
+    check_overlap(source, out)
+    _check_names(source)
+    kinds = Counter(entry.kind for entry in walk(source, include, exclude))
+    if not kinds["texture"]:
+        chosen = "selected by --include and --exclude" if include or exclude else "in it"
+        raise PackError(f"{source}: no texture {chosen}; texup looks for {', '.join(sorted(SUFFIXES))}")
+    return Counts(kinds["texture"], kinds["other"], kinds["refused"])
+
+
+def check_overlap(source: Path, out: Path) -> None:
+    """Refuse an output that is the source, lies in it or contains it, under whatever names, links and cases.
+
+    Either may be a file or a folder, and ``out`` need not exist.
+
+    Raises:
+        PackError: they overlap.
+    """
+    sources, outs = _identities(source), _identities(out)
+    if outs[0] is not None and outs[0] == sources[0]:
+        raise PackError(f"{out}: the output is the input itself; choose another place with --output")
+    if sources[0] is not None and sources[0] in outs:
+        raise PackError(f"{out}: the output lies inside the input {source}; choose a place outside it with --output")
+    if outs[0] is not None and outs[0] in sources:
+        raise PackError(f"{out}: the output contains the input {source}; choose a place beside it with --output")
+
+
+def _identities(path: Path) -> list[tuple[int, int] | None]:
+    """Return (device, inode) of the path and of each folder above it, links resolved; None for what does not exist."""
+    real = Path(os.path.realpath(path))
+    found: list[tuple[int, int] | None] = []
+    for place in (real, *real.parents):
+        try:
+            status = place.stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_dev, status.st_ino))
+    return found
+
+
+def _check_names(root: Path) -> None:
+    for folder, found in _folders(root):
+        if isinstance(found, OSError):
+            continue  # walk() names it
+        seen: dict[str, str] = {}
+        for item in found:
+            first = seen.setdefault(_folded(item.name), item.name)
+            if first != item.name:
+                both = f"'{_join(folder, first)}' and '{_join(folder, item.name)}'"
+                raise PackError(f"{root}: {both} are one name on Windows and macOS; rename one of them")
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+def _folders(root: Path) -> Iterator[tuple[str, Listing | OSError]]:
+    """Yield each folder ("" is the root) depth first with its entries by name, or the error that listing it gave."""
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(root / folder) as items:
+                found = sorted(items, key=lambda item: item.name)
+            below = [_join(folder, item.name) for item in found if item.is_dir(follow_symlinks=False)]
+        except OSError as error:
+            yield folder, error
+            continue
+        yield folder, found
+        waiting.extend(reversed(below))
+
+
+def _entry(path: str, item: os.DirEntry[str]) -> Entry:
+    try:
+        status = item.stat(follow_symlinks=False)
+    except OSError as error:
+        return Entry(path, 0, "refused", f"cannot be read: {error.strerror}")
+    if stat.S_ISLNK(status.st_mode):
+        return Entry(path, 0, "refused", "a link; texup does not follow links")
+    if not stat.S_ISREG(status.st_mode):
+        return Entry(path, 0, "refused", "neither a file nor a folder")
+    if not is_safe(path):
+        return Entry(path, 0, "refused", "a backslash or a drive letter in its name; rename it")
+    suffix = os.path.splitext(item.name)[1].lower()
+    return Entry(path, status.st_size, "texture" if suffix in SUFFIXES else "other")
+
+
+def _patterns(globs: Sequence[str]) -> list[list[str]]:
+    return [glob.casefold().split("/") for glob in globs]
+
+
+def _matches(path: str, patterns: list[list[str]]) -> bool:
+    parts = path.casefold().split("/")
+    return any(_match(parts, pattern) or _match(parts[-1:], pattern) for pattern in patterns)
+
+
+def _match(parts: list[str], pattern: list[str]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_match(parts[skipped:], pattern[1:]) for skipped in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _match(parts[1:], pattern[1:])

@@ -1,0 +1,187 @@
+"""A texture as planes: colour and opacity apart, classified, and put together again.
+
+The kinds of alpha decide how it is upscaled:
+
+========  =============================================  ==================================================
+kind      what the source's alpha holds                  what the result holds
+========  =============================================  ==================================================
+none      no alpha channel                               none
+constant  one value                                      that value
+binary    0 and full only (cut-outs)                     0 and full only, as many texels opaque as before
+few       up to ``FEW_LEVELS`` values                    the same values
+soft      a gradient                                     a gradient; fully clear and opaque zones stay exact
+data      anything that is not opacity                   an independent channel, nothing snapped or bled
+copy      never found, only asked for                    every texel repeated
+========  =============================================  ==================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from texup.textures.color import Plane, resample
+from texup.textures.seams import Edges, pad
+from texup.textures.texture import Pixels, Texture
+
+AlphaKind = Literal["none", "constant", "binary", "few", "soft", "data", "copy"]
+
+THROUGH_NET: frozenset[AlphaKind] = frozenset({"binary", "soft", "data"})
+
+FEW_LEVELS = 4
+RINGS = 16  # texels that colour is bled outward; beyond them the mean colour shows nowhere near an edge
+HIDDEN_SHARE = 0.05  # less hidden colour than this cannot be judged
+HIDDEN_DETAIL = 0.5  # hidden colour with this share of the visible detail is a picture of its own: alpha is no opacity
+
+
+@dataclass(frozen=True, slots=True)
+class Planes:
+    """Colour (H, W, C), C = 1 for grey or 3, and alpha (H, W, 1) or None; float32 in [0, 1], alpha straight."""
+
+    colour: Plane
+    alpha: Plane | None
+    alpha_kind: AlphaKind
+
+
+def split(texture: Texture, alpha_kind: AlphaKind) -> Planes:
+    """Return the planes of a texture; RGB whose channels are equal everywhere becomes grey and cannot be tinted."""
+    values: Plane = texture.pixels.astype(np.float32) / np.float32(np.iinfo(texture.pixels.dtype).max)
+    has_alpha = values.shape[2] in (2, 4)
+    colour, alpha = (values[..., :-1], values[..., -1:]) if has_alpha else (values, None)
+    if colour.shape[2] == 3 and (colour == colour[..., :1]).all():
+        colour = colour[..., :1]
+    return Planes(colour, alpha, alpha_kind)
+
+
+def merge(planes: Planes, like: Texture) -> Texture:
+    """Return planes as a texture with the channels, sample type and container of ``like``; the inverse of ``split``."""
+    channels = like.pixels.shape[2]
+    colour = np.broadcast_to(planes.colour, (*planes.colour.shape[:2], channels - (planes.alpha is not None)))
+    values = colour if planes.alpha is None else np.concatenate((colour, planes.alpha), axis=2)
+    levels = np.ascontiguousarray(np.rint(np.clip(values, 0, 1) * np.float32(np.iinfo(like.pixels.dtype).max)))
+    pixels: Pixels = levels.astype(np.uint16) if like.pixels.dtype == np.uint16 else levels.astype(np.uint8)
+    return Texture(pixels, like.container)
+
+
+def classify_alpha(pixels: Pixels) -> AlphaKind:
+    """Tell what the last channel of (H, W, C) pixels holds; "none" for C = 1 or 3."""
+    if pixels.shape[2] in (1, 3):
+        return "none"
+    alpha = pixels[..., -1]
+    levels = np.unique(alpha)
+    if len(levels) == 1:
+        return "constant"
+    if len(levels) == 2 and levels[0] == 0 and levels[1] == np.iinfo(pixels.dtype).max:
+        return "binary"
+    if len(levels) <= FEW_LEVELS:
+        return "few"
+    return "data" if _has_hidden_picture(pixels) else "soft"
+
+
+def _has_hidden_picture(pixels: Pixels) -> bool:
+    """Tell whether colour goes on with its usual detail where a gradient alpha hides it."""
+    hidden = pixels[..., -1] == 0
+    if hidden.mean() < HIDDEN_SHARE or hidden.all():
+        return False
+    colour = pixels[..., :-1].astype(np.float32)
+    steps = [np.abs(np.diff(colour, axis=axis)).mean(axis=2) for axis in (0, 1)]
+    both_hidden = [hidden[1:] & hidden[:-1], hidden[:, 1:] & hidden[:, :-1]]
+    both_visible = [~(hidden[1:] | hidden[:-1]), ~(hidden[:, 1:] | hidden[:, :-1])]
+
+    def detail(where: list[NDArray[np.bool_]]) -> float:
+        chosen = np.concatenate([step[mask] for step, mask in zip(steps, where, strict=True)])
+        return float(chosen.mean()) if chosen.size else 0.0
+
+    return detail(both_hidden) > max(HIDDEN_DETAIL * detail(both_visible), np.iinfo(pixels.dtype).max / 255)
+
+
+def _sum3(plane: Plane, edges: Edges) -> Plane:
+    """Return the sums over 3x3 neighbourhoods."""
+    padded = pad(plane, (1, 1, 1, 1), edges)
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    sums: Plane = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    return sums
+
+
+def bleed(colour: Plane, alpha: Plane, edges: Edges) -> Plane:
+    """Replace colour under alpha 0 by that of the nearest visible texels, ring by ring, so that no edge gets a fringe.
+
+    Args:
+        colour: (H, W, C).
+        alpha: (H, W, 1).
+        edges: how both go on beyond their borders.
+
+    Returns:
+        (H, W, C); visible texels are untouched, and a wholly invisible plane is returned as it is.
+    """
+    known = (alpha > 0).astype(np.float32)
+    if known.all() or not known.any():
+        return colour
+    far = (colour * known).sum(axis=(0, 1)) / known.sum()
+    filled = colour * known
+    for _ in range(RINGS):
+        weight = _sum3(known, edges)
+        reached = (known == 0) & (weight > 0)
+        if not reached.any():
+            break
+        filled = np.where(reached, _sum3(filled, edges) / np.maximum(weight, 1), filled)
+        known = np.maximum(known, reached)
+    return np.where(known > 0, filled, far).astype(np.float32)
+
+
+def finish_alpha(upscaled: Plane | None, source: Plane, scale: int, kind: AlphaKind, edges: Edges) -> Plane:
+    """Return the alpha plane of the result, of the same class as its source.
+
+    Args:
+        upscaled: (H * scale, W * scale, 1) from a net; needed for the kinds in ``THROUGH_NET``, ignored for the others.
+        source: (H, W, 1).
+        scale: whole factor between the two.
+        kind: the class to keep.
+        edges: how the source goes on beyond its borders.
+    """
+    if kind == "few":
+        return _vote_levels(source, scale, edges)
+    if upscaled is None:
+        return _repeat(source, scale)
+    if kind == "data":
+        return np.clip(upscaled, 0, 1)
+    lowest, highest = _neighbourhood(source, edges)
+    held = np.where(_repeat(highest, scale) == 0, -np.inf, np.where(_repeat(lowest, scale) == 1, np.inf, upscaled))
+    if kind == "binary":
+        return (held > _coverage_threshold(held, float((source >= 0.5).mean()))).astype(np.float32)
+    return np.clip(held, 0, 1).astype(np.float32)
+
+
+def _repeat(plane: Plane, scale: int) -> Plane:
+    """Return every texel ``scale`` times along both axes."""
+    return plane.repeat(scale, 0).repeat(scale, 1)
+
+
+def _neighbourhood(source: Plane, edges: Edges) -> tuple[Plane, Plane]:
+    """Return the least and the greatest value of each 3x3 neighbourhood."""
+    padded = pad(source, (1, 1, 1, 1), edges)
+    h, w = source.shape[:2]
+    shifted = np.stack([padded[y : y + h, x : x + w] for y in range(3) for x in range(3)])
+    return shifted.min(axis=0), shifted.max(axis=0)
+
+
+def _coverage_threshold(values: Plane, coverage: float) -> float:
+    """Return the threshold above which a ``coverage`` share of ``values`` lies."""
+    clear = values.size - round(coverage * values.size)
+    return -np.inf if clear == 0 else float(np.partition(values, clear - 1, axis=None)[clear - 1])
+
+
+def _vote_levels(source: Plane, scale: int, edges: Edges) -> Plane:
+    """Enlarge each level's mask and let every pixel take the level with the strongest claim.
+
+    Interpolating the values themselves would put a false band of the middle level along every edge from the lowest to
+    the highest.
+    """
+    levels = np.unique(source)
+    size = (source.shape[0] * scale, source.shape[1] * scale)
+    claims = [resample((source == level).astype(np.float32), size, "bicubic", edges)[..., 0] for level in levels]
+    voted: Plane = levels[np.argmax(np.stack(claims), axis=0)][..., None]
+    return voted

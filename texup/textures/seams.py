@@ -1,0 +1,70 @@
+"""Borders of a texture: what lies beyond them, per axis, and how to lay it around the plane.
+
+Edges are a pair (vertical axis, horizontal axis) of "wrap", "mirror" or "clamp".
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Sample = TypeVar("Sample", bound=np.generic)
+Edge = Literal["wrap", "mirror", "clamp"]
+Edges = tuple[Edge, Edge]
+
+EDGES: tuple[Edge, ...] = ("wrap", "mirror", "clamp")
+MIN_SIDE = 8  # with fewer rows there is too little inside to compare the border with
+MEAN_RATIO = 1.5  # a step across the border up to this many times the mean inner one belongs to the pattern,
+PEAK_RATIO = 0.8  # and so does one below this share of the largest inner one: mortar at the border of a brick wall
+VISIBLE_RATIO = 0.5  # a border row with less than this share of the visible texels of a mean row is the tip of a sprite
+SAME = 1.0  # levels: jumps below this cannot be seen, however smooth the inside is
+
+
+def reach(side: int, before: int, after: int, edge: Edge) -> NDArray[np.intp]:
+    """Return the ``before + side + after`` indices that an axis of ``side`` texels shows, repeating as needed."""
+    index = np.arange(-before, side + after)
+    if edge == "wrap":
+        return index % side
+    if edge == "mirror":
+        index %= 2 * side
+        return np.minimum(index, 2 * side - 1 - index)
+    return np.clip(index, 0, side - 1)
+
+
+def pad(plane: NDArray[Sample], margin: tuple[int, int, int, int], edges: Edges) -> NDArray[Sample]:
+    """Lay (top, bottom, left, right) texels of what the edges continue with around a plane (H, W, ...)."""
+    top, bottom, left, right = margin
+    rows = reach(plane.shape[0], top, bottom, edges[0])
+    columns = reach(plane.shape[1], left, right, edges[1])
+    return plane[rows[:, None], columns]
+
+
+def detect_edges(pixels: NDArray[np.uint8] | NDArray[np.uint16], *, alpha: bool) -> Edges:
+    """Tell for each axis whether the texture continues on its other side ("wrap") or not ("clamp").
+
+    An axis tiles when the step from its last row to its first is like the steps between neighbouring rows inside.
+    Only texels that show on either side of a step count, and a border that shows little is the tip of a sprite cut
+    close to its outline. A texture of fewer than ``MIN_SIDE`` rows tells nothing.
+
+    Args:
+        pixels: (H, W, C), straight alpha last when ``alpha`` is set.
+        alpha: whether the last channel is opacity.
+    """
+    levels: NDArray[Any] = pixels.astype(np.float32) * (255 / np.iinfo(pixels.dtype).max)
+    opacity: NDArray[Any] = levels[..., -1:] / 255 if alpha else np.ones((*levels.shape[:2], 1), np.float32)
+    if alpha:
+        levels[..., :-1] *= opacity  # colour that does not show must not decide
+    vertical, horizontal = (_detect_axis(np.moveaxis(levels, k, 0), np.moveaxis(opacity, k, 0)) for k in (0, 1))
+    return vertical, horizontal
+
+
+def _detect_axis(rows: NDArray[Any], opacity: NDArray[Any]) -> Edge:
+    visible = np.count_nonzero(opacity, axis=(1, 2))
+    if len(rows) < MIN_SIDE or min(visible[0], visible[-1]) <= VISIBLE_RATIO * visible.mean():
+        return "clamp"
+    steps = np.abs(rows - np.roll(rows, 1, axis=0)).mean(axis=2)
+    shown = np.maximum(opacity, np.roll(opacity, 1, axis=0))[..., 0] > 0
+    means = np.where(shown, steps, 0).sum(axis=1) / np.maximum(shown.sum(axis=1), 1)  # the first is the step across
+    return "wrap" if means[0] <= max(MEAN_RATIO * means[1:].mean(), PEAK_RATIO * means[1:].max(), SAME) else "clamp"
