@@ -58,9 +58,8 @@ def atomic_write(path: Path, data: bytes) -> None:
     Raises:
         OutputError: no permission, no space, or any other failure of the file system.
     """
-    temp = (
-        path.parent / f"{TEMP_PREFIX}{secrets.token_hex(6)}{TEMP_SUFFIX}"
-    )  # short: names may already be 255 bytes long
+    # A name of its own, not the final one with something added: that may already be 255 bytes long.
+    temp = path.parent / f"{TEMP_PREFIX}{secrets.token_hex(6)}{TEMP_SUFFIX}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)

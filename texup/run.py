@@ -72,7 +72,7 @@ class Run:
     passes: Sequence[Pass]
     settings: Settings
     load_engine: Callable[[], Engine]
-    """Loads the weights and makes the engine; called when the first texture needs it, if any does."""
+    """Loads the weights and makes the engine, once; called late when a finished pack may not need it."""
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     copy_other: bool = False

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from texup.engines.engine import GRID, Job
+from texup.engines.steps import reason_for
 from texup.errors import TextureError
 from texup.packs.classify import Policy
 from texup.packs.walk import check_pack, walk
@@ -96,9 +97,9 @@ def _texture_item(job: Job, run: Run, seen: dict[bytes, str]) -> Item:
     try:
         _, texture, policy = read_job(job, run)
     except TextureError as error:
-        return Item(job.path, "refuse", str(error))
+        return Item(job.path, "refuse", reason_for(job, error))
     height, width, _ = texture.pixels.shape
-    first = seen.setdefault(twin_key(texture, policy), job.path)
+    first = seen.setdefault(twin_key(texture, policy, run.settings), job.path)
     facts = (width, height, mode_of(texture), policy)
     if first != job.path:
         return Item(job.path, "twin", f"same picture as {first}", *facts)

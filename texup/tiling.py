@@ -88,23 +88,26 @@ def cut(plane: NDArray[Any], tiles: Sequence[Tile]) -> list[NDArray[Any]]:
     return [plane[tile.context.slices] for tile in tiles]
 
 
-def stitch(pieces: Sequence[NDArray[Any]], tiles: Sequence[Tile], margin: int, scale: int) -> NDArray[Any]:
-    """Join upscaled contexts by their cores into one plane without margin.
+def place(plane: NDArray[Any], piece: NDArray[Any], tile: Tile, margin: int, scale: int) -> None:
+    """Copy the core of one upscaled context into the plane of the result.
 
     Args:
-        pieces: the context of each tile, upscaled: (context height * scale, context width * scale, C).
-        tiles: the plan they were cut by.
+        plane: (height * scale, width * scale, C), the result without margin.
+        piece: the context of the tile, upscaled: (context height * scale, context width * scale, C).
+        tile: the tile it was cut by.
         margin: the plan's margin.
         scale: factor between source texels and result pixels.
-
-    Returns:
-        (height * scale, width * scale, C) in the dtype of the pieces.
     """
+    source = tile.core.within(tile.context).scaled(scale)
+    target = tile.core.within(Box(margin, 0, margin, 0)).scaled(scale)
+    plane[target.slices] = piece[source.slices]
+
+
+def stitch(pieces: Sequence[NDArray[Any]], tiles: Sequence[Tile], margin: int, scale: int) -> NDArray[Any]:
+    """Join upscaled contexts by their cores into one plane without margin; see ``place`` for the arguments."""
     last = tiles[-1].core
     shape = ((last.bottom - margin) * scale, (last.right - margin) * scale, pieces[0].shape[2])
     plane = np.empty(shape, pieces[0].dtype)
-    padding = Box(margin, 0, margin, 0)
     for piece, tile in zip(pieces, tiles, strict=True):
-        source = tile.core.within(tile.context).scaled(scale)
-        plane[tile.core.within(padding).scaled(scale).slices] = piece[source.slices]
+        place(plane, piece, tile, margin, scale)
     return plane

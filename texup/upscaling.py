@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from texup.engines.engine import GRID, Job, Outcome, Plane, Request, Task, Upscaling
-from texup.errors import UnreadableTexture, UsageError
+from texup.errors import OutputError, UnreadableTexture, UsageError
 from texup.files import atomic_write, output_lock, remove_leftovers, sha256_of
 from texup.manifest import Finished, Manifest, Record, finished, is_done
 from texup.packs.classify import Policy, policy_for
-from texup.packs.walk import Entry, check_overlap, check_pack, walk
+from texup.packs.walk import MANIFEST_NAME, Entry, check_overlap, check_pack, walk
 from texup.run import Pass, Run, Settings
 from texup.textures.codecs import decode, encode
 from texup.textures.color import correct_drift, reduce_plane
@@ -31,6 +31,7 @@ from texup.textures.seams import Edges, pad
 from texup.textures.texture import Texture
 
 MAX_RESULT_PIXELS = 1 << 28  # 16384 x 16384, the largest texture that graphics cards take
+ROUNDING = 1e-6  # what bleeding adds to one colour; a tenth of the least difference between 16-bit samples
 
 
 def upscale_texture(
@@ -76,18 +77,15 @@ def _through_nets(
         busy = [k for k, plane in enumerate(planes) if not _is_flat(plane)]
         requests = [Request(_framed(planes[k], edges, margin), step.model, margin) for k in busy]
         results = dict(zip(busy, (yield requests) if requests else [], strict=True))
-        sizes = [(plane.shape[0] * step.scale, plane.shape[1] * step.scale) for plane in planes]
-        planes = [
-            np.clip(results[k][:h, :w], 0, 1)
-            if k in results
-            else np.broadcast_to(plane[:1, :1], (h, w, plane.shape[2]))
-            for k, (plane, (h, w)) in enumerate(zip(planes, sizes, strict=True))
-        ]
+        for k, plane in enumerate(planes):
+            h, w, channels = plane.shape[0] * step.scale, plane.shape[1] * step.scale, plane.shape[2]
+            enlarged = results[k][:h, :w] if k in results else np.full((h, w, channels), plane[0, 0])
+            planes[k] = np.clip(enlarged, 0, 1, out=enlarged)
     return planes
 
 
 def _is_flat(plane: Plane) -> bool:
-    return bool((plane == plane[:1, :1]).all())
+    return bool((np.abs(plane - plane[:1, :1]) < ROUNDING).all())
 
 
 def _framed(plane: Plane, edges: Edges, margin: int) -> Plane:
@@ -110,6 +108,8 @@ def upscale_pack(run: Run) -> Iterator[Outcome]:
     check_pack(run.source, run.out, run.include, run.exclude)
     if not run.force:
         _check_ours(run.out)
+    if not (run.out / MANIFEST_NAME).exists():
+        run.load_engine()  # refuses bad weights and a missing device before the first write
     digest = run.digest()
     with output_lock(run.out):
         remove_leftovers(run.out)
@@ -150,8 +150,11 @@ def _check_ours(out: Path) -> None:
 
 def _plan(run: Run, before: dict[str, Finished], digest: str) -> Iterator[Job | Outcome]:
     """Walk the pack; yield as outcomes what is settled, and as jobs what must be upscaled."""
+    real_out = run.out.resolve()
     for entry in walk(run.source, run.include, run.exclude):
         job = Job(entry.path, run.source / entry.path, run.out / entry.path)
+        if job.target.parent.resolve() != (real_out / entry.path).parent:
+            raise OutputError(f"{job.target.parent}: a link inside the output leads elsewhere; remove it")
         earlier = before.get(entry.path)
         if entry.kind == "refused":
             yield Outcome(entry.path, "failed", entry.reason)
@@ -205,7 +208,7 @@ def start(job: Job, run: Run) -> Task:
         job,
         sha256,
         asdict(policy),
-        twin_key(texture, policy),
+        twin_key(texture, policy, run.settings),
         texture.pixels.shape[0] * texture.pixels.shape[1] * run.settings.scale**2,
         _upscaled_file(texture, policy, run),
     )
@@ -231,9 +234,10 @@ def _upscaled_file(texture: Texture, policy: Policy, run: Run) -> Upscaling:
     return encode(result, indexed=run.settings.palette == "keep" and texture.container.palette is not None)
 
 
-def twin_key(texture: Texture, policy: Policy) -> bytes:
+def twin_key(texture: Texture, policy: Policy, settings: Settings) -> bytes:
     """Return a digest that is equal for textures whose result files are equal."""
-    facts = f"{texture.pixels.shape} {texture.pixels.dtype} {texture.container} {policy}"
+    container = texture.container if settings.palette == "keep" else replace(texture.container, palette=None)
+    facts = f"{texture.pixels.shape} {texture.pixels.dtype} {container} {policy}"
     return hashlib.sha256(facts.encode() + texture.pixels.tobytes()).digest()
 
 

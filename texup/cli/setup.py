@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cache
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,7 @@ def _scale(link: Link, loaded: dict[str, UpscaleModel]) -> int:
 def engine_loader(links: list[Link], loaded: dict[str, UpscaleModel], options: dict[str, Any]) -> Callable[[], Engine]:
     """Return the function that loads the weights and makes the engine for them."""
 
+    @cache
     def load() -> Engine:
         from texup.engines.device import Device, pick_device, pick_precision
         from texup.engines.local import LocalEngine

@@ -6,9 +6,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from texup.engines.device import Upscaled
+import numpy as np
+
 from texup.engines.engine import GRID, Plane, Request
-from texup.tiling import Tile, cut, plan_tiles, stitch
+from texup.tiling import Tile, cut, place, plan_tiles
 
 
 @dataclass(slots=True)
@@ -20,8 +21,11 @@ class Order:
     requests: list[Request]
     tile: int
     """Largest side of a core in this plan."""
+    is_last_try: bool = False
+    """Whether the texture fails when memory does not suffice for this plan either."""
     plans: list[list[Tile]] = field(init=False)
-    results: list[list[Plane | None]] = field(init=False)
+    planes: list[Plane] = field(init=False)
+    """The upscaled planes without their margins; whole when nothing is missing."""
     missing: int = field(init=False)
     cancelled: bool = False
     """The plan was given up; what still comes back for it is dropped."""
@@ -31,15 +35,15 @@ class Order:
             plan_tiles(r.plane.shape[0] - 2 * r.margin, r.plane.shape[1] - 2 * r.margin, self.tile, r.margin, GRID)
             for r in self.requests
         ]
-        self.results = [[None] * len(plan) for plan in self.plans]
+        self.planes = [np.empty(0, np.float32) for _ in self.requests]
         self.missing = sum(len(plan) for plan in self.plans)
 
     def pieces(self) -> list[Piece]:
         """Return every tile of every request."""
         return [
-            Piece(self, r, t, request.model, plane)
-            for r, (request, plan) in enumerate(zip(self.requests, self.plans, strict=True))
-            for t, plane in enumerate(cut(request.plane, plan))
+            Piece(self, k, tile, request.model, plane)
+            for k, (request, plan) in enumerate(zip(self.requests, self.plans, strict=True))
+            for tile, plane in zip(plan, cut(request.plane, plan), strict=True)
         ]
 
     def largest_core(self) -> int:
@@ -47,31 +51,28 @@ class Order:
         cores = [tile.core for plan in self.plans for tile in plan]
         return max(max(core.bottom - core.top, core.right - core.left) for core in cores)
 
-    def planes(self) -> list[Plane]:
-        """Return the upscaled planes without their margins, when nothing is missing."""
-        joined = []
-        for request, plan, results in zip(self.requests, self.plans, self.results, strict=True):
-            pieces = [piece for piece in results if piece is not None]
-            scale = pieces[0].shape[0] // (plan[0].context.bottom - plan[0].context.top)
-            joined.append(stitch(pieces, plan, request.margin, scale))
-        return joined
-
 
 @dataclass(slots=True)
 class Piece:
     """One tile of one request of an order."""
 
     order: Order
-    request: int
-    tile: int
+    index: int
+    """Which request of the order."""
+    tile: Tile
     model: int
     plane: Plane
 
-    def put(self, result: Upscaled) -> bool:
-        """Hand the result in; return whether it was the last one missing."""
-        self.order.results[self.request][self.tile] = result.plane
-        self.order.missing -= 1
-        return self.order.missing == 0
+    def put(self, result: Plane) -> bool:
+        """Copy the upscaled tile into its place; return whether it was the last one missing."""
+        order, margin = self.order, self.order.requests[self.index].margin
+        scale = result.shape[0] // self.plane.shape[0]
+        if not order.planes[self.index].size:
+            h, w, c = order.requests[self.index].plane.shape
+            order.planes[self.index] = np.empty(((h - 2 * margin) * scale, (w - 2 * margin) * scale, c), result.dtype)
+        place(order.planes[self.index], result, self.tile, margin, scale)
+        order.missing -= 1
+        return order.missing == 0
 
 
 class Batcher:

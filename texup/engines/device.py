@@ -46,7 +46,7 @@ def pick_device(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()  # "meta" makes tensors, but none with values
     except (RuntimeError, AssertionError) as error:
         found = ["cpu", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))]
         found += ["mps"] if torch.backends.mps.is_available() else []
@@ -109,10 +109,10 @@ class Device:
         except torch.OutOfMemoryError:
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
-        if len(batch) == 1:
-            return [Upscaled(None, self.precision, "memory")]
         half = len(batch) // 2
-        self.batch_pixels = min(self.batch_pixels, half * batch[0].shape[0] * batch[0].shape[1])
+        self.batch_pixels = min(self.batch_pixels, max(1, half) * batch[0].shape[0] * batch[0].shape[1])
+        if half == 0:
+            return [Upscaled(None, self.precision, "memory")]
         return self.upscale(model, batch[:half]) + self.upscale(model, batch[half:])
 
     def batch_bytes(self) -> int:

@@ -37,9 +37,9 @@ class InlineEngine:
             order = Order(task, requests, self.device.tile)
             for piece in order.pieces():
                 (result,) = self.device.upscale(piece.model, [piece.plane])
-                if result.problem:
-                    raise TextureError(PROBLEMS[result.problem])
-                piece.put(result)
+                if result.plane is None:
+                    raise TextureError(PROBLEMS[result.problem or "memory"])
+                piece.put(result.plane)
                 precision = result.precision
-            planes = order.planes()
+            planes = order.planes
         return finish(task, requests, precision, [], time.perf_counter() - began)

@@ -113,7 +113,7 @@ class _Run:
         assert task is not None
 
         def work() -> list[Request] | Outcome:
-            requests = next_requests(task, order.planes() if order else None)
+            requests = next_requests(task, order.planes if order else None)
             if isinstance(requests, bytes):
                 return finish(task, requests, running.precision, running.notes, time.perf_counter() - running.began)
             return requests
@@ -154,23 +154,24 @@ class _Run:
         ):
             if piece.order.cancelled:
                 continue
-            if result.problem is not None:
+            if result.plane is None:
                 yield from self._retry_smaller(piece.order, result)
                 continue
             running = piece.order.running
             running.redone += result.precision != self.device.precision
             running.precision = self.device.precision
-            if piece.put(result):
+            if piece.put(result.plane):
                 self.finishing.add(self.pool.submit(self._ask, running, piece.order))
 
     def _retry_smaller(self, order: Order, result: Upscaled) -> Iterator[Outcome]:
-        """Plan a texture again with smaller tiles when memory did not suffice; fail it when nothing smaller is left."""
+        """Plan a texture again with smaller tiles when memory did not suffice; the smallest get a second try."""
         order.cancelled = True
         running = order.running
         side = order.largest_core()
-        if result.problem == "memory" and side > MIN_TILE:
-            self.device.tile = max(MIN_TILE, min(self.device.tile, side) // 2)
-            self.batcher.add(Order(running, order.requests, self.device.tile))
+        if result.problem == "memory" and not order.is_last_try:
+            if side > MIN_TILE:
+                self.device.tile = max(MIN_TILE, min(self.device.tile, side) // 2)
+            self.batcher.add(Order(running, order.requests, self.device.tile, is_last_try=side <= MIN_TILE))
         else:
             error = TextureError(PROBLEMS[result.problem or "memory"])
             yield from self._end(running, failed(running.job, error, running.task))

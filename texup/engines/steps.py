@@ -48,12 +48,17 @@ def finish(task: Task, data: bytes, precision: str | None, notes: list[str], sec
     )
 
 
+def reason_for(job: Job, error: TextureError) -> str:
+    """Return what an error says about a job's file, without the name that stands beside it in every report."""
+    return str(error).removeprefix(f"{job.source.name}: ")
+
+
 def failed(job: Job, error: TextureError, task: Task | None = None) -> Outcome:
     """Report a texture that could not be done."""
     return Outcome(
         job.path,
         "failed",
-        str(error),
+        reason_for(job, error),
         source_sha256=task.source_sha256 if task else None,
         policy=task.policy if task else {},
     )

@@ -102,7 +102,7 @@ def from_canonical(state: StateDict, dialect: str) -> StateDict:
 def highest(pattern: str, keys: Iterable[str], *, otherwise: int) -> int:
     """Return the highest number that the group of ``pattern`` finds at the start of a key."""
     found = (re.match(pattern, key, re.ASCII) for key in keys)
-    return max((int(match[1][:6]) for match in found if match), default=otherwise)
+    return max((int(match[1]) for match in found if match), default=otherwise)
 
 
 def _recognise(state: StateDict) -> tuple[str, Rules]:

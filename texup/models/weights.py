@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import re
-import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,17 +160,15 @@ def _load_pickle(data: bytes) -> Any:
         _check_zip(data)
     elif not data.startswith(b"\x80"):
         raise WeightsError("neither a safetensors file nor one of torch.save")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about torch's own history, nothing that a user could act on
-        # weights_only is spelled out: left out, an environment variable can turn it off.
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    # weights_only is spelled out: left out, an environment variable can turn it off.
+    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
 
 def _check_zip(data: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
     names = {entry.filename for entry in entries}
-    if any(name.endswith("constants.pkl") or "/code/" in name for name in names):
+    if any(name.endswith("/constants.pkl") for name in names):
         raise WeightsError("this is a TorchScript program, which would run code; get the plain weights")
     _check_count(len(entries))
     if len(names) != len(entries):

@@ -104,11 +104,15 @@ def correct_drift(result: Plane, source: Plane, weight: Plane | None, edges: Edg
         source: (H, W, C).
         weight: opacity (H, W, 1) of the source, so that colour that does not show does not count; None for opaque.
         edges: how both go on beyond their borders.
+
+    Returns:
+        ``result`` itself, changed in place and clipped to [0, 1]: it may be as large as memory allows.
     """
     drift = source - area(result, result.shape[0] // source.shape[0])
     if weight is None:
         low = blur(drift, DRIFT_SIGMA, edges)
     else:
         low = blur(drift * weight, DRIFT_SIGMA, edges) / (blur(weight, DRIFT_SIGMA, edges) + 1e-3)
-    result = result + resample(low, result.shape[:2], "bilinear", edges)
+    for k in range(result.shape[2]):
+        result[..., k] += resample(low[..., k : k + 1], result.shape[:2], "bilinear", edges)[..., 0]
     return np.clip(result, 0, 1, out=result)

@@ -34,6 +34,7 @@ THROUGH_NET: frozenset[AlphaKind] = frozenset({"binary", "soft", "data"})
 FEW_LEVELS = 4
 RINGS = 16  # texels that colour is bled outward; beyond them the mean colour shows nowhere near an edge
 HIDDEN_SHARE = 0.05  # less hidden colour than this cannot be judged
+OUTLINE_SHARE = 0.5  # alpha that is clear or opaque on more of the texture draws an outline: opacity, whatever it hides
 HIDDEN_DETAIL = 0.5  # hidden colour with this share of the visible detail is a picture of its own: alpha is no opacity
 
 
@@ -58,11 +59,15 @@ def split(texture: Texture, alpha_kind: AlphaKind) -> Planes:
 
 def merge(planes: Planes, like: Texture) -> Texture:
     """Return planes as a texture with the channels, sample type and container of ``like``; the inverse of ``split``."""
-    channels = like.pixels.shape[2]
-    colour = np.broadcast_to(planes.colour, (*planes.colour.shape[:2], channels - (planes.alpha is not None)))
-    values = colour if planes.alpha is None else np.concatenate((colour, planes.alpha), axis=2)
-    levels = np.ascontiguousarray(np.rint(np.clip(values, 0, 1) * np.float32(np.iinfo(like.pixels.dtype).max)))
-    pixels: Pixels = levels.astype(np.uint16) if like.pixels.dtype == np.uint16 else levels.astype(np.uint8)
+    height, width, _ = planes.colour.shape
+    pixels = np.empty((height, width, like.pixels.shape[2]), like.pixels.dtype)
+    colours = pixels.shape[2] - (planes.alpha is not None)
+    channels = [planes.colour[..., k % planes.colour.shape[2]] for k in range(colours)]  # grey fills all three
+    if planes.alpha is not None:
+        channels.append(planes.alpha[..., 0])
+    full = np.float32(np.iinfo(pixels.dtype).max)
+    for k, channel in enumerate(channels):  # one at a time: a large texture must not be in memory twice
+        pixels[..., k] = np.rint(np.clip(channel, 0, 1) * full)
     return Texture(pixels, like.container)
 
 
@@ -84,7 +89,8 @@ def classify_alpha(pixels: Pixels) -> AlphaKind:
 def _has_hidden_picture(pixels: Pixels) -> bool:
     """Tell whether colour goes on with its usual detail where a gradient alpha hides it."""
     hidden = pixels[..., -1] == 0
-    if hidden.mean() < HIDDEN_SHARE or hidden.all():
+    opaque = pixels[..., -1] == np.iinfo(pixels.dtype).max
+    if hidden.mean() < HIDDEN_SHARE or (hidden | opaque).mean() > OUTLINE_SHARE:
         return False
     colour = pixels[..., :-1].astype(np.float32)
     steps = [np.abs(np.diff(colour, axis=axis)).mean(axis=2) for axis in (0, 1)]

@@ -98,11 +98,10 @@ def decode(data: bytes) -> Texture:
     """
     head, chunks, image_data = _collect(data)
     pixels, palette = _expand(_samples(head, image_data), head, chunks)
-    plain_grey = pixels.shape[2] == 1 and head.colour == _GREY
     grab = chunks.get(b"grAb", b"")
     container = Container(
         "png",
-        bits=16 if pixels.dtype == np.uint16 else head.bits if plain_grey else 8,
+        bits=16 if pixels.dtype == np.uint16 else head.bits if pixels.shape[2] == 1 else 8,
         palette=palette,
         grab=struct.unpack(">ii", grab) if len(grab) == 8 else None,
     )

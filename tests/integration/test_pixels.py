@@ -1,0 +1,460 @@
+"""The way of one texture, from its pixels to those of its result, with nets whose answers are known and with the shipped one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from texup.errors import UsageError
+from texup.packs.classify import Policy, policy_for
+from texup.run import Pass, Settings, plan_passes
+from texup.textures.codecs import encode, read_texture
+from texup.textures.color import area, blur
+from texup.textures.texture import Container, Texture
+from texup.upscaling import upscale_texture
+
+CLAMP, WRAP = ("clamp", "clamp"), ("wrap", "wrap")
+SCALES = [1, 2, 3, 4, 8, 16]
+WITH_ALPHA = ["binary", "few", "soft", "data", "copy"]
+KINDS = {1: ["none"], 2: WITH_ALPHA, 3: ["none"], 4: WITH_ALPHA}
+GOLDEN = Path(__file__).parents[1] / "golden"
+EXAMPLES = Path(__file__).parents[1] / "data" / "n64_textures"
+
+
+def repeated(values, scale):
+    return values.repeat(scale, 0).repeat(scale, 1)
+
+
+def noise(h, w, channels, dtype=np.uint8, seed=0):
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, (h, w, channels), dtype, endpoint=True)
+
+
+def with_alpha(colour, alpha):
+    """Return colour (H, W, C) with ``alpha`` (H, W) in [0, 1] as its last channel."""
+    full = np.iinfo(colour.dtype).max
+    return np.concatenate([colour, np.rint(alpha * full)[..., None].astype(colour.dtype)], axis=2)
+
+
+def largest_difference(a, b):
+    assert a.shape == b.shape
+    return int(np.abs(a.astype(np.int64) - b.astype(np.int64)).max())
+
+
+def tinted(net):
+    """A net with a fault that real ones have: its three channels drift apart."""
+
+    def upscale(request):
+        plane = net(request)
+        return plane + np.linspace(-0.04, 0.04, plane.shape[2], dtype=np.float32)
+
+    return upscale
+
+
+# Passes
+
+
+@pytest.mark.parametrize("scale", range(1, 17))
+def test_every_scale_is_within_reach_of_one_net(scale):
+    passes = plan_passes([4], scale)
+    assert passes == [Pass(0, 4)] * (1 if scale <= 4 else 2)
+
+
+@pytest.mark.parametrize("scale", [0, 17, -4])
+def test_scales_out_of_bounds_are_refused(scale):
+    with pytest.raises(UsageError, match=f"--scale {scale} is not possible"):
+        plan_passes([4], scale)
+
+
+def test_nets_that_do_not_enlarge_cannot_reach_two():
+    with pytest.raises(UsageError, match="none of the chosen models enlarges"):
+        plan_passes([1, 1], 2)
+    assert plan_passes([1, 1], 1) == [Pass(0, 1), Pass(1, 1)]
+
+
+def test_a_chain_runs_in_its_order_and_its_last_enlarging_net_goes_on():
+    assert plan_passes([1, 4], 4) == [Pass(0, 1), Pass(1, 4)]
+    assert plan_passes([4, 1], 4) == [Pass(0, 4), Pass(1, 1)]
+    assert plan_passes([2, 4, 1], 16) == [Pass(0, 2), Pass(1, 4), Pass(2, 1), Pass(1, 4)]
+    assert plan_passes([2], 16) == [Pass(0, 2)] * 4
+    assert plan_passes([4, 2], 3) == [Pass(0, 4), Pass(1, 2)]
+
+
+# Exact: behind a net that repeats, everything else must be invisible
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(data=st.data())
+def test_behind_a_net_that_repeats_pixels_the_result_repeats_them(data, upscaled, through, nearest_model):
+    h, w, channels = (
+        data.draw(st.integers(1, 11)),
+        data.draw(st.integers(1, 11)),
+        data.draw(st.sampled_from([1, 2, 3, 4])),
+    )
+    kind = data.draw(st.sampled_from(["none"] if channels in (1, 3) else ["soft", "data", "copy"]))
+    scale, dtype = data.draw(st.sampled_from([1, 2, 4, 16])), data.draw(st.sampled_from([np.uint8, np.uint16]))
+    edge = st.sampled_from(["wrap", "mirror", "clamp"])
+    pixels = noise(h, w, channels, dtype, seed=data.draw(st.integers(0, 99)))
+    if kind in ("soft", "copy"):
+        pixels[..., -1] |= 1  # colour under alpha 0 is not kept
+    result = upscaled(
+        pixels,
+        through(nearest_model(4), tile=data.draw(st.sampled_from([5, 4096]))),
+        scale,
+        alpha=kind,
+        edges=(data.draw(edge), data.draw(edge)),
+        margin=data.draw(st.sampled_from([0, 4, 16])),
+    )
+    assert result.pixels.dtype == dtype
+    np.testing.assert_array_equal(result.pixels, repeated(pixels, scale))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("size", [(1, 1), (1, 64), (2, 3), (4, 4), (3, 5)])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_the_smallest_textures_come_out_in_the_right_size(upscaled, through, tiny_model, channels, size, scale):
+    pixels = noise(*size, channels)
+    if channels in (2, 4):
+        pixels[..., -1] = np.where(pixels[..., -1] > 127, 255, 0)
+    kind = KINDS[channels][0]
+    result = upscaled(pixels, through(tiny_model), scale, alpha=kind, edges=("wrap", "mirror"), margin=4).pixels
+    assert result.shape == (size[0] * scale, size[1] * scale, channels)
+    assert result.dtype == np.uint8
+    assert kind == "binary" or abs(float(result[..., 0].mean()) - float(pixels[..., 0].mean())) < 8
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (1, 64), (3, 5)])
+def test_small_textures_of_every_alpha_kind(upscaled, through, tiny_model, channels, size):
+    for kind in KINDS[channels]:
+        for scale in (1, 3, 4):
+            result = upscaled(noise(*size, channels), through(tiny_model), scale, alpha=kind, edges=WRAP, margin=4)
+            assert result.pixels.shape == (size[0] * scale, size[1] * scale, channels)
+
+
+# Flat
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("colour", [(0,), (77,), (255,), (12, 200, 99), (9, 8, 7, 128), (40, 0)])
+def test_one_colour_never_reaches_a_net(upscaled, never, colour, dtype, scale):
+    pixels = np.broadcast_to(np.array(colour, dtype) * (1 if dtype == np.uint8 else 257), (4, 6, len(colour)))
+    result = upscaled(pixels, never, scale, alpha="constant" if len(colour) in (2, 4) else "none")
+    np.testing.assert_array_equal(result.pixels, repeated(pixels, scale))
+    assert result.pixels.dtype == dtype
+
+
+def test_a_sprite_of_one_colour_keeps_it_exactly_and_sends_only_its_alpha(upscaled, through, tiny_model, disc):
+    def net(request):
+        assert request.plane.shape[2] == 1
+        return through(tiny_model)(request)
+
+    opacity = disc(12, 12, radius=4)
+    for value in range(1, 256, 6):
+        pixels = with_alpha(np.full((12, 12, 3), (value, 255 - value, 17), np.uint8), opacity)
+        result = upscaled(pixels, net, alpha="binary", margin=4).pixels
+        assert (result[result[..., 3] > 0][:, :3] == (value, 255 - value, 17)).all()
+
+
+def test_one_level_of_sixteen_bits_is_no_flat_colour(upscaled, through, nearest_model):
+    asked = []
+
+    def net(request):
+        asked.append(request)
+        return through(nearest_model(4))(request)
+
+    pixels = np.full((4, 6, 3), 30000, np.uint16)
+    pixels[2, 3, 1] += 1
+    np.testing.assert_array_equal(upscaled(pixels, net).pixels, repeated(pixels, 4))
+    assert len(asked) == 1
+
+
+# Colour
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [("binary", np.uint8), ("soft", np.uint8), ("soft", np.uint16), ("few", np.uint8)]
+)
+def test_a_white_disc_on_transparent_black_is_white_wherever_it_shows(
+    upscaled, through, tiny_model, disc, kind, dtype, scale
+):
+    opacity = disc(20, 20, radius=7, soft=kind == "soft")
+    opacity = np.where(disc(20, 20, radius=4) > 0, opacity, opacity / 2) if kind == "few" else opacity
+    full = np.iinfo(dtype).max
+    pixels = with_alpha((opacity > 0)[..., None].repeat(3, 2).astype(dtype) * full, opacity)
+    result = upscaled(pixels, tinted(through(tiny_model)), scale, alpha=kind).pixels
+    shows = result[..., 3] > 0
+    assert shows.any()
+    assert not shows.all()
+    assert (result[shows][:, :3] == full).all()
+    if kind == "binary":
+        assert set(np.unique(result[..., 3])) == {0, full}
+        assert abs(shows.mean() - opacity.mean()) <= 0.005
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_stored_as_three_equal_channels_grey_stays_grey(upscaled, through, tiny_model, disc, channels):
+    grey = with_alpha(noise(24, 24, 1), disc(soft=True)) if channels == 2 else noise(24, 24, 1)
+    kind = "soft" if channels == 2 else "none"
+    tripled = np.concatenate([grey[..., :1], grey[..., :1], grey], axis=2)
+    net = tinted(through(tiny_model))
+    as_grey, as_colour = (upscaled(pixels, net, alpha=kind).pixels for pixels in (grey, tripled))
+    assert as_grey.shape[2] == channels
+    for k in range(3):
+        np.testing.assert_array_equal(as_colour[..., k], as_grey[..., 0])
+
+
+def test_grey_stays_grey_whatever_colour_is_hidden_under_it(upscaled, through, tiny_model, disc):
+    opacity = disc()
+    grey = noise(24, 24, 1).repeat(3, 2)
+    keyed = np.where(opacity[..., None] > 0, grey, (255, 0, 255)).astype(np.uint8)
+    result = upscaled(with_alpha(keyed, opacity), tinted(through(tiny_model)), alpha="binary").pixels
+    shows = result[..., 3] > 0
+    assert np.ptp(result[shows][:, :3].astype(int), axis=1).max() == 0
+
+
+@pytest.mark.parametrize("kind", ["binary", "soft", "few"])
+def test_colour_under_alpha_0_does_not_matter(upscaled, through, tiny_model, wall, disc, kind):
+    opacity = disc(48, 64, radius=18, soft=kind == "soft") * (0.5 if kind == "few" else 1)
+    hidden = (opacity == 0)[..., None]
+    results = [
+        upscaled(
+            with_alpha(np.where(hidden, under, wall()).astype(np.uint8), opacity), through(tiny_model), alpha=kind
+        ).pixels
+        for under in (0, (255, 0, 255), noise(48, 64, 3))
+    ]
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+def test_sixteen_bits_stay_sixteen_bits(upscaled, through, tiny_model):
+    y, x = np.mgrid[:16, :24]
+    pixels = (20000 + 131 * x + 37 * y)[..., None].astype(np.uint16)
+    result = upscaled(pixels, through(tiny_model)).pixels
+    assert result.dtype == np.uint16
+    assert len(np.unique(result)) > 2000  # in 8 bits the whole picture would hold 16 values
+    smooth = np.diff(result[8:-8, 8:-8, 0].astype(int), axis=1)
+    assert np.abs(smooth).max() < 150  # and it would go in steps of 257
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_constant_alpha_is_kept_exactly(upscaled, through, tiny_model, channels):
+    pixels = noise(12, 10, channels)
+    pixels[..., -1] = 128
+    for scale in (1, 3, 4):
+        assert (upscaled(pixels, through(tiny_model), scale, alpha="constant").pixels[..., -1] == 128).all()
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+def test_colour_does_not_drift(upscaled, through, tiny_model, wall, scale):
+    bricks = wall()
+    result = upscaled(bricks, tinted(through(tiny_model)), scale, edges=WRAP).pixels
+    means = area(result.astype(np.float32), scale)
+    low = blur(means - bricks, 2.0, WRAP)
+    assert np.abs(low).max() <= 1
+    np.testing.assert_allclose(result.mean(axis=(0, 1)), bricks.mean(axis=(0, 1)), atol=0.5)
+
+
+def test_colour_drifts_with_the_net_when_it_is_told_to(upscaled, through, nearest_model, wall):
+    bricks = np.clip(wall(), 20, 230)
+    result = upscaled(bricks, tinted(through(nearest_model(4))), edges=WRAP, color_fix=False).pixels
+    np.testing.assert_allclose(result.mean(axis=(0, 1)) - bricks.mean(axis=(0, 1)), [-10.2, 0, 10.2], atol=0.5)
+
+
+def test_the_shipped_net_does_not_drift_either(upscaled, through, shipped_psnr, wall):
+    bricks = wall()
+    result = upscaled(bricks, through(shipped_psnr), edges=WRAP, margin=16).pixels
+    low = blur(area(result.astype(np.float32), 4) - bricks, 2.0, WRAP)
+    assert np.abs(low).max() <= 1
+
+
+# Data in alpha
+
+
+def test_data_alpha_and_colour_know_nothing_of_each_other(upscaled, through, tiny_model, wall):
+    colour, net = wall(), through(tiny_model)
+    first, second = noise(48, 64, 1, seed=1)[..., 0] / 255, np.zeros((48, 64))
+    second[:, 20:40] = 1
+    results = [upscaled(with_alpha(colour, alpha), net, alpha="data").pixels for alpha in (first, second)]
+    np.testing.assert_array_equal(results[0][..., :3], results[1][..., :3])
+    other = upscaled(with_alpha(colour[::-1], first), net, alpha="data").pixels
+    np.testing.assert_array_equal(results[0][..., 3], other[..., 3])
+    means = area(results[1][..., :3].astype(np.float32), 4)
+    assert (
+        np.abs(blur(means - colour, 2.0, CLAMP)).max() < 16
+    )  # hidden or not, the picture is there; nothing corrects data
+
+
+def test_data_is_reduced_in_its_own_numbers_and_colour_in_light(upscaled, through, nearest_model):
+    checks = np.kron(np.indices((6, 6)).sum(axis=0) % 2, np.ones((1, 1)))
+    pixels = (np.stack([checks, checks], axis=2) * 255).astype(np.uint8)
+
+    def halving(
+        request,
+    ):  # an x4 net of which four neighbours alternate, so that reduction to x2 has something to average
+        plane = through(nearest_model(4))(request)
+        return plane * 0 + (np.indices(plane.shape[:2]).sum(axis=0) % 2)[..., None].astype(np.float32)
+
+    data = upscaled(pixels, halving, 2, alpha="data").pixels
+    assert largest_difference(data, np.full_like(data, 128)) <= 1
+    light = upscaled(pixels[..., :1], halving, 2, color_fix=False).pixels
+    assert largest_difference(light, np.full_like(light, 188)) <= 1
+
+
+# Chains and containers
+
+
+def test_a_chain_hands_floats_on_through_each_net_in_turn(upscaled, through, nearest_model, wall):
+    asked = []
+    answer = through(nearest_model(1), nearest_model(4))
+
+    def net(request):
+        asked.append((request.model, request.plane.shape))
+        plane = answer(request)
+        return plane * 0.5 + 0.0004 if request.model == 0 else plane * 2 - 0.0008
+
+    bricks = wall(16, 32)
+    result = upscaled(bricks, net, scales=(1, 4), margin=4, color_fix=False)
+    assert asked == [(0, (24, 40, 3)), (1, (24, 40, 3))]
+    np.testing.assert_array_equal(result.pixels, repeated(bricks, 4))
+
+
+def test_a_second_pass_sees_the_first_ones_result(upscaled, through, nearest_model, wall):
+    shapes = []
+
+    def net(request):
+        shapes.append(request.plane.shape)
+        return through(nearest_model(4))(request)
+
+    bricks = wall(16, 32)
+    result = upscaled(bricks, net, 8, margin=4)
+    assert shapes == [(24, 40, 3), (72, 136, 3)]
+    np.testing.assert_array_equal(result.pixels, repeated(bricks, 8))
+
+
+def test_what_places_the_picture_grows_with_it(upscaled, never):
+    container = Container("png", grab=(7, -12))
+    result = upscaled(np.full((4, 4, 1), 9, np.uint8), never, 3, container=container)
+    assert result.container == Container("png", grab=(21, -36))
+    assert upscaled(np.full((4, 4, 1), 9, np.uint8), never, 3).container.grab is None
+
+
+def test_requests_are_framed_for_every_net(upscaled, through, nearest_model):
+    def net(request):
+        for side in request.plane.shape[:2]:
+            assert (side - 2 * request.margin) % 4 == 0
+        assert request.plane.dtype == np.float32
+        assert 0 <= request.plane.min() <= request.plane.max() <= 1
+        return through(nearest_model(4))(request) * 1.5 - 0.2
+
+    upscaled(noise(7, 9, 4), net, 16, alpha="data", margin=8)
+
+
+# Seams: the laws, with the net that users have
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(4, (5, 11)), (3, (7, -3)), (2, (1, 30)), (4, (24, 32))])
+def test_where_it_wraps_rolling_and_upscaling_commute(
+    upscaled, through, shipped_psnr, shipped_context, wall, scale, shift
+):
+    bricks, net = wall(), through(shipped_psnr)
+    rolled = upscaled(np.roll(bricks, shift, (0, 1)), net, scale, edges=WRAP, margin=shipped_context).pixels
+    plain = upscaled(bricks, net, scale, edges=WRAP, margin=shipped_context).pixels
+    expected = np.roll(plain, (shift[0] * scale, shift[1] * scale), (0, 1))
+    assert largest_difference(rolled, expected) <= 1
+
+
+@pytest.mark.parametrize("size", [(18, 30), (9, 5)])
+def test_it_commutes_for_sides_that_fit_no_grid(upscaled, through, shipped_psnr, shipped_context, wall, size):
+    bricks, net = wall()[: size[0], : size[1]], through(shipped_psnr)
+    rolled = upscaled(np.roll(bricks, (4, 3), (0, 1)), net, edges=WRAP, margin=shipped_context).pixels
+    plain = upscaled(bricks, net, edges=WRAP, margin=shipped_context).pixels
+    assert largest_difference(rolled, np.roll(plain, (16, 12), (0, 1))) <= 1
+
+
+@pytest.mark.parametrize("kind", ["soft", "few", "binary"])
+def test_alpha_wraps_as_colour_does(upscaled, through, shipped_psnr, shipped_context, wall, kind):
+    y, x = np.mgrid[:32, :32]
+    values = 0.5 + 0.5 * np.sin(2 * np.pi * (2 * x + y) / 32) * np.cos(2 * np.pi * (x - 2 * y) / 32)
+    alpha = {"soft": values, "few": np.rint(values * 2) / 2, "binary": (values > 0.55).astype(float)}[kind]
+    pixels, net = with_alpha(wall(32, 32), alpha), through(shipped_psnr)
+    rolled = upscaled(np.roll(pixels, (9, 14), (0, 1)), net, alpha=kind, edges=WRAP, margin=shipped_context).pixels
+    plain = np.roll(upscaled(pixels, net, alpha=kind, edges=WRAP, margin=shipped_context).pixels, (36, 56), (0, 1))
+    assert largest_difference(rolled[..., :3], plain[..., :3]) <= 1
+    off = np.abs(rolled[..., 3].astype(int) - plain[..., 3]) > 1
+    assert off.mean() <= (0 if kind == "soft" else 0.001)  # a texel on the threshold may fall on its other side
+
+
+@pytest.mark.parametrize("kind", ["none", "soft"])
+def test_tiles_cannot_be_seen(upscaled, through, shipped_psnr, shipped_context, wall, disc, kind):
+    pixels = wall(64, 80)
+    if kind == "soft":
+        pixels = with_alpha(pixels, disc(64, 80, radius=30, soft=True))
+    whole, tiled = (
+        upscaled(pixels, through(shipped_psnr, tile=tile), alpha=kind, margin=shipped_context).pixels
+        for tile in (4096, 32)
+    )
+    assert largest_difference(whole, tiled) <= 1
+
+
+@pytest.mark.parametrize("edges", [CLAMP, ("mirror", "wrap")])
+def test_the_grid_adds_nothing_that_can_be_seen(upscaled, through, tiny_model, wall, edges):
+    """A side that is no multiple of the grid gets more context, not another picture."""
+    bricks = wall()[:29, :41]
+    results = [upscaled(bricks, through(tiny_model), edges=edges, margin=margin).pixels for margin in (16, 32)]
+    assert largest_difference(*results) <= 1
+
+
+# Whole policy on one texture
+
+
+def test_a_forced_cut_out_of_a_soft_sprite(upscaled, through, tiny_model, disc):
+    pixels = with_alpha(noise(24, 24, 3), disc(soft=True))
+    policy = policy_for(Texture(pixels, Container("png")), "binary", ("auto", "auto"))
+    alpha = upscaled(pixels, through(tiny_model), alpha=policy.alpha, edges=policy.edges).pixels[..., 3]
+    assert set(np.unique(alpha)) == {0, 255}
+    assert abs((alpha > 0).mean() - (pixels[..., 3] > 127).mean()) < 0.005
+
+
+def test_the_task_can_be_given_up_while_it_waits(wall):
+    task = upscale_texture(
+        Texture(wall(), Container("png")), Policy("none", CLAMP), plan_passes([4], 4), Settings(4, 8)
+    )
+    assert len(next(task)) == 1
+    task.close()
+    with pytest.raises(StopIteration):
+        next(task)
+
+
+# Golden pictures
+
+GOLDEN_TEXTURES = ["walls/brick_wall.png", "nature/foliage.png", "effects/flare.png", "ui/heart.png"]
+STEPS = [0, 1, 2, 3, 5, 9, 17, 33, 65, 256]
+
+
+def histogram(off):
+    """Return a table of how many samples differ by how many levels."""
+    counts = np.histogram(off, STEPS)[0]
+    return "\n".join(f"{low:4d}..{high - 1:<3d} {n:8d}" for low, high, n in zip(STEPS, STEPS[1:], counts, strict=False))
+
+
+@pytest.mark.parametrize("name", GOLDEN_TEXTURES)
+def test_example_textures_look_as_they_did(name, upscaled, through, tiny_model, update_golden):
+    texture = read_texture(EXAMPLES / name)
+    policy = policy_for(texture, "auto", ("auto", "auto"))
+    result = upscaled(texture.pixels, through(tiny_model), alpha=policy.alpha, edges=policy.edges, margin=16)
+    golden = GOLDEN / f"{Path(name).stem}_x4.png"
+    if update_golden:
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_bytes(encode(result))
+    expected = read_texture(golden).pixels
+    assert expected.shape == result.pixels.shape
+    off = np.abs(expected.astype(int) - result.pixels)
+    allowed = 0.001 if policy.alpha == "binary" else 0  # rounding may put a texel on the threshold on its other side
+    table = f"{golden.name}: samples by their difference in levels\n{histogram(off)}\nMeant so? pytest --update-golden"
+    assert (off > 1).mean() <= allowed, table

@@ -1,0 +1,112 @@
+"""Laws of the manifest: what is appended comes back, and no damage does more than lose lines."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from texup.errors import UsageError
+from texup.manifest import NAME, SCHEMA, Header, Manifest, Record, finished, records
+from texup.packs.walk import is_safe
+
+LAWS = settings(deadline=None, derandomize=True, max_examples=30)
+HEADER = Header(SCHEMA, "0.1.0", [], {})
+NAMES = st.binary(min_size=1, max_size=12).map(os.fsdecode).filter(lambda name: "/" not in name and is_safe(name))
+PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
+DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@st.composite
+def some_record(draw: st.DrawFn) -> Record:
+    outcome = draw(st.sampled_from(["upscaled", "copied", "skipped", "failed"]))
+    optional = st.none() if outcome in ("skipped", "failed") else st.nothing()
+    return Record(
+        path=draw(PATHS),
+        outcome=outcome,
+        reason=draw(st.none() | st.text(max_size=20)),
+        source_sha256=draw(optional | DIGESTS),
+        target_sha256=draw(optional | DIGESTS),
+        target_size=draw(optional | st.integers(0, 2**63)),
+        settings=draw(st.text(max_size=16)),
+        policy=draw(st.dictionaries(st.text(max_size=8), JSON, max_size=4)),
+        precision=draw(st.none() | st.sampled_from(["fp16", "bf16", "fp32"])),
+        notes=draw(st.lists(st.text(max_size=20), max_size=3)),
+        seconds=draw(st.floats(min_value=0, allow_nan=False, allow_infinity=False)),
+    )
+
+
+def write(out: Path, lines: list[Record]) -> None:
+    with Manifest(out, HEADER) as manifest:
+        for record in lines:
+            manifest.append(record)
+
+
+@LAWS
+@given(st.lists(some_record(), max_size=6))
+def test_what_is_appended_comes_back(lines):
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        write(out, lines)
+        assert (out / NAME).read_bytes().isascii()
+        assert list(records(out)) == lines
+        last = {record.path: record for record in lines}
+        done = {p for p, r in last.items() if r.outcome != "failed" and r.source_sha256 is not None}
+        assert set(finished(out)) == done
+
+
+@LAWS
+@given(st.lists(some_record(), min_size=1, max_size=4), some_record(), st.data())
+def test_cut_anywhere_it_keeps_the_whole_lines_and_goes_on(lines, new, data):
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        write(out, lines)
+        content = (out / NAME).read_bytes()
+        header = content.index(b"\n") + 1
+        cut = data.draw(st.integers(header, len(content)))
+        (out / NAME).write_bytes(content[:cut])
+        kept = lines[: content[header:cut].count(b"\n")]
+        assert list(records(out)) == kept
+        write(out, [new])
+        assert list(records(out)) == [*kept, new]
+
+
+@LAWS
+@given(st.lists(some_record(), min_size=1, max_size=3), st.data())
+def test_damage_never_does_more_than_lose_lines(lines, data):
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        write(out, lines)
+        content = bytearray((out / NAME).read_bytes())
+        for _ in range(data.draw(st.integers(1, 8))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        (out / NAME).write_bytes(content)
+        try:
+            found = list(records(out))
+        except UsageError:
+            return
+        assert all(record is None or (is_safe(record.path) and replace(record) == record) for record in found)
+
+
+@LAWS
+@given(
+    st.lists(st.sampled_from(["..", ".", "", "a", "C:", "\\", "a\\..\\..", "//", "\0", "~"]), max_size=5).map("/".join)
+)
+@example("a/../../b")
+def test_a_safe_path_stays_below_on_every_system(path):
+    if is_safe(path):
+        for flavour in (PurePosixPath, PureWindowsPath):
+            joined = flavour("root") / path
+            assert joined.parts[0] == "root"
+            assert len(joined.parts) > 1
+            assert ".." not in joined.parts
+            assert joined.as_posix() == f"root/{path}"

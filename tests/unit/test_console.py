@@ -1,0 +1,128 @@
+"""texup.cli.console: what reaches a terminal, and the codes that ``run`` exits with."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import click
+import pytest
+
+from texup import errors
+from texup.cli import console, main
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a b/c#d$e.png", "a b/c#d$e.png"),
+        ("漢字 é 🎮.png", "漢字 é 🎮.png"),
+        ("[/x] [red].png", "[/x] [red].png"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("a\nb\tc\rd\0", "a\\nb\\tc\\rd\\x00"),
+        ("\x9b31m", "\\x9b31m"),
+        ("abc\u202egnp.exe", "abc\\u202egnp.exe"),
+        ("zero\u200bwidth", "zero\\u200bwidth"),
+        ("line\u2028end", "line\\u2028end"),
+        (os.fsdecode(b"caf\xe9"), "caf\\udce9"),
+        ("", ""),
+    ],
+)
+def test_printable(text, expected):
+    assert console.printable(text) == expected
+
+
+def test_reports_go_to_standard_error_in_one_line(capsys):
+    console.report("a\nb")
+    console.report_error("c\x1b")
+    assert capsys.readouterr() == ("", "a\\nb\ntexup: error: c\\x1b\n")
+
+
+def test_json_is_ascii_and_whole_for_any_name(capsys):
+    value = {"name": os.fsdecode(b"\xff") + "漢", "n": 1}
+    console.print_json(value)
+    out, err = capsys.readouterr()
+    assert out.isascii()
+    assert json.loads(out) == value
+    assert err == ""
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_is_asked_of_standard_error(monkeypatch, terminal):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    assert console.is_terminal() is terminal
+
+
+def run_with(monkeypatch, effect, *argv: str) -> int:
+    """Return the exit code of ``texup verify`` when the command does ``effect``."""
+
+    @click.command()
+    @click.pass_context
+    def verify(ctx):
+        return effect(ctx)
+
+    monkeypatch.setattr(main.LazyGroup, "get_command", lambda *_: verify)
+    monkeypatch.setattr(sys, "argv", ["texup", *argv, "verify"])
+    with pytest.raises(SystemExit) as caught:
+        main.run()
+    return caught.value.code
+
+
+def raising(error: BaseException):
+    def effect(_):
+        raise error
+
+    return effect
+
+
+ERRORS = {
+    errors.TexupError: 1,
+    errors.UsageError: 2,
+    errors.PackError: 2,
+    errors.DeviceError: 2,
+    errors.TextureError: 3,
+    errors.UnreadableTexture: 3,
+    errors.UnsupportedTexture: 3,
+    errors.WeightsError: 4,
+    errors.OutputError: 5,
+    errors.LockedError: 6,
+}
+
+
+def test_the_table_of_errors_is_whole():
+    def below(kind):
+        return {kind}.union(*(below(sub) for sub in kind.__subclasses__()))
+
+    assert {kind for kind in below(errors.TexupError) if kind.__module__ == "texup.errors"} == set(ERRORS)
+
+
+@pytest.mark.parametrize(("kind", "code"), ERRORS.items())
+def test_an_error_is_one_line_and_its_code(monkeypatch, capsys, kind, code):
+    assert run_with(monkeypatch, raising(kind("bad\nname"))) == code
+    assert capsys.readouterr().err == "texup: error: bad\\nname\n"
+
+
+def test_debug_shows_where_an_error_came_from(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["texup", "--debug", "verify"])
+    command = click.Command("verify", callback=lambda: (_ for _ in ()).throw(errors.OutputError("x")))
+    monkeypatch.setattr(main.LazyGroup, "get_command", lambda *_: command)
+    with pytest.raises(errors.OutputError):
+        main.run()
+
+
+def test_an_interrupt_is_130(monkeypatch):
+    assert run_with(monkeypatch, raising(KeyboardInterrupt())) == 130
+
+
+def test_wrong_use_is_2(monkeypatch, capsys):
+    assert run_with(monkeypatch, lambda _: None, "--unknown") == 2
+    assert "--unknown" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("effect", "code"),
+    [(lambda ctx: ctx.exit(3), 3), (lambda _: 3, 3), (lambda ctx: ctx.exit(0), 0), (lambda _: None, 0)],
+)
+def test_a_command_decides_the_code(monkeypatch, effect, code):
+    assert run_with(monkeypatch, effect) == code

@@ -1,0 +1,213 @@
+"""The device: equal results however planes are grouped, a wider type where a narrow one overflows, memory learnt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from texup.engines.device import CPU_BATCH_PIXELS, Device, bytes_per_pixel, pick_device, pick_precision
+from texup.errors import DeviceError
+
+CPU = torch.device("cpu")
+
+
+class Notes(list):
+    """What a net was shown; the copies of the net that a device makes share it."""
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+class Odd(nn.Module):
+    """Repeats pixels; gives ``wrong`` for planes with a pixel of 1, in the types that it is ``narrow`` for."""
+
+    def __init__(self, wrong=torch.nan, narrow=(torch.bfloat16, torch.float16)):
+        super().__init__()
+        self.wrong, self.narrow, self.notes = wrong, narrow, Notes()
+
+    def forward(self, x):
+        self.notes.append((x.dtype, x.shape[0]))
+        y = x.repeat_interleave(4, -1).repeat_interleave(4, -2)
+        if x.dtype not in self.narrow:
+            return y
+        hit = (x == 1).flatten(1).any(1)
+        y[hit, 0, 0, 0] = self.wrong
+        return y
+
+
+class Small(nn.Module):
+    """Has memory for ``limit`` texels."""
+
+    def __init__(self, limit, error=torch.OutOfMemoryError):
+        super().__init__()
+        self.limit, self.error, self.notes = limit, error, Notes()
+
+    def forward(self, x):
+        texels = x.shape[0] * x.shape[2] * x.shape[3]
+        self.notes.append(texels)
+        if texels > self.limit:
+            raise self.error("out of memory")
+        return x.repeat_interleave(4, -1).repeat_interleave(4, -2)
+
+
+@pytest.fixture
+def of_net(nearest_model):
+    return lambda net: replace(nearest_model(4), net=net)
+
+
+def planes(count, shape=(8, 8, 3), seed=0):
+    return list(np.random.default_rng(seed).uniform(0, 0.9, (count, *shape)).astype(np.float32))
+
+
+def test_the_automatic_device_is_the_fastest_there_is(monkeypatch):
+    assert pick_device("cpu") == CPU
+    for cuda, mps, expected in ((True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda cuda=cuda: cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda mps=mps: mps)
+        assert pick_device("auto") == torch.device(expected)
+
+
+@pytest.mark.parametrize("name", ["cuda:77", "nonsense", "cuda:x", "", "cpu:cpu", "meta", "xpu:3", "gpu"])
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(name):
+    with pytest.raises(DeviceError) as caught:
+        pick_device(name)
+    assert str(caught.value).startswith(f"device {name!r} is not available; this machine has cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_automatic_precision_is_half_only_on_cuda():
+    assert [pick_precision("auto", torch.device(d)) for d in ("cuda", "cpu", "mps")] == ["fp16", "fp32", "fp32"]
+    assert [pick_precision(p, CPU) for p in ("fp16", "bf16", "fp32")] == ["fp16", "bf16", "fp32"]
+
+
+def test_memory_is_estimated_by_width_scale_and_type(nearest_model):
+    four = nearest_model(4)
+    assert bytes_per_pixel(four, "fp32") == 2 * bytes_per_pixel(four, "fp16") == 2 * bytes_per_pixel(four, "bf16")
+    assert bytes_per_pixel(four, "fp32") > bytes_per_pixel(nearest_model(2), "fp32")
+    wider = replace(four, hyper={"num_feat": 64})
+    assert bytes_per_pixel(wider, "fp32") > bytes_per_pixel(four, "fp32")
+    device = Device([four], CPU, batch_pixels=1000)
+    assert device.batch_bytes() == 1000 * bytes_per_pixel(four, "fp32")
+
+
+def test_sizes_come_from_the_caller_or_from_the_device(nearest_model):
+    given = Device([nearest_model(4)], CPU, batch_pixels=77, tile=33)
+    assert (given.batch_pixels, given.tile) == (77, 33)
+    free = Device([nearest_model(4)], CPU)
+    assert free.batch_pixels == CPU_BATCH_PIXELS
+    assert free.tile >= 64
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_batch_equals_its_planes_alone(tiny_model, precision, channels):
+    device = Device([tiny_model], CPU, precision)
+    batch = planes(5, (12, 8, channels))
+    together = device.upscale(0, batch)
+    assert {r.precision for r in together} == {precision}
+    for plane, result in zip(batch, together, strict=True):
+        (single,) = device.upscale(0, [plane])
+        assert result.plane.dtype == np.float32
+        assert result.plane.shape == (48, 32, channels)
+        tolerance = 1e-6 if precision == "fp32" else 1 / 64
+        np.testing.assert_allclose(result.plane, single.plane, atol=tolerance)
+        exact = tiny_model.net(torch.from_numpy(plane).expand(-1, -1, 3).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+        expected = exact.mean(2, keepdim=True) if channels == 1 else exact
+        np.testing.assert_allclose(result.plane, expected, atol=1e-5 if precision == "fp32" else 1 / 32)
+
+
+def test_every_net_of_a_chain_is_reached(nearest_model):
+    device = Device([nearest_model(4), nearest_model(2)], CPU)
+    assert [device.upscale(k, planes(1))[0].plane.shape[0] for k in (0, 1)] == [32, 16]
+
+
+def test_the_models_are_left_as_they_are(tiny_model):
+    before = {k: v.clone() for k, v in tiny_model.net.state_dict().items()}
+    Device([tiny_model], CPU, "bf16").upscale(0, planes(1))
+    assert all(torch.equal(before[k], v) for k, v in tiny_model.net.state_dict().items())
+
+
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_only_planes_that_are_not_finite_are_done_again(of_net, wrong, precision, channels):
+    net = Odd(wrong)
+    device = Device([of_net(net)], CPU, precision)
+    batch = planes(4, (8, 8, channels))
+    batch[2][3, 3] = 1
+    results = device.upscale(0, batch)
+    assert [r.precision for r in results] == [precision, precision, "fp32", precision]
+    assert [r.problem for r in results] == [None] * 4
+    np.testing.assert_allclose(results[2].plane, batch[2].repeat(4, 0).repeat(4, 1), atol=1e-6)
+    assert all(np.isfinite(r.plane).all() for r in results)
+    assert [n for dtype, n in net.notes if dtype == torch.float32] == [1]
+
+
+def test_what_is_not_finite_in_the_widest_type_has_no_result(of_net):
+    for precision in ("fp32", "bf16"):
+        device = Device([of_net(Odd(narrow=(torch.float32, torch.bfloat16)))], CPU, precision)
+        batch = planes(3)
+        batch[1][0, 0] = 1
+        results = device.upscale(0, batch)
+        assert [r.problem for r in results] == [None, "not finite", None]
+        assert results[1].plane is None
+        assert results[1].precision == "fp32"
+        assert results[0].plane is not None
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_the_size_kept(of_net):
+    net = Small(3 * 64)
+    device = Device([of_net(net)], CPU)
+    batch = planes(8)
+    results = device.upscale(0, batch)
+    for plane, result in zip(batch, results, strict=True):
+        np.testing.assert_array_equal(result.plane, plane.repeat(4, 0).repeat(4, 1))
+    assert device.batch_pixels == 2 * 64
+    assert net.notes == [512, 256, 128, 128, 256, 128, 128]
+    device.upscale(0, batch[:2])
+    assert device.batch_pixels == 2 * 64
+
+
+def test_a_size_is_learnt_only_downwards(of_net):
+    device = Device([of_net(Small(64))], CPU, batch_pixels=10)
+    device.upscale(0, planes(8))
+    assert device.batch_pixels == 10
+
+
+def test_a_single_plane_that_does_not_fit_says_so(of_net):
+    device = Device([of_net(Small(63))], CPU)
+    results = device.upscale(0, planes(2))
+    assert [(r.plane, r.problem) for r in results] == [(None, "memory")] * 2
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, MemoryError])
+def test_no_other_error_is_taken_for_missing_memory(of_net, error):
+    net = Small(0, error)
+    device = Device([of_net(net)], CPU)
+    size = device.batch_pixels
+    with pytest.raises(error, match="out of memory"):
+        device.upscale(0, planes(4))
+    assert net.notes == [4 * 64]
+    assert device.batch_pixels == size
+
+
+def test_the_probe_counts_texels(of_net):
+    net = Small(1 << 30)
+    device = Device([of_net(net)], CPU, batch_pixels=48 * 48 * 3)
+    assert device.texels_per_second(0) > 0
+    assert net.notes == [48 * 48, 3 * 48 * 48]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("precision", ["fp16", "bf16", "fp32"])
+def test_a_gpu_gives_what_the_cpu_gives(tiny_model, precision):
+    batch = planes(6, (24, 24, 3))
+    ours = Device([tiny_model], torch.device("cuda"), precision).upscale(0, batch)
+    theirs = Device([tiny_model], CPU).upscale(0, batch)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a.plane, b.plane, atol=4 / 255 if precision == "bf16" else 1 / 255)

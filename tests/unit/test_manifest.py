@@ -1,0 +1,385 @@
+"""texup.manifest: what is written, what is believed when it is read back, and when a file counts as done."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from texup.errors import OutputError, UsageError
+from texup.manifest import (
+    MAX_LINE,
+    NAME,
+    SCHEMA,
+    Finished,
+    Header,
+    Manifest,
+    Record,
+    finished,
+    is_done,
+    records,
+)
+
+HEADER = Header(SCHEMA, "0.1.0", [{"name": "net", "sha256": "ab" * 32}], {"scale": 4, "tile": None})
+SOURCE, TARGET = hashlib.sha256(b"source").hexdigest(), hashlib.sha256(b"target").hexdigest()
+DONE = Record("a/b.png", "upscaled", None, SOURCE, TARGET, 6, "d1", {"alpha": "soft"}, "fp32", ["note"], 0.25)
+FAILED = replace(DONE, outcome="failed", reason="damaged", target_sha256=None, target_size=None)
+SKIPPED = replace(DONE, outcome="skipped", reason="no texture", target_sha256=None, target_size=None)
+
+
+def write(out: Path, *lines: Record, header: Header = HEADER) -> Path:
+    with Manifest(out, header) as manifest:
+        for record in lines:
+            manifest.append(record)
+    return out / NAME
+
+
+def add_line(out: Path, value: object) -> None:
+    with (out / NAME).open("ab") as file:
+        file.write(value if isinstance(value, bytes) else json.dumps(value).encode() + b"\n")
+
+
+def as_json(record: Record, **changes: object) -> dict[str, object]:
+    return {**{name: getattr(record, name) for name in Record.__slots__}, **changes}
+
+
+def test_a_new_manifest_is_a_header_and_a_line_for_each_record(tmp_path):
+    first, second = write(tmp_path, DONE).read_text("ascii").splitlines()
+    assert json.loads(first) == {
+        "format": "texup-manifest",
+        "schema": SCHEMA,
+        "version": "0.1.0",
+        "models": HEADER.models,
+        "settings": HEADER.settings,
+    }
+    assert json.loads(second) == as_json(DONE)
+    assert list(records(tmp_path)) == [DONE]
+
+
+def test_the_header_is_there_before_the_first_record(tmp_path):
+    manifest = Manifest(tmp_path, HEADER)
+    assert (tmp_path / NAME).read_bytes().count(b"\n") == 1
+    manifest.close()
+
+
+def test_a_run_that_adds_nothing_changes_nothing(tmp_path):
+    before = write(tmp_path, DONE).read_bytes()
+    assert write(tmp_path, header=replace(HEADER, version="0.2.0")).read_bytes() == before
+
+
+def test_each_run_that_adds_something_puts_its_header_before_it(tmp_path):
+    write(tmp_path, DONE)
+    lines = write(tmp_path, FAILED, SKIPPED, header=replace(HEADER, version="0.2.0")).read_text("ascii").splitlines()
+    assert [json.loads(line).get("version") for line in lines] == ["0.1.0", None, "0.2.0", None, None]
+    assert list(records(tmp_path)) == [DONE, FAILED, SKIPPED]
+
+
+def test_a_record_is_one_write(tmp_path):
+    manifest = Manifest(tmp_path, HEADER)
+    manifest.append(DONE)
+
+    class Counted:
+        def __init__(self, file):
+            self.file, self.sizes = file, []
+
+        def write(self, data):
+            self.sizes.append(len(data))
+            return self.file.write(data)
+
+    counted = manifest._file = Counted(manifest._file)
+    manifest.append(DONE)
+    manifest._file = counted.file
+    manifest.close()
+    last = (tmp_path / NAME).read_bytes().splitlines(keepends=True)[-1]
+    assert counted.sizes == [len(last)]
+
+
+def test_records_are_in_the_file_before_it_is_closed(tmp_path):
+    manifest = Manifest(tmp_path, HEADER)
+    manifest.append(DONE)
+    assert list(records(tmp_path)) == [DONE]
+    manifest.close()
+
+
+def test_closing_syncs_also_after_an_error(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def traced(fd):
+        synced.append(os.fstat(fd).st_ino)
+        fsync(fd)
+
+    def interrupted_run():
+        with Manifest(tmp_path, HEADER) as manifest:
+            manifest.append(DONE)
+            monkeypatch.setattr(os, "fsync", traced)
+            raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        interrupted_run()
+    assert synced == [(tmp_path / NAME).stat().st_ino]
+
+
+@pytest.mark.parametrize("cut", [1, 5, 40])
+def test_a_torn_last_line_is_dropped_and_cut_off(tmp_path, cut):
+    path = write(tmp_path, DONE, replace(DONE, path="c.png"))
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert list(records(tmp_path)) == [DONE]
+    write(tmp_path, FAILED)
+    assert list(records(tmp_path)) == [DONE, FAILED]
+
+
+def test_a_long_torn_line_is_cut_off(tmp_path):
+    write(tmp_path, DONE)
+    add_line(tmp_path, b"x" * (2 * MAX_LINE + 5))
+    write(tmp_path, FAILED)
+    assert list(records(tmp_path)) == [DONE, FAILED]
+
+
+def test_a_full_disk_while_appending_is_an_output_error(tmp_path):
+    manifest = Manifest(tmp_path, HEADER)
+    manifest.close()
+    with Path("/dev/full").open("r+b", buffering=0) as manifest._file, pytest.raises(OutputError, match="disk is full"):
+        manifest.append(DONE)
+
+
+def test_a_sync_that_fails_is_an_output_error(tmp_path, monkeypatch):
+    manifest = Manifest(tmp_path, HEADER)
+
+    def fail(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OutputError, match="Input/output error"):
+        manifest.close()
+    assert manifest._file.closed
+
+
+def test_numbers_that_json_has_not_are_a_mistake_of_ours(tmp_path):
+    with Manifest(tmp_path, HEADER) as manifest, pytest.raises(ValueError):
+        manifest.append(replace(DONE, seconds=float("nan")))
+
+
+# What is no manifest of ours is refused and stays as it is.
+
+
+def refused(out: Path) -> str:
+    with pytest.raises(UsageError) as opened:
+        Manifest(out, HEADER)
+    with pytest.raises(UsageError) as read:
+        finished(out)
+    assert str(opened.value) == str(read.value)
+    assert str(out / NAME) in str(read.value)
+    return str(read.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n",
+        b"not ours\n",
+        b'{"format":"other","schema":1}\n',
+        b'{"schema":1}\n',
+        b'{"format":"texup-manifest","schema":true}\n',
+        b'{"format":"texup-manifest","schema":1}',
+        b'["texup-manifest",1]\n',
+        b"[" * 100_000 + b"\n",
+        b"\xff\xfe\x00",
+    ],
+)
+def test_foreign_files_are_refused_and_left_alone(tmp_path, content):
+    (tmp_path / NAME).write_bytes(content)
+    assert "not a manifest of texup" in refused(tmp_path)
+    assert (tmp_path / NAME).read_bytes() == content
+
+
+def test_a_newer_schema_is_refused_and_left_alone(tmp_path):
+    content = json.dumps({"format": "texup-manifest", "schema": SCHEMA + 1}).encode() + b"\n"
+    (tmp_path / NAME).write_bytes(content)
+    assert "update texup" in refused(tmp_path)
+    assert (tmp_path / NAME).read_bytes() == content
+
+
+def test_a_newer_run_in_an_older_manifest_is_refused(tmp_path):
+    write(tmp_path, DONE)
+    add_line(tmp_path, {"format": "texup-manifest", "schema": SCHEMA + 1})
+    with pytest.raises(UsageError, match="newer texup"):
+        finished(tmp_path)
+
+
+def test_links_pipes_and_folders_are_no_manifest(tmp_path):
+    real = write(tmp_path, DONE)
+    content = real.read_bytes()
+    for make in (lambda p: p.symlink_to(real), os.mkfifo, Path.mkdir):
+        out = tmp_path / "out"
+        out.mkdir(exist_ok=True)
+        make(out / NAME)
+        assert "move it away" in refused(out)
+        (out / NAME).rename(tmp_path / "old") if not (out / NAME).is_dir() else (out / NAME).rmdir()
+    assert real.read_bytes() == content
+
+
+def test_without_a_manifest_nothing_is_finished(tmp_path):
+    assert finished(tmp_path) == {}
+    assert finished(tmp_path / "none") == {}
+
+
+# What is believed.
+
+
+def test_finished_is_the_last_word_on_a_path_without_failures(tmp_path):
+    again = replace(DONE, source_sha256="00" * 32, settings="d2")
+    copied = replace(DONE, path="c.txt", outcome="copied")
+    skipped = replace(SKIPPED, path="s.txt")
+    retried = replace(DONE, path="r.png")
+    write(
+        tmp_path,
+        DONE,
+        replace(FAILED, path="r.png"),
+        copied,
+        skipped,
+        replace(DONE, path="broken later.png"),
+        again,
+        retried,
+        replace(FAILED, path="broken later.png"),
+    )
+    assert finished(tmp_path) == {
+        "c.txt": Finished(bytes.fromhex(SOURCE), "d1", 6, "copied"),
+        "s.txt": Finished(bytes.fromhex(SOURCE), "d1", None, "skipped"),
+        "a/b.png": Finished(bytes(32), "d2", 6, "upscaled"),
+        "r.png": Finished(bytes.fromhex(SOURCE), "d1", 6, "upscaled"),
+    }
+
+
+def test_a_skipped_file_without_a_hash_is_looked_at_again(tmp_path):
+    write(tmp_path, replace(SKIPPED, source_sha256=None))
+    assert finished(tmp_path) == {}
+
+
+def test_settings_are_one_object_for_all_files(tmp_path):
+    write(tmp_path, DONE, replace(DONE, path="c.png"))
+    first, second = finished(tmp_path).values()
+    assert first.settings is second.settings
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"path": "../a.png"},
+        {"path": "/etc/passwd"},
+        {"path": "a/../../b"},
+        {"path": "a\\..\\b"},
+        {"path": "C:/a.png"},
+        {"path": "a\0b"},
+        {"path": ""},
+        {"path": 7},
+        {"path": None},
+        {"outcome": "done"},
+        {"outcome": ["upscaled"]},
+        {"reason": 1},
+        {"source_sha256": "ab"},
+        {"source_sha256": SOURCE.upper()},
+        {"source_sha256": SOURCE + "\n"},
+        {"source_sha256": None},
+        {"target_sha256": None},
+        {"target_sha256": 12},
+        {"target_size": None},
+        {"target_size": -1},
+        {"target_size": True},
+        {"target_size": 6.0},
+        {"settings": None},
+        {"policy": []},
+        {"precision": 16},
+        {"notes": "note"},
+        {"notes": [1]},
+        {"seconds": "1"},
+        {"seconds": float("inf")},
+    ],
+)
+def test_a_line_of_wrong_values_counts_for_nothing(tmp_path, changes):
+    write(tmp_path)
+    add_line(tmp_path, as_json(DONE, **changes))
+    add_line(tmp_path, as_json(DONE, path="good.png"))
+    assert [record and record.path for record in records(tmp_path)] == [None, "good.png"]
+    assert list(finished(tmp_path)) == ["good.png"]
+
+
+@pytest.mark.parametrize("missing", Record.__slots__)
+def test_a_line_without_a_value_counts_for_nothing(tmp_path, missing):
+    write(tmp_path)
+    add_line(tmp_path, {name: value for name, value in as_json(DONE).items() if name != missing})
+    assert list(records(tmp_path)) == [None]
+
+
+def test_values_that_a_later_version_adds_are_passed_over(tmp_path):
+    write(tmp_path)
+    add_line(tmp_path, as_json(DONE, colour="new"))
+    assert list(records(tmp_path)) == [DONE]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\n",
+        b"{\n",
+        b"[]\n",
+        b"null\n",
+        b"\0" * 4096 + b"\n",
+        b"\xff\xfe\n",
+        b"[" * 100_000 + b"\n",
+        b'{"path":' + b"9" * 5000 + b"}\n",
+        b'"' + b"x" * (3 * MAX_LINE) + b'"\n',
+    ],
+)
+def test_damage_in_the_middle_costs_only_its_line(tmp_path, line):
+    write(tmp_path, DONE)
+    add_line(tmp_path, line)
+    write(tmp_path, FAILED)
+    assert list(records(tmp_path)) == [DONE, None, FAILED]
+
+
+def test_a_huge_line_counts_for_nothing_though_its_end_is_a_record(tmp_path):
+    write(tmp_path)
+    record = json.dumps(as_json(DONE)).encode()
+    add_line(tmp_path, b" " * MAX_LINE + record + b"\n")
+    assert list(records(tmp_path)) == [None]
+
+
+# When a file is done.
+
+ENTRY = Finished(bytes.fromhex(SOURCE), "d1", 6, "upscaled")
+
+
+@pytest.fixture
+def target(tmp_path):
+    (tmp_path / "t.png").write_bytes(b"target")
+    return tmp_path / "t.png"
+
+
+def test_done_is_same_source_same_settings_and_a_target_of_that_size(target):
+    assert is_done(ENTRY, SOURCE, "d1", target)
+    assert not is_done(None, SOURCE, "d1", target)
+    assert not is_done(ENTRY, TARGET, "d1", target)
+    assert not is_done(ENTRY, SOURCE, "d2", target)
+    assert not is_done(ENTRY._replace(target_size=7), SOURCE, "d1", target)
+    assert not is_done(ENTRY, SOURCE, "d1", target.with_name("none.png"))
+
+
+def test_a_link_or_a_folder_is_no_target(target):
+    link = target.with_name("link.png")
+    link.symlink_to(target)
+    assert not is_done(ENTRY, SOURCE, "d1", link)
+    folder = target.with_name("folder")
+    folder.mkdir()
+    assert not is_done(ENTRY._replace(target_size=folder.lstat().st_size), SOURCE, "d1", folder)
+
+
+def test_a_skipped_file_needs_no_target(target):
+    entry = Finished(bytes.fromhex(SOURCE), "d1", None, "skipped")
+    assert is_done(entry, SOURCE, "d1", target.with_name("none.png"))
+    assert not is_done(entry, TARGET, "d1", target.with_name("none.png"))

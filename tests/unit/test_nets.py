@@ -1,0 +1,142 @@
+"""Every net against a second implementation of the same paper, written without its classes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from texup.nets.rrdbnet import RRDBNet
+from texup.nets.srresnet import MSRResNet, SRResNet
+from texup.nets.srvgg import SRVGGNetCompact
+
+NETS = [
+    *[RRDBNet(num_feat=8, num_block=2, num_grow_ch=4, scale=s) for s in (1, 2, 4, 8)],
+    RRDBNet(num_feat=8, num_block=1, num_grow_ch=4, scale=2, unshuffle=2),
+    RRDBNet(num_feat=8, num_block=1, num_grow_ch=4, scale=1, unshuffle=4),
+    *[SRResNet(num_feat=8, num_block=2, scale=s) for s in (2, 3, 4)],
+    *[MSRResNet(num_feat=8, num_block=2, scale=s) for s in (2, 3, 4)],
+    *[SRVGGNetCompact(num_feat=8, num_conv=3, scale=s) for s in (1, 2, 3, 4)],
+    SRVGGNetCompact(num_in_ch=1, num_out_ch=1, num_feat=8, num_conv=2, scale=2),
+]
+
+
+def randomise(net: nn.Module) -> nn.Module:
+    """Give every tensor of the net, batch norm's statistics too, values that matter in the result."""
+    g = torch.Generator().manual_seed(3)
+    for name, value in net.state_dict().items():
+        if value.ndim == 4:
+            value.copy_(torch.randn(value.shape, generator=g) / value[0].numel() ** 0.5)
+        elif value.is_floating_point():
+            low = 0.5 if name.endswith("running_var") else -0.2
+            value.copy_(torch.rand(value.shape, generator=g) + low)
+    return net.eval().requires_grad_(False)
+
+
+def picture(n: int, channels: int, h: int, w: int) -> torch.Tensor:
+    return torch.rand(n, channels, h, w, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("net", NETS, ids=lambda net: f"{type(net).__name__}-x{getattr(net, 'scale', '')}")
+def test_any_batch_and_any_size_come_out_scaled_and_the_same_as_alone(net):
+    net = randomise(net)
+    channels = 1 if isinstance(net, SRVGGNetCompact) and net.body[0].in_channels == 1 else 3
+    x = picture(3, channels, 8, 12)
+    out = net(x)
+    scale = out.shape[-1] // 12
+    assert out.shape == (3, channels, 8 * scale, 12 * scale)
+    assert scale == getattr(net, "scale", scale)
+    for i in range(3):
+        torch.testing.assert_close(out[i : i + 1], net(x[i : i + 1]), atol=1e-5, rtol=1e-5)
+    last = net.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last))
+    torch.testing.assert_close(last, out, atol=1e-5, rtol=1e-5)
+
+
+def conv(state, name, x, *, padding=1):
+    return F.conv2d(x, state[f"{name}.weight"], state.get(f"{name}.bias"), padding=padding)
+
+
+def shuffled(x, r):
+    n, c, h, w = x.shape
+    return x.view(n, c // r**2, r, r, h, w).permute(0, 1, 4, 2, 5, 3).reshape(n, c // r**2, h * r, w * r)
+
+
+def test_srvgg_is_convolutions_with_prelu_and_the_nearest_picture():
+    net = randomise(SRVGGNetCompact(num_feat=6, num_conv=2, scale=3))
+    s, x = net.state_dict(), picture(2, 3, 5, 7)
+    y = x
+    for i in (0, 2, 4):
+        y = conv(s, f"body.{i}", y)
+        y = torch.where(y > 0, y, y * s[f"body.{i + 1}.weight"][:, None, None])
+    y = shuffled(conv(s, "body.6", y), 3) + x.repeat_interleave(3, 2).repeat_interleave(3, 3)
+    assert set(s) == {f"body.{i}.{leaf}" for i in (0, 2, 4, 6) for leaf in ("weight", "bias")} | {
+        f"body.{i}.weight" for i in (1, 3, 5)
+    }
+    torch.testing.assert_close(net(x), y, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("scale", "steps"), [(2, [2]), (3, [3]), (4, [2, 2])])
+def test_msrresnet_is_residual_blocks_and_the_bilinear_picture(scale, steps):
+    net = randomise(MSRResNet(num_feat=6, num_block=2, scale=scale))
+    s, x = net.state_dict(), picture(2, 3, 5, 7)
+    y = F.leaky_relu(conv(s, "conv_first", x), 0.1)
+    for i in range(2):
+        y = y + conv(s, f"body.{i}.conv2", conv(s, f"body.{i}.conv1", y).clamp(min=0))
+    for k, step in enumerate(steps, 1):
+        y = F.leaky_relu(shuffled(conv(s, f"upconv{k}", y), step), 0.1)
+    y = conv(s, "conv_last", F.leaky_relu(conv(s, "conv_hr", y), 0.1))
+    base = nn.Upsample(scale_factor=scale, mode="bilinear", align_corners=False)(x)
+    torch.testing.assert_close(net(x), y + base, atol=1e-5, rtol=1e-5)
+
+
+def test_srresnet_is_the_published_generator():
+    net = randomise(SRResNet(num_feat=6, num_block=2, scale=4))
+    s, x = net.state_dict(), picture(2, 3, 5, 7)
+
+    def norm(name, y):
+        mean, var = s[f"{name}.running_mean"], s[f"{name}.running_var"]
+        scaled = (y - mean[:, None, None]) / (var[:, None, None] + 1e-5).sqrt()
+        return scaled * s[f"{name}.weight"][:, None, None] + s[f"{name}.bias"][:, None, None]
+
+    def prelu(name, y):
+        return y.clamp(min=0) + s[f"{name}.weight"] * y.clamp(max=0)
+
+    first = y = prelu("act_first", conv(s, "conv_first", x, padding=4))
+    for i in range(2):
+        z = prelu(f"body.{i}.act", norm(f"body.{i}.bn1", conv(s, f"body.{i}.conv1", y)))
+        y = y + norm(f"body.{i}.bn2", conv(s, f"body.{i}.conv2", z))
+    y = first + norm("bn_body", conv(s, "conv_body", y))
+    for i in range(2):
+        y = prelu(f"up.{i}.act", shuffled(conv(s, f"up.{i}.conv", y), 2))
+    torch.testing.assert_close(net(x), conv(s, "conv_last", y, padding=4), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("unshuffle", [1, 2, 4])
+def test_rrdbnet_is_dense_blocks_in_residuals(unshuffle):
+    net = randomise(RRDBNet(num_feat=6, num_block=2, num_grow_ch=4, scale=4 // unshuffle, unshuffle=unshuffle))
+    s, x = net.state_dict(), picture(2, 3, 8, 12)
+    n, c, h, w = x.shape
+    u = unshuffle
+    y = x.view(n, c, h // u, u, w // u, u).permute(0, 1, 3, 5, 2, 4).reshape(n, c * u * u, h // u, w // u)
+    first = y = conv(s, "conv_first", y)
+    for block in range(2):
+        outer = y
+        for rdb in (1, 2, 3):
+            grown = [y]
+            for k in range(1, 5):
+                grown.append(F.leaky_relu(conv(s, f"body.{block}.rdb{rdb}.conv{k}", torch.cat(grown, 1)), 0.2))
+            y = y + 0.2 * conv(s, f"body.{block}.rdb{rdb}.conv5", torch.cat(grown, 1))
+        y = outer + 0.2 * y
+    y = first + conv(s, "conv_body", y)
+    for k in (1, 2):
+        y = F.leaky_relu(conv(s, f"conv_up{k}", y.repeat_interleave(2, 2).repeat_interleave(2, 3)), 0.2)
+    y = conv(s, "conv_last", F.leaky_relu(conv(s, "conv_hr", y), 0.2))
+    torch.testing.assert_close(net(x), y, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("net", [SRResNet, MSRResNet])
+@pytest.mark.parametrize("scale", [0, 5, 6])
+def test_a_scale_that_no_pixel_shuffle_makes_is_refused(net, scale):
+    with pytest.raises(ValueError, match=f"not {scale}"):
+        net(num_feat=4, num_block=1, scale=scale)

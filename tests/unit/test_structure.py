@@ -1,0 +1,177 @@
+"""What holds the project together: layers, a light command line, and documents that say what the code does."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import texup
+from texup.cli.main import COMMANDS, main
+from texup.errors import ExitCode
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "texup").rglob("*.py"))
+LAYERS = [
+    {"__init__", "errors"},
+    {"files"},
+    {"textures", "tiling"},
+    {"nets", "metrics"},
+    {"models"},
+    {"packs"},
+    {"engines", "manifest"},
+    {"run"},  # the values that the jobs share
+    {"upscaling"},  # the way of a texture, which the other jobs follow without writing
+    {"evaluation", "survey", "preview", "training", "verification"},
+    {"cli"},
+    {"__main__"},
+]
+LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
+# Foreign package -> the only units that may import it.
+KEEPERS = {
+    "torch": {"nets", "metrics", "models", "engines", "training", "evaluation", "upscaling", "survey", "preview"},
+    "PIL": {"textures"},
+    "click": {"cli"},
+    "rich": {"cli"},
+}
+LIGHT = {"models/catalog.py": "torch"}  # what the help and the listings read must not wait for it
+MAX_LINES, MAX_FUNCTION = 300, 60
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT / "texup").as_posix()
+
+
+def unit_of(path: Path) -> str:
+    """Return the part of texup that a file belongs to: its folder, or its own name."""
+    return path.relative_to(ROOT / "texup").parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the dotted names that a file imports anywhere, functions included."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)} has a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_unit(name: str) -> str:
+    """Return the unit of texup that an absolute import means; what texup itself defines is in ``__init__``."""
+    first = [*name.split("."), ""][1]
+    return first if first in LEVEL else "__init__"
+
+
+def test_every_file_has_its_layer():
+    assert {unit_of(path) for path in SOURCES} <= set(LEVEL)
+    tops = {n.split(".")[1] for path in SOURCES for n in imports(path) if n.startswith("texup.")}
+    assert tops <= set(LEVEL) | {"__version__"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_imports_point_down(path):
+    unit = unit_of(path)
+    for name in imports(path):
+        if name.split(".")[0] == "texup":
+            other = imported_unit(name)
+            assert other == unit or LEVEL[other] < LEVEL[unit], f"{name_of(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_foreign_packages_stay_with_their_keepers(path):
+    for name in imports(path):
+        package = name.split(".")[0]
+        allowed = unit_of(path) in KEEPERS.get(package, {unit_of(path)}) and LIGHT.get(name_of(path)) != package
+        assert allowed, f"{name_of(path)} imports {package}"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import texup.cli.main",
+        "from texup.cli.main import main; main(['--help'], standalone_mode=False)",
+        "import texup.models.catalog",
+        "import texup.errors, texup.files",
+    ],
+)
+def test_the_help_is_light(statement):
+    code = f"import sys; {statement}; sys.exit(' '.join({{'torch', 'numpy', 'PIL'}} & set(sys.modules)) or 0)"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def commands(group: click.Group, names: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    """Yield every command of a group and of the groups in it under its words."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        yield " ".join((*names, name)), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*names, name))
+
+
+def test_every_command_has_help_with_an_example():
+    for words, command in commands(main):
+        lines = command.get_help(click.Context(command, info_name=words)).splitlines()
+        assert any(line.strip() in ("Example:", "Examples:") for line in lines), words
+        assert any(line.strip().startswith(f"texup {words}") for line in lines), words
+        assert "\\b" not in "".join(lines), f"{words}: its docstring must not be raw"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_readme_shows_every_command(command):
+    assert re.search(rf"(^\s*(\$ )?|`)texup {command}\b", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+
+
+def test_the_readme_has_a_table_of_the_exit_codes():
+    rows = re.findall(r"^\| ([\d, ]+) \| \S", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(int(code) for row in rows for code in row.split(",")) == sorted(ExitCode)
+
+
+def test_the_version_is_the_newest_of_the_changelog():
+    versions = re.findall(r"^## \[?(\d+\.\d+\.\d+)\b", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert versions[0] == texup.__version__
+    assert versions == sorted(versions, key=lambda text: [int(part) for part in text.split(".")], reverse=True)
+
+
+def files_named(value: object) -> Iterator[tuple[str, str]]:
+    """Yield (file, sha256) of every table below a value of a TOML file that names a file."""
+    if isinstance(value, dict):
+        if isinstance(value.get("file"), str):
+            yield value["file"], value.get("sha256", "")
+        for inner in value.values():
+            yield from files_named(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from files_named(inner)
+
+
+def test_the_files_of_the_catalog_are_what_it_says():
+    named = list(files_named(tomllib.loads((ROOT / "weights" / "catalog.toml").read_text("utf-8"))))
+    assert named
+    for file, sha256 in named:
+        path = ROOT / "weights" / file
+        assert path.is_file(), f"{file} is in the catalog, but not there"
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == sha256, f"{file} is not what the catalog says"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_files_and_functions_are_short(path):
+    text = path.read_text("utf-8")
+    assert text.count("\n") <= MAX_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not is_command(node):
+            assert node.end_lineno - node.lineno < MAX_FUNCTION, f"{node.name} is too long"
+
+
+def is_command(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return any(re.search(r"\.(command|group)\b", ast.unparse(decorator)) for decorator in node.decorator_list)
