@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,12 +20,18 @@ CHUNK = 1 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits, read in pieces of 1 MiB."""
-    digest = hashlib.sha256()
+def read_pieces(path: Path) -> Iterator[bytes]:
+    """Yield a file's bytes in pieces of 1 MiB."""
     with path.open("rb") as file:
         while piece := file.read(CHUNK):
-            digest.update(piece)
+            yield piece
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for piece in read_pieces(path):
+        digest.update(piece)
     return digest.hexdigest()
 
 
@@ -49,8 +55,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def atomic_write(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path`` so that a file under that name is always whole and durable.
+def atomic_write(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Put ``data``, whole or in pieces, at ``path`` so that a file under that name is always whole and durable.
 
     The order is: write and fsync a temporary file in the same folder, rename it, fsync the folder. Missing parent
     folders are made. The temporary file is removed on every error.
@@ -65,7 +71,7 @@ def atomic_write(path: Path, data: bytes) -> None:
         fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         try:
             with os.fdopen(fd, "wb") as file:
-                file.write(data)
+                file.writelines([data] if isinstance(data, bytes) else data)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temp, path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -130,6 +130,6 @@ def net_texels(texture: Texture, policy: Policy, run: Run) -> int:
 
 def as_json(survey: Survey, items: list[Item]) -> dict[str, Any]:
     """Return a survey as plain JSON values."""
-    counts = {name: dict(value) for name, value in asdict(survey).items() if name != "work"}
+    counts = {f.name: dict(getattr(survey, f.name)) for f in fields(survey) if f.name != "work"}
     files = [{k: v for k, v in asdict(item).items() if k != "work"} for item in items]
     return {"counts": counts, "net_texels": survey.work, "files": files}

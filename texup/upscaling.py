@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from texup.engines.engine import GRID, Job, Outcome, Plane, Request, Task, Upscaling
-from texup.errors import OutputError, UnreadableTexture, UsageError
-from texup.files import atomic_write, output_lock, remove_leftovers, sha256_of
+from texup.errors import OutputError, UnreadableTexture, UnsupportedTexture, UsageError
+from texup.files import atomic_write, output_lock, read_pieces, remove_leftovers, sha256_of
 from texup.manifest import Finished, Manifest, Record, finished, is_done
 from texup.packs.classify import Policy, policy_for
 from texup.packs.walk import MANIFEST_NAME, Entry, check_overlap, check_pack, walk
@@ -30,6 +30,7 @@ from texup.textures.planes import THROUGH_NET, Planes, bleed, finish_alpha, merg
 from texup.textures.seams import Edges, pad
 from texup.textures.texture import Texture
 
+MAX_SOURCE_BYTES = 1 << 30
 MAX_RESULT_PIXELS = 1 << 28  # 16384 x 16384, the largest texture that graphics cards take
 ROUNDING = 1e-6  # what bleeding adds to one colour; a tenth of the least difference between 16-bit samples
 
@@ -106,9 +107,9 @@ def upscale_pack(run: Run) -> Iterator[Outcome]:
         OutputError: the output cannot be written; finished files stay, and the same command goes on from there.
     """
     check_pack(run.source, run.out, run.include, run.exclude)
-    if not run.force:
-        _check_ours(run.out)
     if not (run.out / MANIFEST_NAME).exists():
+        if not run.force:
+            _check_empty(run.out)
         run.load_engine()  # refuses bad weights and a missing device before the first write
     digest = run.digest()
     with output_lock(run.out):
@@ -136,11 +137,9 @@ def upscale_file(run: Run) -> Iterator[Outcome]:
     yield from _outcomes(iter([Job(run.source.name, run.source, run.out)]), run)
 
 
-def _check_ours(out: Path) -> None:
+def _check_empty(out: Path) -> None:
     """Refuse to write among files that texup did not put there."""
-    if finished(out) or not out.is_dir():
-        return
-    stranger = next((entry for entry in walk(out)), None)
+    stranger = next(walk(out), None) if out.is_dir() else None
     if stranger is not None:
         raise UsageError(
             f"{out}: holds files but no manifest of texup ({stranger.path});"
@@ -158,7 +157,7 @@ def _plan(run: Run, before: dict[str, Finished], digest: str) -> Iterator[Job | 
         earlier = before.get(entry.path)
         if entry.kind == "refused":
             yield Outcome(entry.path, "failed", entry.reason)
-        elif earlier is not None and _is_unchanged(job, earlier, digest, copied=run.copy_other):
+        elif earlier is not None and _fits(entry, earlier, run) and _is_unchanged(job, earlier, digest):
             yield Outcome(entry.path, "unchanged")
         elif entry.kind == "texture":
             yield job
@@ -166,9 +165,14 @@ def _plan(run: Run, before: dict[str, Finished], digest: str) -> Iterator[Job | 
             yield _settle(job, entry, copy=run.copy_other)
 
 
-def _is_unchanged(job: Job, earlier: Finished, digest: str, *, copied: bool) -> bool:
-    if earlier.outcome == "skipped" and copied:
-        return False
+def _fits(entry: Entry, earlier: Finished, run: Run) -> bool:
+    """Tell whether what was done to a file is what this run would do: what is selected may have changed."""
+    if entry.kind == "texture":
+        return earlier.outcome == "upscaled"
+    return earlier.outcome != "skipped" or not run.copy_other
+
+
+def _is_unchanged(job: Job, earlier: Finished, digest: str) -> bool:
     try:
         return is_done(earlier, sha256_of(job.source), digest, job.target)
     except OSError:
@@ -178,14 +182,13 @@ def _is_unchanged(job: Job, earlier: Finished, digest: str, *, copied: bool) -> 
 def _settle(job: Job, entry: Entry, *, copy: bool) -> Outcome:
     """Copy or skip a file that is no texture, or not selected."""
     try:
-        data = job.source.read_bytes()
+        sha256 = sha256_of(job.source)
     except OSError as error:
         return Outcome(job.path, "failed", f"cannot read: {error.strerror}")
-    sha256 = hashlib.sha256(data).hexdigest()
     if not copy:
         return Outcome(job.path, "skipped", entry.reason or "not a texture", source_sha256=sha256)
-    atomic_write(job.target, data)
-    return Outcome(job.path, "copied", None, sha256, sha256, len(data))
+    atomic_write(job.target, read_pieces(job.source))
+    return Outcome(job.path, "copied", None, sha256, sha256_of(job.target), job.target.stat().st_size)
 
 
 def _outcomes(items: Iterator[Job | Outcome], run: Run) -> Iterator[Outcome]:
@@ -221,6 +224,8 @@ def read_job(job: Job, run: Run) -> tuple[str, Texture, Policy]:
         TextureError: the file cannot be read, or its result would be too large.
     """
     try:
+        if job.source.stat().st_size > MAX_SOURCE_BYTES:
+            raise UnsupportedTexture(f"larger than {MAX_SOURCE_BYTES >> 20} MiB; no texture is")
         data = job.source.read_bytes()
     except OSError as error:
         raise UnreadableTexture(f"cannot read: {error.strerror}") from error

@@ -54,7 +54,7 @@ def main() -> None:
                 with torch.inference_mode():
                     sr = net(tensor(rgb(next((bench / data / "LR_x4").glob(path.stem.split("_SRF")[0] + "*.png")))))
                 sr = np.rint(sr[0].clamp(0, 1).permute(1, 2, 0).numpy() * 255).astype(np.uint8)
-                if (hr == hr[..., :1]).all():
+                if read_texture(path).pixels.shape[2] == 1:
                     sr, hr = (np.rint(p.mean(axis=2)).astype(np.uint8) for p in (sr, hr))  # grey is its own luma
                 ours = psnr_y(sr, hr, 4), ssim_y(sr, hr, 4)
                 y = [second.rgb2y(p) for p in (sr, hr)]

@@ -18,12 +18,12 @@ edges_of_both = st.tuples(st.sampled_from(EDGES), st.sampled_from(EDGES))
 
 
 @st.composite
-def textures(draw, channels=st.integers(1, 4)):
+def textures(draw, channels=(1, 2, 3, 4)):
     """Textures of either sample type: noise, or a few values so that equal channels and flat parts occur."""
     dtype = draw(st.sampled_from([np.uint8, np.uint16]))
     top = int(np.iinfo(dtype).max)
     values = draw(st.sampled_from([st.integers(0, top), st.sampled_from([0, 1, top])]))
-    pixels = draw(arrays(dtype, (draw(sides), draw(sides), draw(channels)), elements=values))
+    pixels = draw(arrays(dtype, (draw(sides), draw(sides), draw(st.sampled_from(channels))), elements=values))
     return Texture(pixels, Container("png", dtype().itemsize * 8, grab=(3, -2)))
 
 
@@ -67,7 +67,7 @@ def test_planes_are_straight_float_of_the_documented_shapes(texture):
 
 
 @MODEST
-@given(textures(st.sampled_from([1, 2])))
+@given(textures(channels=(1, 2)))
 def test_equal_channels_become_one_plane_and_come_back_as_three(grey):
     first = grey.pixels[..., :1]
     tripled = Texture(np.concatenate([first, first, grey.pixels], axis=2), grey.container)

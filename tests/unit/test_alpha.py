@@ -110,6 +110,12 @@ def test_flat_colour_under_a_gradient_is_no_hidden_picture():
     assert classify_alpha(pixels_with(slope())) == "soft"
 
 
+def test_the_rounding_of_flat_colour_is_no_hidden_picture():
+    colour = np.full((24, 24, 3), 0.6)
+    colour[gloss() == 0] += 1 / 255 * (np.indices((24, 24)).sum(axis=0) % 3 == 0)[gloss() == 0][:, None]
+    assert classify_alpha(pixels_with(gloss(), colour)) == "soft"
+
+
 def test_a_few_hidden_texels_cannot_make_a_picture():
     alpha = 0.1 + 0.9 * slope(32, 32)
     alpha[:2, :8] = 0
@@ -232,6 +238,14 @@ def test_a_round_edge_from_clear_to_opaque_gets_no_middle_level_either(disc):
     clear, solid = (repeated(zone, 4) for zone in all_zero_or_all_one(source, CLAMP))
     assert (result[clear] == 0).all()
     assert (result[solid] == 1).all()
+
+
+@pytest.mark.parametrize("edges", [CLAMP, WRAP, ("mirror", "clamp"), ("wrap", "mirror")])
+def test_few_levels_go_on_beyond_the_border_as_the_texture_does(edges):
+    source = plane(np.random.default_rng(6).choice([0, 128, 255], (9, 7)) / 255)
+    framed = pad(source, (4, 4, 4, 4), edges)
+    expected = finish_alpha(None, framed, 4, "few", CLAMP)[16:-16, 16:-16]
+    np.testing.assert_array_equal(finish_alpha(None, source, 4, "few", edges), expected)
 
 
 def test_few_levels_cover_about_as_much_as_before(disc):

@@ -119,7 +119,7 @@ def test_a_sprite_inside_an_empty_border_does_not_wrap(disc):
     assert found(sprite(disc(24, 24, radius=9)), alpha=True) == ("clamp", "clamp")
 
 
-@pytest.mark.parametrize("radius", [8, 12, 16])
+@pytest.mark.parametrize("radius", [12, 16, 24])
 def test_a_sprite_cut_close_to_its_outline_does_not_wrap(disc, radius):
     side = 2 * radius
     opacity = disc(side, side, radius=radius)
@@ -149,6 +149,27 @@ def test_colour_that_does_not_show_decides_nothing(disc):
     dirty = clean.copy()
     dirty[opacity == 0, :3] = np.random.default_rng(3).integers(0, 256, (64, 3))
     assert found(clean, alpha=True) == found(dirty, alpha=True) == ("wrap", "wrap")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_is_hidden_at_the_border_decides_nothing(seed):
+    dice = np.random.default_rng(seed)
+    pixels = sprite(dice.random((16, 16)) < 0.6)
+    pixels[..., :3] = torus_waves(16, 16, seed=seed)
+    answers = set()
+    for _ in range(8):
+        pixels[pixels[..., 3] == 0, :3] = dice.choice(255) * dice.integers(0, 2, 3)
+        answers.add(found(pixels, alpha=True))
+    assert len(answers) == 1
+
+
+def test_a_step_that_nobody_sees_is_no_seam():
+    for step, edge in ((1, "wrap"), (4, "clamp")):
+        pixels = np.full((30, 20, 1), 100, np.uint8)
+        pixels[15:] += np.uint8(step)
+        pixels[0] -= np.uint8(step)  # lest the step inside is as large as the one across
+        pixels[-1] += np.uint8(step)
+        assert found(pixels // 2 * 2 if step > 1 else np.minimum(pixels, 101) | 100) == (edge, "wrap")
 
 
 def test_the_last_channel_counts_as_a_picture_unless_it_is_opacity():

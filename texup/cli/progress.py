@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -59,35 +58,18 @@ class Tally:
         return f"{', '.join(shown + extra)} in {self.seconds:.1f} s ({self.speed()})"
 
 
-@contextmanager
-def followed(
-    outcomes: Iterable[Outcome], total: int, device: str, *, quiet: bool, verbose: bool
-) -> Iterator[tuple[Tally, Iterator[Outcome]]]:
-    """Yield a tally and the outcomes; taking one counts it and shows where the run is."""
+def follow(
+    outcomes: Iterable[Outcome], total: int, device_state: Callable[[], str], *, quiet: bool, verbose: bool
+) -> Tally:
+    """Take every outcome, show where the run is, and return the sums.
+
+    ``device_state`` is asked once a texture went through a net, when there surely is a device.
+    """
     tally = Tally()
-    if quiet or not is_terminal():
-        yield tally, _lines(outcomes, tally, total, quiet=quiet, verbose=verbose)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"), TimeRemainingColumn())
-    with Progress(TextColumn(device, markup=False), *columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task("", total=total, speed="")
-
-        def live() -> Iterator[Outcome]:
-            for outcome in outcomes:
-                tally.add(outcome)
-                progress.update(bar, advance=1, speed=tally.speed())
-                if verbose or outcome.outcome == "failed":
-                    progress.console.print(_line(outcome), markup=False, highlight=False)
-                yield outcome
-
-        yield tally, live()
-
-
-def _lines(outcomes: Iterable[Outcome], tally: Tally, total: int, *, quiet: bool, verbose: bool) -> Iterator[Outcome]:
-    shown = time.perf_counter()
+    if not quiet and is_terminal():
+        _follow_live(outcomes, tally, total, device_state, verbose=verbose)
+        return tally
+    shown = tally.began
     for outcome in outcomes:
         tally.add(outcome)
         if verbose or outcome.outcome == "failed":
@@ -95,7 +77,26 @@ def _lines(outcomes: Iterable[Outcome], tally: Tally, total: int, *, quiet: bool
         elif not quiet and time.perf_counter() - shown > LINE_EVERY:
             shown = time.perf_counter()
             report(f"{sum(tally.counts.values())} of {total}: {tally.speed()}")
-        yield outcome
+    return tally
+
+
+def _follow_live(
+    outcomes: Iterable[Outcome], tally: Tally, total: int, device_state: Callable[[], str], *, verbose: bool
+) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    state, speed = (TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in ("state", "speed"))
+    columns = (state, BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("", total=total, speed="", state="starting")
+        for outcome in outcomes:
+            tally.add(outcome)
+            progress.update(bar, advance=1, speed=tally.speed())
+            if outcome.precision is not None:
+                progress.update(bar, state=device_state())
+            if verbose or outcome.outcome == "failed":
+                progress.console.print(_line(outcome), markup=False, highlight=False)
 
 
 def _line(outcome: Outcome) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,9 @@ def upscale(ctx: click.Context, /, source: Path, output: Path | None, **options:
       texup upscale ./pack -o ./pack_hd --blend 0.6 --exclude 'ui/**' --copy-other
       texup upscale wall.png --scale 2 --edges wrap,clamp
     """
+    from texup.cli.progress import follow
     from texup.cli.setup import build_run
+    from texup.packs.walk import walk
     from texup.upscaling import upscale_file, upscale_pack
 
     if options["dry_run"]:
@@ -53,7 +54,15 @@ def upscale(ctx: click.Context, /, source: Path, output: Path | None, **options:
         return
     run = build_run(source, output, options)
     outcomes = upscale_pack(run) if source.is_dir() else upscale_file(run)
-    tally = _follow(outcomes, run, options)
+    total = sum(1 for _ in walk(source, run.include, run.exclude)) if source.is_dir() else 1
+    shown = {"quiet": options["quiet"], "verbose": options["verbose"]}
+
+    def device_state() -> str:
+        return run.load_engine().device.state()
+
+    tally = follow(outcomes, total, device_state, **shown)
+    if not options["quiet"]:
+        report(f"{tally.summary()}; written to {run.out}")
     if options["as_json"]:
         print_json(
             {
@@ -70,21 +79,3 @@ def upscale(ctx: click.Context, /, source: Path, output: Path | None, **options:
             }
         )
     ctx.exit(ExitCode.SOME_FAILED if tally.failures else ExitCode.OK)
-
-
-def _follow(outcomes: Any, run: Any, options: dict[str, Any]) -> Any:
-    """Run to the end and return the tally."""
-    from texup.cli.progress import followed
-    from texup.packs.walk import walk
-
-    live = not options["quiet"] and sys.stderr.isatty()
-    total = sum(1 for _ in walk(run.source, run.include, run.exclude)) if live and run.source.is_dir() else 1
-    with followed(outcomes, total, options["device"], quiet=options["quiet"], verbose=options["verbose"]) as (
-        tally,
-        steps,
-    ):
-        for _ in steps:
-            pass
-    if not options["quiet"]:
-        report(f"{tally.summary()}; written to {run.out}")
-    return tally

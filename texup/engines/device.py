@@ -115,6 +115,13 @@ class Device:
             return [Upscaled(None, self.precision, "memory")]
         return self.upscale(model, batch[:half]) + self.upscale(model, batch[half:])
 
+    def state(self) -> str:
+        """Return where and in what type nets run, and how much of the device they fill."""
+        if self.device.type != "cuda":
+            return f"{self.device} {self.precision}"
+        free, total = torch.cuda.mem_get_info(self.device)
+        return f"{self.device} {self.precision}, {(total - free) / 1e9:.1f} of {total / 1e9:.0f} GB"
+
     def batch_bytes(self) -> int:
         """Return about how much memory the largest batch takes."""
         return self.batch_pixels * max(bytes_per_pixel(model, self.precision) for model in self.models)

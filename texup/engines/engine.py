@@ -83,6 +83,10 @@ class Hardware(Protocol):
     device: Any
     """Its name when printed."""
 
+    def state(self) -> str:
+        """Return where and in what type nets run, and how much of the device they fill."""
+        ...
+
     def batch_bytes(self) -> int:
         """Return about how much memory the largest batch takes."""
         ...

@@ -17,9 +17,8 @@ Edges = tuple[Edge, Edge]
 EDGES: tuple[Edge, ...] = ("wrap", "mirror", "clamp")
 MIN_SIDE = 8  # with fewer rows there is too little inside to compare the border with
 MEAN_RATIO = 1.5  # a step across the border up to this many times the mean inner one belongs to the pattern,
-PEAK_RATIO = 0.8  # and so does one up to this share of the largest inner one: mortar at the border of a brick wall;
-PEAK_RATIO_POWER_OF_TWO = 1.05  # sides that hardware can repeat get the benefit of the doubt
-VISIBLE_RATIO = 0.5  # a border row with less than this share of the visible texels of a mean row is the tip of a sprite
+REPEAT_RATIO = 1.1  # and so does one up to this many times the third largest: mortar on the border of a brick wall
+VISIBLE_RATIO = 0.4  # a border row with less than this share of the visible texels of a mean row is the tip of a sprite
 SAME = 1.0  # levels: jumps below this cannot be seen, however smooth the inside is
 
 
@@ -68,5 +67,6 @@ def _detect_axis(rows: NDArray[Any], opacity: NDArray[Any]) -> Edge:
     steps = np.abs(rows - np.roll(rows, 1, axis=0)).mean(axis=2)
     shown = np.maximum(opacity, np.roll(opacity, 1, axis=0))[..., 0] > 0
     means = np.where(shown, steps, 0).sum(axis=1) / np.maximum(shown.sum(axis=1), 1)  # the first is the step across
-    peak_ratio = PEAK_RATIO_POWER_OF_TWO if len(rows).bit_count() == 1 else PEAK_RATIO
-    return "wrap" if means[0] <= max(MEAN_RATIO * means[1:].mean(), peak_ratio * means[1:].max(), SAME) else "clamp"
+    third_largest = np.sort(means[1:])[-3]
+    bound = max(MEAN_RATIO * means[1:].mean(), REPEAT_RATIO * third_largest, SAME)
+    return "wrap" if means[0] <= bound else "clamp"

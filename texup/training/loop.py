@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam
 
+from texup.errors import UsageError
 from texup.metrics import psnr_y
 from texup.models.weights import save_weights
 from texup.nets.discriminators import UNetDiscriminator
@@ -195,7 +196,7 @@ def train(
         A report every ``VALIDATE_EVERY`` iterations and at the end; a checkpoint is written before each.
 
     Raises:
-        UsageError: no usable pictures, or nothing to resume.
+        UsageError: no usable pictures, nothing to resume, or ``init`` is of another net.
         OutputError: the run folder cannot be written.
     """
     trainer = Trainer(
@@ -204,7 +205,10 @@ def train(
     pictures = [p for group in load_pictures([val], 64).values() for p in group] if val else []
     spent = 0.0
     if init is not None:
-        trainer.generator.load_state_dict(init)
+        try:
+            trainer.generator.load_state_dict(init)
+        except RuntimeError as error:
+            raise UsageError("the weights to start from do not fit the recipe's net; adapt `net` or `scale`") from error
         trainer.ema.load_state_dict(init)
     if resume:
         state = load_checkpoint(run)

@@ -1,0 +1,132 @@
+"""``texup inspect``: the plan of a pack, in words and as JSON, without a byte written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from texup.engines.device import Device
+from texup.run import Settings
+from texup.survey import Item
+
+
+@pytest.fixture
+def pack(tmp_path, wall, disc):
+    folder = tmp_path / "pack"
+    (folder / "sub").mkdir(parents=True)
+    Image.fromarray(wall(16, 24)).save(folder / "wall.png")
+    Image.fromarray(wall(16, 24)).save(folder / "wall2.png")
+    Image.fromarray(wall(16, 24)[..., 0]).save(folder / "sub" / "grey [x].bmp")
+    cutout = np.dstack((wall(24, 24), (disc(24, 24) * 255).astype(np.uint8)))
+    Image.fromarray(cutout).save(folder / "sub" / "leaf.tga")
+    Image.new("RGB", (8, 8), "red").save(folder / "flat.png")
+    (folder / "cut\x1b[31m.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    (folder / "notes.txt").write_text("x")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def short_probe(monkeypatch):
+    monkeypatch.setattr("texup.cli.inspect.PROBE_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("catalog")
+def test_the_plan_in_words(texup, pack, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    result = texup("inspect", pack)
+    assert (result.code, result.err) == (0, "")
+    assert sorted(tmp_path.rglob("*")) == before
+    lines = result.out.splitlines()
+    assert lines[0].split()[:2] == ["refuse", "cut\\x1b[31m.png"]
+    assert "\x1b" not in result.out
+    rest = dict(line.split(None, 1) for line in lines[1:])
+    assert rest["plan"] == "upscale: 3, refuse: 1, fill: 1, skip: 1, twin: 1"
+    assert rest["sizes"].startswith("24x16: 3, ")
+    assert rest["modes"] == "RGB 8 bit: 3, grey 8 bit: 1, RGBA 8 bit: 1"
+    assert rest["alpha"] == "none: 4, binary: 1"
+    assert rest["edges"].startswith("(x,y)")
+    assert rest["result"] == f"{tmp_path / 'pack_x4'}, 4 times as large, by tiny-gan"
+    assert rest["estimate"].endswith(" MB for a batch on cpu")
+    assert len(lines) == 8
+
+
+@pytest.mark.usefixtures("catalog")
+def test_every_file_with_verbose(texup, pack):
+    lines = texup("inspect", pack, "-v").out.splitlines()[:7]
+    found = {line.split()[0]: line for line in lines}
+    assert set(found) == {"upscale", "refuse", "fill", "twin", "skip"}
+    assert found["twin"].endswith("same picture as wall.png")
+    assert found["fill"].endswith("one colour: no net needed")
+    assert any("sub/grey [x].bmp" in line for line in lines)
+    assert {line.index("  ") > 0 for line in lines} == {True}
+
+
+@pytest.mark.usefixtures("catalog")
+def test_the_plan_as_json(texup, pack, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    result = texup("inspect", pack, "--json", "--scale", "2", "--model", "tiny-psnr", "-v")
+    assert (result.code, result.err) == (0, "")
+    values = json.loads(result.out)
+    assert (values["scale"], values["models"], values["output"]) == (2, ["tiny-psnr"], str(tmp_path / "pack_x2"))
+    assert values["counts"]["actions"] == {"upscale": 3, "twin": 1, "fill": 1, "skip": 1, "refuse": 1}
+    assert values["counts"]["sizes"] == {"24x16": 3, "24x24": 1, "8x8": 1}
+    files = {file["path"]: file for file in values["files"]}
+    assert files["sub/leaf.tga"]["policy"]["alpha"] == "binary"
+    assert set(files["wall.png"]) == {f.name for f in fields(Item)} - {"work"}
+    assert "cut\x1b[31m.png" in files
+    # wall, grey and leaf with its alpha, with 8 texels around each
+    assert values["net_texels"] == 2 * 32 * 40 + 2 * 40 * 40
+    assert values["estimate"]["seconds"] >= 0
+    assert values["estimate"]["memory_mb"] > 0
+    assert values["estimate"]["device"] == "cpu"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.usefixtures("catalog")
+def test_the_estimate_is_work_over_speed(texup, pack, monkeypatch):
+    monkeypatch.setattr(Device, "texels_per_second", lambda self, seconds: 100.0)
+    values = texup("inspect", pack, "--json").json
+    assert values["estimate"]["seconds"] == round(values["net_texels"] / 100, 1)
+
+
+@pytest.mark.usefixtures("catalog")
+def test_without_work_no_weights_are_loaded(texup, pack, monkeypatch):
+    monkeypatch.setattr(Device, "__init__", lambda *_: pytest.fail("no net is needed"))
+    result = texup("inspect", pack, "--include", "flat.png")
+    assert result.code == 0
+    assert "fill: 1" in result.out
+    assert "estimate" not in result.out
+
+
+@pytest.mark.usefixtures("catalog")
+def test_one_file(texup, pack):
+    result = texup("inspect", pack / "wall.png", "--json")
+    assert result.code == 0
+    assert [file["path"] for file in result.json["files"]] == ["wall.png"]
+    assert result.json["output"] == str(pack / "wall_x4.png")
+
+
+@pytest.mark.usefixtures("catalog")
+def test_what_is_planned_is_what_is_done(texup, pack):
+    planned = texup("inspect", pack, "--json", "--scale", "2").json
+    done = texup("upscale", pack, "--json", "--scale", "2").json
+    actions = planned["counts"]["actions"]
+    assert done["counts"]["upscaled"] == actions["upscale"] + actions["fill"] + actions["twin"]
+    assert done["twins"] == actions["twin"]
+    assert done["counts"]["skipped"] == actions["skip"]
+    assert done["counts"]["failed"] == actions["refuse"]
+    assert set(done["settings"]) == {f.name for f in fields(Settings)}
+
+
+@pytest.mark.usefixtures("catalog")
+def test_bad_packs_are_refused_with_one_line(texup, pack, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for path, said in {tmp_path / "none": "no such file or folder", tmp_path / "empty": "no texture in it"}.items():
+        result = texup("inspect", path)
+        assert (result.code, result.out) == (2, "")
+        assert result.err.startswith(f"texup: error: {path}: {said}")
+        assert result.err.count("\n") == 1

@@ -1,0 +1,196 @@
+"""The nets of a run: known by hash and scale before a byte of their weights is parsed, and refused when they differ."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from texup.errors import UsageError, WeightsError
+from texup.models.chain import DEFAULT_CONTEXT, choose_chain
+from texup.models.weights import save_weights
+from texup.nets.rrdbnet import RRDBNet
+from texup.run import Pass, Run, Settings
+
+ENTRY = """
+[[model]]
+name = "{name}"
+file = "{name}.safetensors"
+scale = 4
+architecture = "RRDBNet"
+sha256 = "{sha256}"
+licence = "MIT"
+source = "test"
+description = "a tiny net"
+context = {context}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """A folder with a catalog of ``fine`` and ``bold``, and a x2 net that is in no catalog."""
+    torch.manual_seed(0)
+    text = 'default = "bold"\n[pair]\npsnr = "fine"\ngan = "bold"\n'
+    state = RRDBNet(num_feat=4, num_block=1, num_grow_ch=2).state_dict()
+    for name, context in {"fine": 12, "bold": 20}.items():
+        path = tmp_path / f"{name}.safetensors"
+        save_weights(path, state, {})
+        text += ENTRY.format(name=name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), context=context)
+        state = {k: v + 0.01 * torch.randn_like(v) for k, v in state.items()}
+    save_weights(
+        tmp_path / "own.safetensors", RRDBNet(num_feat=4, num_block=1, num_grow_ch=2, scale=2).state_dict(), {}
+    )
+    (tmp_path / "catalog.toml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr("texup.models.catalog.weights_folder", lambda: tmp_path)
+    return tmp_path
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_without_a_choice_the_default_of_the_catalog_runs(folder):
+    (link,) = choose_chain([], None)
+    assert (link.name, link.sha256, link.scale, link.context) == ("bold", sha256_of(folder / "bold.safetensors"), 4, 20)
+    model = link.load()
+    assert (model.name, model.scale, model.sha256) == ("bold", 4, link.sha256)
+
+
+def test_a_chain_keeps_its_order_and_may_repeat(folder):
+    own = folder / "own.safetensors"
+    links = choose_chain(["fine", str(own), "fine"], None)
+    assert [link.name for link in links] == ["fine", "own", "fine"]
+    assert [link.scale for link in links] == [4, None, 4]  # only the weights of a file tell its scale
+    assert [link.context for link in links] == [12, DEFAULT_CONTEXT, 12]
+    assert links[1].sha256 == sha256_of(own)
+    assert links[1].load().scale == 2
+
+
+def test_choosing_parses_no_weights(folder):
+    for path in folder.glob("*.safetensors"):
+        path.write_bytes(b"nothing that loads")
+    for links in (
+        choose_chain([], None),
+        choose_chain(["fine", str(folder / "own.safetensors")], None),
+        choose_chain([], 0.5),
+    ):
+        for link in links:
+            with pytest.raises(WeightsError):
+                link.load()
+
+
+def test_choosing_needs_no_torch():
+    code = "import sys; from texup.models.chain import choose_chain; choose_chain([], 0.5); choose_chain([], None)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; sys.exit('torch' in sys.modules)"], cwd=Path(__file__).parents[2], check=False
+    )
+    assert done.returncode == 0
+
+
+def test_weights_that_changed_since_are_refused(folder):
+    named, filed = choose_chain(["fine", str(folder / "own.safetensors")], None)
+    for link, file in ((named, "fine.safetensors"), (filed, "own.safetensors")):
+        path = folder / file
+        path.write_bytes(path.read_bytes()[:-1] + b"\1")
+        with pytest.raises(WeightsError, match="is not the expected"):
+            link.load()
+    (blend,) = choose_chain([], 0.5)
+    with pytest.raises(WeightsError, match=r"fine\.safetensors: SHA-256"):
+        blend.load()
+
+
+@pytest.mark.parametrize("name", ["nobody", "nobody.pth", "./fine", "../fine.safetensors"])
+def test_unknown_models_are_refused(folder, name):
+    with pytest.raises(UsageError, match="no model"):
+        choose_chain(["fine", name], None)
+
+
+def test_a_blend_is_the_sum_of_the_pair(folder):
+    (link,) = choose_chain([], 0.25)
+    assert (link.name, link.scale, link.context) == ("fine+bold@0.25", 4, 20)
+    model = link.load()
+    assert (model.name, model.sha256) == (link.name, link.sha256)
+    fine, bold = (link.load().net.state_dict() for link in choose_chain(["fine", "bold"], None))
+    for key, value in model.net.state_dict().items():
+        torch.testing.assert_close(value, 0.75 * fine[key] + 0.25 * bold[key])
+
+
+@pytest.mark.usefixtures("folder")
+def test_blends_differ_in_their_identity_by_the_smallest_step():
+    found = {choose_chain([], alpha)[0].sha256 for alpha in (0.0, 0.5, 0.6, 0.65, 0.6000000000000001, 1.0)}
+    assert len(found) == 6
+    assert choose_chain([], 0.6)[0].sha256 == choose_chain([], 0.60)[0].sha256
+
+
+def test_a_blend_of_other_parents_is_another(folder):
+    before = choose_chain([], 0.5)[0].sha256
+    catalog = folder / "catalog.toml"
+    catalog.write_text(catalog.read_text().replace(sha256_of(folder / "fine.safetensors"), "0" * 64))
+    assert choose_chain([], 0.5)[0].sha256 != before
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("alpha", [-0.01, 1.01, float("nan"), float("inf")])
+def test_blends_out_of_bounds_are_refused(alpha):
+    with pytest.raises(UsageError, match="use a number from 0"):
+        choose_chain([], alpha)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_blend_and_models_exclude_each_other():
+    with pytest.raises(UsageError, match="leave out --model"):
+        choose_chain(["fine"], 0.5)
+
+
+RUN = Run(Path("in"), Path("out"), [("a", "1" * 64), ("b", "2" * 64)], [Pass(0, 4)], Settings(4, 16), lambda: None)
+SAME = {
+    "source": Path("elsewhere"),
+    "out": Path("there"),
+    "models": [("renamed", "1" * 64), ("b", "2" * 64)],
+    "include": ["*.png"],
+    "copy_other": True,
+    "force": True,
+    "fail_fast": True,
+}
+OTHER = {
+    "models": [("a", "2" * 64), ("b", "1" * 64)],
+    **{
+        f"settings.{name}": replace(RUN.settings, **{name: value})
+        for name, value in {
+            "scale": 2,
+            "margin": 20,
+            "alpha": "copy",
+            "edges": ("auto", "wrap"),
+            "color_fix": False,
+            "palette": "keep",
+            "precision": "fp32",
+            "tile": 64,
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_the_digest_knows_what_decides_the_pixels(name):
+    assert replace(RUN, **{name.split(".")[0]: OTHER[name]}).digest() != RUN.digest()
+    assert len(RUN.digest()) == 16
+
+
+def test_the_digest_covers_every_setting():
+    assert {name.partition(".")[2] for name in OTHER} - {""} == set(Settings.__slots__)
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_the_digest_does_not_depend_on_where_and_what(name):
+    assert replace(RUN, **{name: SAME[name]}).digest() == RUN.digest()
+
+
+def test_the_header_is_plain_json():
+    header = RUN.header()
+    assert header.models == [{"name": "a", "sha256": "1" * 64}, {"name": "b", "sha256": "2" * 64}]
+    assert header.settings["edges"] == ["auto", "auto"]
