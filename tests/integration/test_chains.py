@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from texup.textures.texture import Container
 
@@ -50,12 +51,22 @@ def test_what_places_the_picture_grows_with_it(upscaled, never):
     assert upscaled(np.full((4, 4, 1), 9, np.uint8), never, 3).container.grab is None
 
 
-def test_requests_are_framed_for_every_net(upscaled, through, nearest_model):
+@pytest.mark.parametrize("edges", [("wrap", "clamp"), ("clamp", "mirror")])
+def test_requests_are_framed_by_what_the_edges_go_on_with(upscaled, through, nearest_model, edges):
+    seen = []
+
     def net(request):
-        for side in request.plane.shape[:2]:
-            assert (side - 2 * request.margin) % 4 == 0
-        assert request.plane.dtype == np.float32
-        assert 0 <= request.plane.min() <= request.plane.max() <= 1
+        seen.append(request)
         return through(nearest_model(4))(request) * 1.5 - 0.2
 
-    upscaled(noise(7, 9, 4), net, 16, alpha="data", margin=8)
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 9, 4), np.uint8)
+    upscaled(pixels, net, 16, alpha="data", margin=8, edges=edges)
+    modes = {"wrap": "wrap", "mirror": "symmetric", "clamp": "edge"}
+    expected = np.pad(pixels / np.float32(255), ((8, 9), (0, 0), (0, 0)), mode=modes[edges[0]])  # 7 + 1 is 8
+    expected = np.pad(expected, ((0, 0), (8, 11), (0, 0)), mode=modes[edges[1]])  # 9 + 3 is 12
+    np.testing.assert_array_equal(np.concatenate([seen[0].plane, seen[1].plane], axis=2), expected)
+    assert [request.plane.shape for request in seen] == [(24, 28, 3), (24, 28, 1), (44, 52, 3), (44, 52, 1)]
+    for request in seen:
+        assert request.margin == 8
+        assert request.plane.dtype == np.float32
+        assert 0 <= request.plane.min() <= request.plane.max() <= 1

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup.engines.engine import Request
 from texup.packs.classify import Policy, policy_for
 from texup.run import Settings, plan_passes
 from texup.textures.color import area, blur
@@ -248,20 +249,26 @@ def test_data_alpha_and_colour_know_nothing_of_each_other(upscaled, through, tin
     )  # hidden or not, the picture is there; nothing corrects data
 
 
-def test_data_is_reduced_in_its_own_numbers_and_colour_in_light(upscaled, through, nearest_model):
-    checks = np.kron(np.indices((6, 6)).sum(axis=0) % 2, np.ones((1, 1)))
-    pixels = (np.stack([checks, checks], axis=2) * 255).astype(np.uint8)
+def test_colour_is_reduced_in_light_and_data_and_opacity_in_their_own_numbers(upscaled):
+    def checkered(request):
+        """Answers every plane with alternating 0 and 1, so that a reduction from x4 to x2 has something to average."""
+        h, w, c = request.plane.shape
+        checks = np.indices(((h - 2 * request.margin) * 4, (w - 2 * request.margin) * 4)).sum(axis=0) % 2
+        return np.repeat(checks[..., None], c, axis=2).astype(np.float32)
 
-    def halving(
-        request,
-    ):  # an x4 net of which four neighbours alternate, so that reduction to x2 has something to average
-        plane = through(nearest_model(4))(request)
-        return plane * 0 + (np.indices(plane.shape[:2]).sum(axis=0) % 2)[..., None].astype(np.float32)
-
-    data = upscaled(pixels, halving, 2, alpha="data").pixels
+    pixels = noise(6, 6, 2) // 2 + 60
+    data, soft = (upscaled(pixels, checkered, 2, alpha=kind, color_fix=False).pixels for kind in ("data", "soft"))
     assert largest_difference(data, np.full_like(data, 128)) <= 1
-    light = upscaled(pixels[..., :1], halving, 2, color_fix=False).pixels
-    assert largest_difference(light, np.full_like(light, 188)) <= 1
+    assert largest_difference(soft[..., :1], np.full_like(soft[..., :1], 188)) <= 1
+    assert largest_difference(soft[..., 1:], np.full_like(soft[..., 1:], 128)) <= 1
+
+
+def test_grey_is_the_mean_of_what_a_net_makes_of_three_equal_channels(through, tiny_model):
+    grey = noise(16, 16, 1).astype(np.float32) / 255
+    net = through(tiny_model)
+    as_colour = net(Request(grey.repeat(3, 2), 0, 4))
+    assert np.ptp(as_colour, axis=2).max() > 0.001
+    np.testing.assert_allclose(net(Request(grey, 0, 4)), as_colour.mean(axis=2, keepdims=True), atol=1e-6)
 
 
 # Whole policy on one texture

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from texup.textures.planes import bleed, classify_alpha, finish_alpha, merge, split
+from texup.textures.planes import Planes, bleed, classify_alpha, finish_alpha, merge, split
 from texup.textures.seams import EDGES
 from texup.textures.texture import Container, Texture
 
@@ -39,6 +39,14 @@ def check_inverse(texture):
 @given(textures())
 def test_merge_is_the_inverse_of_split(texture):
     check_inverse(texture)
+
+
+@MODEST
+@given(arrays(np.float32, (3, 4, 3), elements=st.floats(-0.5, 1.5, width=32)), st.sampled_from([np.uint8, np.uint16]))
+def test_merge_takes_the_nearest_level_within_range(colour, dtype):
+    full = np.iinfo(dtype).max
+    merged = merge(Planes(colour, None, "none"), Texture(np.zeros((1, 1, 3), dtype), Container("png"))).pixels
+    assert np.abs(merged - np.clip(colour.astype(np.float64), 0, 1) * full).max() <= 0.501
 
 
 def test_every_value_of_both_sample_types_survives():
