@@ -26,7 +26,7 @@ from texup.packs.walk import MANIFEST_NAME, Entry, check_overlap, check_pack, wa
 from texup.run import Pass, Run, Settings
 from texup.textures.codecs import decode, encode
 from texup.textures.color import correct_drift, reduce_plane
-from texup.textures.planes import THROUGH_NET, Planes, bleed, finish_alpha, merge, split
+from texup.textures.planes import THROUGH_NET, Planes, as_grey, bleed, finish_alpha, merge, split
 from texup.textures.seams import Edges, pad
 from texup.textures.texture import Texture
 
@@ -47,7 +47,7 @@ def upscale_texture(
     size = (texture.pixels.shape[0] * scale, texture.pixels.shape[1] * scale)
     planes = split(texture, policy.alpha)
     opacity = None if policy.alpha == "data" else planes.alpha
-    colour = planes.colour if opacity is None else bleed(planes.colour, opacity, edges)
+    colour = planes.colour if opacity is None else as_grey(bleed(planes.colour, opacity, edges))
     wanted = [colour] if planes.alpha is None or policy.alpha not in THROUGH_NET else [colour, planes.alpha]
 
     upscaled = yield from _through_nets(wanted, edges, passes, settings.margin)

@@ -65,7 +65,7 @@ def write(path: Path, pixels):
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory, weights):
-    """A folder with a pack, an undisturbed result ``whole``, and one stopped result for each scenario; and the codes."""
+    """A folder with a pack, the result ``whole`` and one that was stopped for each scenario; and their exit codes."""
     folder = tmp_path_factory.mktemp("interrupt")
     dice = np.random.default_rng(0)
     for k in range(COUNT):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import resource
 import shutil
 import struct
 import subprocess
@@ -63,6 +62,7 @@ def test_input_that_is_not_there_or_has_nothing(refused, tmp_path):
     (tmp_path / "texts" / "sub").mkdir(parents=True)
     (tmp_path / "texts" / "sub" / "a.txt").write_text("x")
     refused(2, "none: no such file or folder", "upscale", tmp_path / "none")
+    refused(2, "xxx: no such file or folder", "upscale", tmp_path / ("x" * 300))
     refused(2, "empty: no texture in it; texup looks for .bmp, ", "upscale", tmp_path / "empty")
     refused(2, "texts: no texture in it", "upscale", tmp_path / "texts", "--copy-other")
 
@@ -103,7 +103,9 @@ def test_an_empty_folder_may_be_the_output(texup, pack, tmp_path):
     assert texup("upscale", pack, "-o", tmp_path / "out").code == 0
 
 
-@pytest.mark.parametrize("names", [("a.png", "A.PNG"), ("x/a.png", "X/b.png"), ("\u00e9.png", "e\u0301.png"), ("ß.png", "SS.png")])
+@pytest.mark.parametrize(
+    "names", [("a.png", "A.PNG"), ("x/a.png", "X/b.png"), ("\u00e9.png", "e\u0301.png"), ("ß.png", "SS.png")]
+)
 def test_names_that_are_one_elsewhere(refused, tmp_path, wall, names):
     for name in names:
         path = tmp_path / "pack" / name
@@ -123,24 +125,15 @@ def bomb(width, height) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-def peak_while(call):
-    """Return what ``call`` returns and by how many bytes the peak of this process grew."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    result = call()
-    return result, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
-
-
 def test_a_bomb_is_refused_from_its_header(texup, pack, tmp_path):
     (pack / "bomb.png").write_bytes(bomb(60000, 4000)[:33] + bytes(1 << 20))
     (pack / "honest.png").write_bytes(bomb(10000, 4000))
-    result, grown = peak_while(lambda: texup("upscale", pack, "-o", tmp_path / "out"))
+    result = texup("upscale", pack, "-o", tmp_path / "out")
     assert result.code == 3
-    lines = result.err.splitlines()
-    assert len(lines) == 3
-    assert lines[0].startswith("failed: bomb.png: ")
-    assert "60000 x 4000 is more than the limit of 16777216 pixels" in lines[0]
-    assert "10000 x 4000 is more than the limit" in lines[1]
-    assert grown < 300 << 20
+    assert sorted(result.err.splitlines()[:-1]) == [
+        "failed: bomb.png: 60000 x 4000 is more than the limit of 16777216 pixels",
+        "failed: honest.png: 10000 x 4000 is more than the limit of 16777216 pixels",
+    ]
     assert {p.name for p in (tmp_path / "out").rglob("*.*")} == {"a.png", "b.tga", "c.png", MANIFEST}
 
 
@@ -154,7 +147,13 @@ def test_the_limit_counts_pixels_of_the_result(texup, tmp_path):
 
 
 def png_of(width, height):
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0) + bytes(40)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + b"IHDR"
+        + struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+        + bytes(40)
+    )
 
 
 @pytest.mark.parametrize("size", [(60000, 60000), (2**31 - 1, 2**31 - 1), (0, 5)])
@@ -275,7 +274,13 @@ def test_scales_out_of_bounds(refused, pack, scale):
     [
         *(["--overlap", "-1"], ["--overlap", "257"], ["--overlap", "x"], ["--batch", "0"], ["--batch", "-5"]),
         *(["--batch", "many"], ["--tile", "0"], ["--tile", "1.5"], ["--jobs", "0"], ["--jobs", "100"]),
-        *(["--scale", "2.5"], ["--scale", "x"], ["--precision", "fp8"], ["--alpha", "nice"], ["--edges", "wrap,wrap,wrap"]),
+        *(
+            ["--scale", "2.5"],
+            ["--scale", "x"],
+            ["--precision", "fp8"],
+            ["--alpha", "nice"],
+            ["--edges", "wrap,wrap,wrap"],
+        ),
         *(["--edges", "round"], ["--edges", ""], ["--palette", "yes"], ["--blend", "half"], ["--nonsense"], ["extra"]),
     ],
     ids=" ".join,
@@ -291,7 +296,14 @@ def test_options_that_make_no_sense(texup, pack, tmp_path, options):
 
 def test_an_output_that_cannot_be_made(refused, pack, tmp_path):
     (tmp_path / "file").write_text("x")
-    refused(5, f"{tmp_path / 'file' / 'out'}: cannot write: Not a directory", "upscale", pack, "-o", tmp_path / "file" / "out")
+    refused(
+        5,
+        f"{tmp_path / 'file' / 'out'}: cannot write: Not a directory",
+        "upscale",
+        pack,
+        "-o",
+        tmp_path / "file" / "out",
+    )
     refused(5, "cannot write", "upscale", pack, "-o", tmp_path / "file")
     refused(5, "cannot write", "upscale", pack / "a.png", "-o", tmp_path / "file" / "out")
 
@@ -360,7 +372,18 @@ def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(texup, tmp_path, 
     for name, side in sides.items():
         Image.fromarray(dice.integers(0, 256, (side, side, 3), np.uint8)).save(tmp_path / "pack" / f"{name}.png")
     out = tmp_path / "out"
-    options = ["-o", out, "--model", tiny_weights / "tiny-gan.safetensors", "--jobs", "1", "--batch", "1", "--overlap", "8"]
+    options = [
+        "-o",
+        out,
+        "--model",
+        tiny_weights / "tiny-gan.safetensors",
+        "--jobs",
+        "1",
+        "--batch",
+        "1",
+        "--overlap",
+        "8",
+    ]
     done = subprocess.run(
         [sys.executable, "-c", FULL, "upscale", tmp_path / "pack", *options],
         cwd=ROOT,
@@ -384,7 +407,7 @@ def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(texup, tmp_path, 
     assert (result.code, result.json["counts"].get("unchanged", 0)) == (0, len(recorded))
 
 
-def test_broken_output_pipes_are_quiet(pack, tmp_path, tiny_weights):
+def test_broken_output_pipes_are_quiet():
     command = f"{sys.executable} -m texup models list | true"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -22,15 +22,17 @@ def build_run(source: Path, output: Path | None, options: dict[str, Any]) -> Run
     """Return the run that the options of ``processing_options`` describe.
 
     Raises:
-        UsageError: options that contradict each other, or a source that is not there.
+        UsageError: options that contradict each other, or a source that is not there or no file.
         WeightsError: a file of weights was refused.
     """
-    if not source.exists():
+    if not os.path.exists(source):  # Path.exists would raise for a name that is too long
         raise UsageError(f"{source}: no such file or folder")
+    if not (source.is_file() or source.is_dir()):
+        raise UsageError(f"{source}: neither a file nor a folder")
     links = choose_chain(options["models"], options["blend"])
     loaded: dict[str, UpscaleModel] = {}
     scales = [_scale(link, loaded) for link in links]
-    scale = options["scale"] or prod(scales)
+    scale = prod(scales) if options["scale"] is None else options["scale"]
     passes = plan_passes(scales, scale)
     overlap = options["overlap"] if options["overlap"] is not None else max(link.context for link in links)
     settings = Settings(

@@ -1,8 +1,8 @@
-"""The engine of one machine: worker threads read and write, the calling thread owns the device.
+"""The engine of one machine: file threads read and write, lanes run nets, and the calling thread moves textures on.
 
-Textures pass these stations: *reading* (decode, decide, cut) on a worker, *waiting* in the batcher, the device, then
-*finishing* (merge, encode, write) on a worker. How many are on their way is bounded, so memory does not grow with the
-pack.
+Textures pass these stations: *reading* (decode, decide, cut) on a file thread, *waiting* in the batcher, *inferring* on
+a lane of the device, then *finishing* (merge, encode, write) on a file thread. How many are on their way is bounded, so
+memory does not grow with the pack.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from typing import Any
 
 from texup.engines.batching import Batcher, Order, Piece
 from texup.engines.device import Device, Upscaled
@@ -52,18 +53,29 @@ class LocalEngine:
 
     def run(self, jobs: Iterable[Job | Outcome], start: Callable[[Job], Task]) -> Iterator[Outcome]:
         """Yield the outcome of each job as it finishes; see ``Engine``."""
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="texup") as pool:
-            try:
-                yield from _Run(self.device, self.workers, pool, start).outcomes(iter(jobs))
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+        files = ThreadPoolExecutor(self.workers, thread_name_prefix="texup-files")
+        nets = ThreadPoolExecutor(self.device.lanes, thread_name_prefix="texup-nets")
+        try:
+            with self.device.ready():
+                yield from _Run(self.device, self.workers, files, nets, start).outcomes(iter(jobs))
+        finally:
+            nets.shutdown(wait=True, cancel_futures=True)
+            files.shutdown(wait=True, cancel_futures=True)
 
 
 class _Run:
     """The state of one run; lives as long as its generator."""
 
-    def __init__(self, device: Device, workers: int, pool: ThreadPoolExecutor, start: Callable[[Job], Task]) -> None:
-        self.device, self.workers, self.pool, self.start = device, workers, pool, start
+    def __init__(
+        self,
+        device: Device,
+        workers: int,
+        files: ThreadPoolExecutor,
+        nets: ThreadPoolExecutor,
+        start: Callable[[Job], Task],
+    ) -> None:
+        self.device, self.workers, self.files, self.nets, self.start = device, workers, files, nets, start
+        self.inferring: dict[Future[list[Upscaled]], list[Piece]] = {}
         self.reading: set[Future[Step]] = set()
         self.finishing: set[Future[Step]] = set()
         self.batcher = Batcher()
@@ -82,12 +94,13 @@ class _Run:
                     yield job
                 elif job is not None:
                     self.running += 1
-                    self.reading.add(self.pool.submit(self._read, Running(job)))
-            batch = self.batcher.take(self.device.batch_pixels, partial=not self.reading)
-            if batch:
-                yield from self._infer(batch)
-            elif self.reading or self.finishing:
-                wait(self.reading | self.finishing, return_when=FIRST_COMPLETED)
+                    self.reading.add(self.files.submit(self._read, Running(job)))
+            self._feed_nets()
+            pending: set[Future[Any]] = {*self.inferring, *self.reading, *self.finishing}
+            if pending:
+                wait(pending, return_when=FIRST_COMPLETED)
+            for upscaled in [f for f in self.inferring if f.done()]:
+                yield from self._take_batch(self.inferring.pop(upscaled), upscaled.result())
             for future in [f for f in (*self.reading, *self.finishing) if f.done()]:
                 self.reading.discard(future)
                 self.finishing.discard(future)
@@ -140,18 +153,26 @@ class _Run:
             running.task = step
             self.pixels += step.pixels
             if step.key in self.finished:
-                self.finishing.add(self.pool.submit(self._copy, running, *self.finished[step.key]))
+                self.finishing.add(self.files.submit(self._copy, running, *self.finished[step.key]))
             elif step.key in self.twins:
                 self.twins[step.key].append(running)
             else:
                 self.twins[step.key] = []
-                self.reading.add(self.pool.submit(self._ask, running, None))
+                self.reading.add(self.files.submit(self._ask, running, None))
 
-    def _infer(self, batch: list[Piece]) -> Iterator[Outcome]:
-        """Run one batch and send on every texture that is now complete."""
-        for piece, result in zip(
-            batch, self.device.upscale(batch[0].model, [piece.plane for piece in batch]), strict=True
-        ):
+    def _feed_nets(self) -> None:
+        """Keep every lane of the device busy and one batch waiting; a batch that is not full only for an idle lane."""
+        while len(self.inferring) <= self.device.lanes:
+            idle = len(self.inferring) < self.device.lanes and not self.reading
+            batch = self.batcher.take(self.device.batch_pixels, partial=idle)
+            if not batch:
+                return
+            planes = [piece.plane for piece in batch]
+            self.inferring[self.nets.submit(self.device.upscale, batch[0].model, planes)] = batch
+
+    def _take_batch(self, batch: list[Piece], results: list[Upscaled]) -> Iterator[Outcome]:
+        """Put the tiles of a batch in their places and send on every texture that is now complete."""
+        for piece, result in zip(batch, results, strict=True):
             if piece.order.cancelled:
                 continue
             if result.plane is None:
@@ -161,7 +182,7 @@ class _Run:
             running.redone += result.precision != self.device.precision
             running.precision = self.device.precision
             if piece.put(result.plane):
-                self.finishing.add(self.pool.submit(self._ask, running, piece.order))
+                self.finishing.add(self.files.submit(self._ask, running, piece.order))
 
     def _retry_smaller(self, order: Order, result: Upscaled) -> Iterator[Outcome]:
         """Plan a texture again with smaller tiles when memory did not suffice; the smallest get a second try."""
@@ -189,6 +210,6 @@ class _Run:
             self.finished.setdefault(key, (running.job, outcome))
         for twin in self.twins.pop(key, []):
             if outcome.outcome == "upscaled":
-                self.finishing.add(self.pool.submit(self._copy, twin, running.job, outcome))
+                self.finishing.add(self.files.submit(self._copy, twin, running.job, outcome))
             else:
                 yield from self._end(twin, failed(twin.job, TextureError(outcome.reason or ""), twin.task))

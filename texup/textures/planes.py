@@ -52,9 +52,12 @@ def split(texture: Texture, alpha_kind: AlphaKind) -> Planes:
     values: Plane = texture.pixels.astype(np.float32) / np.float32(np.iinfo(texture.pixels.dtype).max)
     has_alpha = values.shape[2] in (2, 4)
     colour, alpha = (values[..., :-1], values[..., -1:]) if has_alpha else (values, None)
-    if colour.shape[2] == 3 and (colour == colour[..., :1]).all():
-        colour = colour[..., :1]
-    return Planes(colour, alpha, alpha_kind)
+    return Planes(as_grey(colour), alpha, alpha_kind)
+
+
+def as_grey(colour: Plane) -> Plane:
+    """Return one channel of a colour plane whose channels are equal everywhere, any other plane as it is."""
+    return colour[..., :1] if (colour == colour[..., :1]).all() else colour
 
 
 def merge(planes: Planes, like: Texture) -> Texture:

@@ -17,7 +17,7 @@ Edges = tuple[Edge, Edge]
 EDGES: tuple[Edge, ...] = ("wrap", "mirror", "clamp")
 MIN_SIDE = 8  # with fewer rows there is too little inside to compare the border with
 MEAN_RATIO = 1.5  # a step across the border up to this many times the mean inner one belongs to the pattern,
-REPEAT_RATIO = 1.1  # and so does one up to this many times the third largest: mortar on the border of a brick wall
+REPEAT_RATIO = 1.2  # and so does one up to this many times the third largest: mortar on the border of a brick wall
 VISIBLE_RATIO = 0.4  # a border row with less than this share of the visible texels of a mean row is the tip of a sprite
 SAME = 1.0  # levels: jumps below this cannot be seen, however smooth the inside is
 
