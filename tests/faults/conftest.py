@@ -28,7 +28,9 @@ class Result:
 
 @pytest.fixture
 def texup(monkeypatch, capsys):
-    """Runs ``texup ARGUMENTS`` in this process, as its entry point does."""
+    """Runs ``texup ARGUMENTS`` in this process, as its entry point does, on the CPU unless told otherwise."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
 
     def call(*arguments) -> Result:
         handlers = {number: signal.getsignal(number) for number in SIGNALS}

@@ -194,3 +194,11 @@ def test_the_header_is_plain_json():
     header = RUN.header()
     assert header.models == [{"name": "a", "sha256": "1" * 64}, {"name": "b", "sha256": "2" * 64}]
     assert header.settings["edges"] == ["auto", "auto"]
+
+
+def test_a_net_that_is_not_for_rgb_is_refused(tmp_path):
+    path = tmp_path / "grey.safetensors"
+    save_weights(path, RRDBNet(1, 1, num_feat=8, num_block=1, num_grow_ch=4).state_dict(), {})
+    (link,) = choose_chain([str(path)], None)
+    with pytest.raises(WeightsError, match=r"grey\.safetensors: a net of 1 channels in and 1 out"):
+        link.load()

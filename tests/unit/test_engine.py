@@ -242,8 +242,9 @@ def twins_of(folder: Path, dice):
     return pixels
 
 
-@pytest.mark.parametrize("batch_pixels", [1, 1 << 15])
-def test_equal_pictures_go_through_the_net_once(logged, dice, tmp_path, batch_pixels):
+@pytest.mark.parametrize(("batch_pixels", "in_flight"), [(1, 256), (1 << 15, 256), (1 << 15, 1)])
+def test_equal_pictures_go_through_the_net_once(logged, dice, tmp_path, monkeypatch, batch_pixels, in_flight):
+    monkeypatch.setattr(local, "IN_FLIGHT", in_flight)  # with 1, each twin comes when the one before is finished
     pixels = twins_of(tmp_path / "in", dice)
     write(tmp_path / "in" / "other.png", 255 - pixels)
     run = run_for(tmp_path / "in", tmp_path / "out", [logged])
@@ -477,3 +478,8 @@ def test_pieces_of_a_plan_that_was_given_up_are_dropped():
     taken = batcher.take(1, partial=True) or batcher.take(1, partial=True)
     assert [p.order for p in taken] == [kept]
     assert batcher.take(1, partial=True) == []
+    orders = [order_of((16, 16)) for _ in range(4)]
+    for order in orders:
+        batcher.add(order)
+    orders[1].cancelled = True
+    assert [p.order for p in batcher.take(3 * 24 * 24, partial=False)] == [orders[0], orders[2]]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from texup.errors import UsageError
+from texup.errors import UsageError, WeightsError
 from texup.files import sha256_of
 from texup.models.catalog import CatalogModel, load_catalog, resolve
 
@@ -51,7 +51,11 @@ def _chosen(model: CatalogModel) -> Link:
     def load() -> UpscaleModel:
         from texup.models.loading import load_model
 
-        return load_model(model.path, name=model.name, expected_sha256=sha256)
+        loaded = load_model(model.path, name=model.name, expected_sha256=sha256)
+        if (loaded.in_channels, loaded.out_channels) != (3, 3):
+            channels = f"{loaded.in_channels} channels in and {loaded.out_channels} out"
+            raise WeightsError(f"{model.path}: a net of {channels}; texup upscales with nets for RGB")
+        return loaded
 
     return Link(model.name, sha256, model.scale, model.context or DEFAULT_CONTEXT, load)
 
