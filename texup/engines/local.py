@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Any
 
 from texup.engines.batching import Batcher, Order, Piece
@@ -75,6 +76,8 @@ class _Run:
         start: Callable[[Job], Task],
     ) -> None:
         self.device, self.workers, self.files, self.nets, self.start = device, workers, files, nets, start
+        # Not concurrent.futures.wait: a signal's exception inside its locks would leave them in disorder.
+        self.done: SimpleQueue[Future[Any]] = SimpleQueue()
         self.inferring: dict[Future[list[Upscaled]], list[Piece]] = {}
         self.reading: set[Future[Step]] = set()
         self.finishing: set[Future[Step]] = set()
@@ -94,17 +97,25 @@ class _Run:
                     yield job
                 elif job is not None:
                     self.running += 1
-                    self.reading.add(self.files.submit(self._read, Running(job)))
+                    self._submit(self.reading, self._read, Running(job))
             self._feed_nets()
-            pending: set[Future[Any]] = {*self.inferring, *self.reading, *self.finishing}
-            if pending:
-                wait(pending, return_when=FIRST_COMPLETED)
-            for upscaled in [f for f in self.inferring if f.done()]:
-                yield from self._take_batch(self.inferring.pop(upscaled), upscaled.result())
-            for future in [f for f in (*self.reading, *self.finishing) if f.done()]:
-                self.reading.discard(future)
-                self.finishing.discard(future)
-                yield from self._take_step(*future.result())
+            if self.inferring or self.reading or self.finishing:
+                yield from self._take(self.done.get())
+
+    def _submit(self, group: set[Future[Step]], work: Callable[..., Step], *arguments: Any) -> None:
+        """Let a worker take a step of a texture."""
+        future = self.files.submit(work, *arguments)
+        group.add(future)
+        future.add_done_callback(self.done.put)
+
+    def _take(self, future: Future[Any]) -> Iterator[Outcome]:
+        """Move on whatever a thread is done with."""
+        if future in self.inferring:
+            yield from self._take_batch(self.inferring.pop(future), future.result())
+        else:
+            self.reading.discard(future)
+            self.finishing.discard(future)
+            yield from self._take_step(*future.result())
 
     def _has_room(self) -> bool:
         batch = self.device.batch_pixels * max(m.scale for m in self.device.models) ** 2
@@ -153,12 +164,12 @@ class _Run:
             running.task = step
             self.pixels += step.pixels
             if step.key in self.finished:
-                self.finishing.add(self.files.submit(self._copy, running, *self.finished[step.key]))
+                self._submit(self.finishing, self._copy, running, *self.finished[step.key])
             elif step.key in self.twins:
                 self.twins[step.key].append(running)
             else:
                 self.twins[step.key] = []
-                self.reading.add(self.files.submit(self._ask, running, None))
+                self._submit(self.reading, self._ask, running, None)
 
     def _feed_nets(self) -> None:
         """Keep every lane of the device busy and one batch waiting; a batch that is not full only for an idle lane."""
@@ -168,7 +179,9 @@ class _Run:
             if not batch:
                 return
             planes = [piece.plane for piece in batch]
-            self.inferring[self.nets.submit(self.device.upscale, batch[0].model, planes)] = batch
+            future = self.nets.submit(self.device.upscale, batch[0].model, planes)
+            self.inferring[future] = batch
+            future.add_done_callback(self.done.put)
 
     def _take_batch(self, batch: list[Piece], results: list[Upscaled]) -> Iterator[Outcome]:
         """Put the tiles of a batch in their places and send on every texture that is now complete."""
@@ -182,7 +195,7 @@ class _Run:
             running.redone += result.precision != self.device.precision
             running.precision = self.device.precision
             if piece.put(result.plane):
-                self.finishing.add(self.files.submit(self._ask, running, piece.order))
+                self._submit(self.finishing, self._ask, running, piece.order)
 
     def _retry_smaller(self, order: Order, result: Upscaled) -> Iterator[Outcome]:
         """Plan a texture again with smaller tiles when memory did not suffice; the smallest get a second try."""
@@ -210,6 +223,6 @@ class _Run:
             self.finished.setdefault(key, (running.job, outcome))
         for twin in self.twins.pop(key, []):
             if outcome.outcome == "upscaled":
-                self.finishing.add(self.files.submit(self._copy, twin, running.job, outcome))
+                self._submit(self.finishing, self._copy, twin, running.job, outcome)
             else:
                 yield from self._end(twin, failed(twin.job, TextureError(outcome.reason or ""), twin.task))
