@@ -315,6 +315,14 @@ def test_recipes_are_read_and_strangers_refused(tmp_path):
         load_recipe(tmp_path / "none.toml")
 
 
+@pytest.mark.parametrize("line", ['optimizer = "sgd"', "downscale = { nearest = 1.0 }"])
+def test_what_no_trainer_knows_is_refused_by_name(tmp_path, line):
+    path = tmp_path / "mine.toml"
+    path.write_text(line)
+    with pytest.raises(UsageError, match=r"mine\.toml: unknown .*(sgd|nearest).*(adam|bicubic)"):
+        load_recipe(path)
+
+
 def test_the_shipped_recipes_fit_the_code():
     recipes = sorted((Path(__file__).parents[2] / "weights" / "recipes").glob("*.toml"))
     assert len(recipes) >= 2

@@ -149,7 +149,10 @@ class _Run:
         assert task is not None
 
         def work() -> Outcome:
-            data = twin.target.read_bytes()
+            try:
+                data = twin.target.read_bytes()
+            except OSError as error:
+                raise TextureError(f"its twin {twin.path} is gone from the output: {error.strerror}") from error
             return finish(task, data, outcome.precision, [f"same picture as {twin.path}"], 0.0)
 
         return self._attempt(running, work)

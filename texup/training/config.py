@@ -9,6 +9,9 @@ from typing import Any
 
 from texup.errors import UsageError
 
+OPTIMIZERS = ("muon", "adam")
+KERNELS = ("bicubic", "box", "bilinear")  # all antialiased
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -66,7 +69,10 @@ def load_recipe(path: Path) -> Recipe:
     if unknown:
         raise UsageError(f"{path}: unknown keys {', '.join(unknown)}; known are {', '.join(sorted(known))}")
     values.setdefault("name", path.stem)
-    try:
-        return Recipe(**values)
-    except TypeError as error:
-        raise UsageError(f"{path}: {error}") from error
+    recipe = Recipe(**values)
+    if recipe.optimizer not in OPTIMIZERS:
+        raise UsageError(f"{path}: unknown optimizer {recipe.optimizer!r}; use one of {', '.join(OPTIMIZERS)}")
+    strange = sorted(set(recipe.downscale) - set(KERNELS))
+    if strange:
+        raise UsageError(f"{path}: unknown downscale kernels {', '.join(strange)}; known are {', '.join(KERNELS)}")
+    return recipe

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-KERNELS = ("bicubic", "box", "bilinear")
+from texup.training.config import KERNELS
 
 
 def downscale(hr: Tensor, scale: int, kernel: str) -> Tensor:
