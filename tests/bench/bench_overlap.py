@@ -18,7 +18,7 @@ from texup.models.chain import choose_chain
 from texup.textures.codecs import read_texture
 from texup.textures.seams import pad
 
-OVERLAPS = (0, 4, 8, 12, 16, 20, 24, 32)
+OVERLAPS = (0, 4, 6, 8, 12, 16)
 TILE = 64
 
 

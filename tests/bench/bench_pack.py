@@ -78,6 +78,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--peer-threads", type=int, default=torch.get_num_threads(), help="torch threads of the peer")
     parser.add_argument("--model", default="texup-x4-psnr")
     options = parser.parse_args()
     paths = [p for p in sorted(options.pack.rglob("*.png")) if max(Image.open(p).size) <= 128]
@@ -90,6 +91,7 @@ def main() -> None:
         print(f"{len(list(source.iterdir()))} textures of {options.pack}, {options.model}, device {options.device}")
         ratios = []
         for k in range(options.rounds):
+            torch.set_num_threads(options.peer_threads)
             theirs = seconds(peer, source, Path(folder, f"peer{k}"), options.model, options.device)
             ours = seconds(texup, source, Path(folder, f"texup{k}"), options.model, options.device)
             ratios.append(theirs / ours)

@@ -9,7 +9,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from texup.engines.engine import GRID, Engine
+from texup.engines.engine import Engine
 from texup.errors import UsageError
 from texup.models.chain import Link, choose_chain
 from texup.run import Run, Settings, plan_passes
@@ -37,7 +37,7 @@ def build_run(source: Path, output: Path | None, options: dict[str, Any]) -> Run
     overlap = options["overlap"] if options["overlap"] is not None else max(link.context for link in links)
     settings = Settings(
         scale=scale,
-        margin=-(-overlap // GRID) * GRID,
+        margin=overlap + overlap % 2,  # even, so that both sides together are a multiple of GRID
         alpha=options["alpha"],
         edges=options["edges"],
         color_fix=options["color_fix"],

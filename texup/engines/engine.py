@@ -20,7 +20,7 @@ class Request:
     """A plane that a texture wants to see upscaled by one pass of a net."""
 
     plane: Plane
-    """(h + 2 margin, w + 2 margin, C) in [0, 1], where h, w and margin are multiples of ``GRID``.
+    """(h + 2 margin, w + 2 margin, C) in [0, 1], where h, w and twice the margin are multiples of ``GRID``.
 
     C = 1 is shown to the net as three equal channels and averaged after it.
     """
