@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from texup.cli.main import SIGNALS, run
 from texup.engines.batching import Order
 from texup.engines.device import Device
 from texup.engines.engine import Plane, Request
@@ -195,3 +201,61 @@ def disc() -> Callable[..., np.ndarray]:
         return np.clip(inside / 3 + 0.5, 0, 1) if soft else (inside > 0).astype(float)
 
     return draw
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def errors(self) -> list[str]:
+        """The lines that refuse something."""
+        return [line for line in self.err.splitlines() if line.startswith("texup: error: ")]
+
+    @property
+    def json(self) -> Any:
+        """The one object on standard output."""
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def texup(monkeypatch, capsys):
+    """Runs ``texup ARGUMENTS`` in this process, as its entry point does, on the CPU unless told otherwise."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+    def call(*arguments) -> Result:
+        handlers = {number: signal.getsignal(number) for number in SIGNALS}
+        monkeypatch.setattr(sys, "argv", ["texup", *map(str, arguments)])
+        try:
+            with pytest.raises(SystemExit) as caught:
+                run()
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        return Result(caught.value.code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def near_identity() -> Callable[..., dict[str, Tensor]]:
+    """Builds the state of a small net by its seed."""
+
+    def near_identity(seed: int, noise=0.01) -> dict[str, Tensor]:
+        """Return the state of a x4 RRDBNet that repeats pixels, nearly: noise gives it a receptive field."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            net = RRDBNet(num_feat=8, num_block=1, num_grow_ch=4)
+            for name, value in net.named_parameters():
+                if not name.startswith("body") and value.ndim == 4:
+                    value.data = noise * torch.randn_like(value)
+                    for k in range(3):
+                        value.data[k, k, 1, 1] += name != "conv_body.weight"
+        return net.state_dict()
+
+    return near_identity
