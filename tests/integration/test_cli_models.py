@@ -70,7 +70,7 @@ def test_list_shows_every_model_and_verifies_its_file(command, folder):
     assert (code, err) == (0, "")
     assert lines[0].split() == ["name", "scale", "architecture", "size", "sha256", "licence"]
     assert lines[1].split() == ["tiny-psnr", "x4", "RRDBNet", "0.1", "MiB", "ok", "MIT"]
-    assert len(lines) == 3
+    assert lines[3:] == ["default: tiny-gan", "pair: tiny-psnr (0) and tiny-gan (1), no blend recommended"]
     code, out, _ = command("models", "list", "--json")
     listed = json.loads(out)
     assert (code, listed["default"], listed["pair"]) == (0, "tiny-gan", ["tiny-psnr", "tiny-gan"])
@@ -78,6 +78,23 @@ def test_list_shows_every_model_and_verifies_its_file(command, folder):
         *(("tiny-psnr", "ok", False), ("tiny-gan", "ok", True)),
     ]
     assert listed["models"][0]["size"] == (folder / "tiny-psnr.safetensors").stat().st_size
+
+
+def test_list_shows_the_recommended_blend(command, folder):
+    catalog = folder / "catalog.toml"
+    text = catalog.read_text().replace('gan = "tiny-gan"', 'gan = "tiny-gan"\nblend = 0.6')
+    catalog.write_text(text.replace('default = "tiny-gan"', 'default = "blend"'))
+    code, out, _ = command("models", "list")
+    assert (code, out.splitlines()[3:]) == (
+        0,
+        [
+            "default: the recommended blend of the pair",
+            "pair: tiny-psnr (0) and tiny-gan (1), recommended blend 0.6",
+        ],
+    )
+    listed = json.loads(command("models", "list", "--json")[1])
+    assert (listed["default"], listed["blend"]) == ("blend", 0.6)
+    assert not any(model["default"] for model in listed["models"])
 
 
 def test_list_names_the_files_that_are_not_what_the_catalog_says(command, folder):

@@ -141,6 +141,32 @@ def test_blends_out_of_bounds_are_refused(alpha):
         choose_chain([], alpha)
 
 
+def recommend(folder, share: str, default: str) -> None:
+    catalog = folder / "catalog.toml"
+    text = catalog.read_text().replace('gan = "bold"', f'gan = "bold"\nblend = {share}')
+    catalog.write_text(text.replace('default = "bold"', f'default = "{default}"'))
+
+
+def test_blend_auto_is_what_the_catalog_recommends(folder):
+    recommend(folder, "0.25", "bold")
+    (auto,), (number,), (plain,) = choose_chain([], "auto"), choose_chain([], 0.25), choose_chain([], None)
+    assert (auto.name, auto.sha256) == (number.name, number.sha256)
+    assert plain.name == "bold"
+
+
+def test_the_default_may_be_the_recommended_blend(folder):
+    recommend(folder, "0.25", "blend")
+    (plain,), (number,) = choose_chain([], None), choose_chain([], 0.25)
+    assert (plain.name, plain.sha256) == (number.name, number.sha256)
+    assert [link.name for link in choose_chain(["bold"], None)] == ["bold"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_blend_auto_without_a_recommendation_is_refused():
+    with pytest.raises(UsageError, match="recommends no blend; give a number"):
+        choose_chain([], "auto")
+
+
 @pytest.mark.usefixtures("folder")
 def test_a_blend_and_models_exclude_each_other():
     with pytest.raises(UsageError, match="leave out --model"):

@@ -51,6 +51,17 @@ def test_a_catalog_is_read_whole(folder):
     )
 
 
+@pytest.mark.parametrize(("text", "share"), [("0.6", 0.6), ("0", 0.0), ("1", 1.0)])
+@pytest.mark.parametrize("default", ["b-gan", "blend"])
+def test_a_pair_may_recommend_a_blend_and_the_default_name_it(folder, text, share, default):
+    assert load_catalog(folder).blend is None
+    changed = GOOD.replace('gan = "b-gan"', f'gan = "b-gan"\nblend = {text}', 1).replace("b-gan", default, 1)
+    (folder / "catalog.toml").write_text(changed, encoding="utf-8")
+    loaded = load_catalog(folder)
+    assert (loaded.default, loaded.pair, loaded.blend) == (default, ("a-psnr", "b-gan"), share)
+    assert type(loaded.blend) is float
+
+
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
@@ -76,6 +87,14 @@ def test_a_catalog_is_read_whole(folder):
         ('default = "b-gan"', 'default = "b-gan"\nextra = 1', "the catalog has the unknown extra"),
         ('psnr = "a-psnr"', 'psnr = "c"', "names c, but has no such model"),
         ('gan = "b-gan"', "", "pair lacks gan"),
+        ('gan = "b-gan"', 'gan = "b-gan"\nblend = 1.1', "pair: blend = 1.1 is not allowed"),
+        ('gan = "b-gan"', 'gan = "b-gan"\nblend = -0.1', "pair: blend = -0.1 is not allowed"),
+        ('gan = "b-gan"', 'gan = "b-gan"\nblend = nan', "pair: blend = nan is not allowed"),
+        ('gan = "b-gan"', 'gan = "b-gan"\nblend = true', "pair: blend = True is not allowed"),
+        ('gan = "b-gan"', 'gan = "b-gan"\nblend = "0.5"', "pair: blend = '0.5' is not allowed"),
+        ('gan = "b-gan"', 'gan = "b-gan"\nmix = 0.5', "pair has the unknown mix"),
+        ('default = "b-gan"', 'default = "blend"', "the default is the blend of the pair, but the pair has none"),
+        ('name = "a-psnr"', 'name = "blend"', "name = 'blend' is not allowed"),
         ("[[model]]", "[[model", "cannot read the catalog"),
         (GOOD, 'default = "a"\npair = 1\nmodel = []', "pair is no table"),
         (GOOD, 'default = "a"\npair = 1\nmodel = 5', "model is no list of tables"),

@@ -11,7 +11,7 @@ from texup.cli.console import print_json, printable
 from texup.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
-    from texup.models.catalog import CatalogModel
+    from texup.models.catalog import Catalog, CatalogModel
     from texup.models.weights import StateDict
 
 DIALECTS = ("basicsr", "esrgan-2018", "esrgan-2019")  # keys.RRDBNET_DIALECTS, without the import of torch for --help
@@ -41,9 +41,11 @@ def list_models(as_json: bool) -> None:
     catalog = load_catalog()
     rows = [_facts(model, catalog.default) for model in catalog.models.values()]
     if as_json:
-        print_json({"default": catalog.default, "pair": catalog.pair, "models": rows})
+        print_json({"default": catalog.default, "pair": catalog.pair, "blend": catalog.blend, "models": rows})
     else:
         _print_table(rows, ("name", "scale", "architecture", "size", "sha256", "licence"))
+        for line in _choices(catalog):
+            click.echo(printable(line))
     broken = [row["name"] for row in rows if row["sha256"] != "ok"]
     if broken:
         raise WeightsError(f"{', '.join(broken)}: not the file that the catalog names; install texup again")
@@ -132,6 +134,14 @@ def _facts(model: CatalogModel, default: str) -> dict[str, Any]:
         "licence": model.licence,
         "description": model.description,
     }
+
+
+def _choices(catalog: Catalog) -> list[str]:
+    """Return in words what runs when nothing is named, and what can be mixed."""
+    psnr, gan = catalog.pair
+    advice = "no blend recommended" if catalog.blend is None else f"recommended blend {catalog.blend:g}"
+    default = catalog.default if catalog.default in catalog.models else "the recommended blend of the pair"
+    return [f"default: {default}", f"pair: {psnr} (0) and {gan} (1), {advice}"]
 
 
 def _print_table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:

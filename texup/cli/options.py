@@ -45,6 +45,42 @@ class AutoOr(click.ParamType[int | None]):
         return number
 
 
+class BlendType(click.ParamType[float | str]):
+    """A number, or ``auto``; which numbers are possible, the models say."""
+
+    name = "auto|A"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        """Return the number, or "auto"."""
+        if value == "auto":
+            return "auto"
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r}: use a number from 0 (PSNR) to 1 (GAN), or auto", param, ctx)
+
+
+class ManyWords(click.Command):
+    """A command whose repeatable options take every word up to the next option: ``--on a b`` is ``--on a --on b``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Name the option before each of its words, as click wants it."""
+        repeatable = {name for p in self.params if isinstance(p, click.Option) and p.multiple for name in p.opts}
+        spread: list[str] = []
+        option, has_word = "", False
+        for k, word in enumerate(args):
+            if word == "--":
+                spread += args[k:]
+                break
+            if word.startswith("-"):
+                option, has_word = word if word in repeatable else "", False
+                spread.append(word)
+            else:
+                spread += [option, word] if option and has_word else [word]
+                has_word = True
+        return super().parse_args(ctx, spread)
+
+
 def processing_options(command: F) -> F:
     """Add the options that decide what happens to a texture; shared by ``upscale`` and ``inspect``."""
     options = [
@@ -56,7 +92,7 @@ def processing_options(command: F) -> F:
             metavar="NAME|FILE",
             help="Model of the catalog, or a file of weights; given again it chains, in floating point.",
         ),
-        click.option("--blend", type=float, metavar="A", help="Mix the catalog's PSNR (0) and GAN (1) weights."),
+        click.option("--blend", type=BlendType(), help="Share of GAN in the catalog's own pair; auto: as it advises."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
         click.option(
             "--precision",

@@ -1,4 +1,11 @@
-"""The models that come with texup: ``catalog.toml`` and the files beside it. No torch here: lists stay instant."""
+"""The models that come with texup: ``catalog.toml`` and the files beside it. No torch here: lists stay instant.
+
+::
+
+    default = "texup-x4-gan"  # or "blend": the pair, mixed by its share
+    pair = { psnr = "texup-x4-psnr", gan = "texup-x4-gan", blend = 0.6 }  # the recommended share may be left out
+    [[model]]  # the keys of FIELDS, for each model
+"""
 
 from __future__ import annotations
 
@@ -14,6 +21,7 @@ from texup.errors import UsageError, WeightsError
 
 NAME = "catalog.toml"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
+BLEND = "blend"  # as the catalog's default: the pair, mixed as its own ``blend`` says; no model may have this name
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +45,11 @@ class Catalog:
     """The models that come with texup."""
 
     default: str
-    """Name of the model that is used when none is named."""
+    """Name of the model that is used when none is named, or ``BLEND``."""
     pair: tuple[str, str]
     """Names of the PSNR and of the GAN model that may be interpolated."""
+    blend: float | None
+    """Share of the GAN model that is recommended for the pair, from 0 to 1; None where nobody judged it."""
     models: dict[str, CatalogModel]
 
 
@@ -55,9 +65,13 @@ def _is_within(low: int, high: int) -> Callable[[Any], bool]:
     return lambda value: type(value) is int and low <= value <= high
 
 
+def _is_share(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= 1  # false for nan
+
+
 # Every key of a [[model]] and what its value must be. A file is a bare name: it cannot point outside the folder.
 FIELDS: dict[str, Callable[[Any], bool]] = {
-    "name": lambda value: _matches(r"\w[\w.+-]*")(value) and not value.endswith(SUFFIXES),
+    "name": lambda value: _matches(r"\w[\w.+-]*")(value) and not value.endswith(SUFFIXES) and value != BLEND,
     "file": _matches(r"\w[\w.+-]*"),
     "sha256": _matches(r"[0-9a-f]{64}"),
     "scale": _is_within(1, 16),
@@ -125,11 +139,16 @@ def _catalog(values: dict[str, Any], folder: Path) -> Catalog:
         raise WeightsError("two models have the same name")
     if not isinstance(pair, dict):
         raise WeightsError("pair is no table; write [pair]")
-    _check_keys("pair", pair, {"psnr", "gan"})
-    for name in (values["default"], pair["psnr"], pair["gan"]):
+    _check_keys("pair", {BLEND: None} | pair, {"psnr", "gan", BLEND})
+    blend, default = pair.get(BLEND), values["default"]
+    if BLEND in pair and not _is_share(blend):
+        raise WeightsError(f"pair: {BLEND} = {blend!r} is not allowed; it is a share from 0 (PSNR) to 1 (GAN)")
+    if default == BLEND and blend is None:
+        raise WeightsError(f"the default is the {BLEND} of the pair, but the pair has none")
+    for name in (*([] if default == BLEND else [default]), pair["psnr"], pair["gan"]):
         if not isinstance(name, str) or name not in by_name:
             raise WeightsError(f"it names {name}, but has no such model")
-    return Catalog(values["default"], (pair["psnr"], pair["gan"]), by_name)
+    return Catalog(default, (pair["psnr"], pair["gan"]), None if blend is None else float(blend), by_name)
 
 
 def _model(entry: dict[str, Any], folder: Path) -> CatalogModel:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from texup.errors import UsageError, WeightsError
 from texup.files import sha256_of
-from texup.models.catalog import CatalogModel, load_catalog, resolve
+from texup.models.catalog import BLEND, CatalogModel, load_catalog, resolve
 
 if TYPE_CHECKING:
     from texup.models.model import UpscaleModel
@@ -31,18 +31,32 @@ class Link:
     load: Callable[[], UpscaleModel]
 
 
-def choose_chain(names: Sequence[str], blend: float | None) -> list[Link]:
+def choose_chain(names: Sequence[str], blend: float | Literal["auto"] | None) -> list[Link]:
     """Return the nets for ``--model`` (catalog names or files) or ``--blend``; for neither, the catalog's default.
 
+    Args:
+        names: what ``--model`` named.
+        blend: share of the GAN model of the catalog's pair; "auto" for the one that the catalog recommends.
+
     Raises:
-        UsageError: an unknown name, a blend outside 0..1, or both given.
+        UsageError: an unknown name, a blend outside 0..1, "auto" without a recommendation, or both given.
         WeightsError: the catalog is damaged.
     """
     if blend is not None:
         if names:
             raise UsageError("--blend mixes the catalog's own pair; leave out --model, or use `texup interpolate`")
-        return [_blended(blend)]
-    return [_chosen(resolve(name)) for name in names or [load_catalog().default]]
+        return [_blended(_recommended() if blend == "auto" else blend)]
+    if names:
+        return [_chosen(resolve(name)) for name in names]
+    default = load_catalog().default
+    return [_blended(_recommended()) if default == BLEND else _chosen(resolve(default))]
+
+
+def _recommended() -> float:
+    share = load_catalog().blend
+    if share is None:
+        raise UsageError("--blend auto: the catalog recommends no blend; give a number from 0 (PSNR) to 1 (GAN)")
+    return share
 
 
 def _chosen(model: CatalogModel) -> Link:

@@ -99,7 +99,8 @@ def _rrdbnet(shapes: Shapes) -> dict[str, int]:
 def _srresnet(shapes: Shapes) -> dict[str, int]:
     ends = _ends(shapes)
     scale = _steps(shapes, "up.0.conv.weight", highest(r"up\.(\d+)\.", shapes, otherwise=-1) + 1, ends["num_feat"])
-    return {**ends, "num_block": highest(r"body\.(\d+)\.", shapes, otherwise=0) + 1, "scale": scale}
+    num_block = highest(r"body\.(\d+)\.", shapes, otherwise=0) + 1
+    return {**ends, "num_block": num_block, "scale": scale, "batch_norm": "body.0.bn1.weight" in shapes}
 
 
 def _msrresnet(shapes: Shapes) -> dict[str, int]:
@@ -123,7 +124,7 @@ def _srvgg(shapes: Shapes) -> dict[str, int]:
 ENDS = ("conv_first", "body", "conv_hr", "conv_last")
 KINDS = {
     "RRDBNet": Kind(RRDBNet, "body.0.rdb1.conv1.weight", (*ENDS, "conv_body", "conv_up1", "conv_up2"), _rrdbnet),
-    "SRResNet": Kind(SRResNet, "body.0.bn1.weight", ("act_first", "body", "bn_body", "conv_body", "up"), _srresnet),
+    "SRResNet": Kind(SRResNet, "act_first.weight", ("act_first", "body", "bn_body", "conv_body", "up"), _srresnet),
     "MSRResNet": Kind(MSRResNet, "body.0.conv1.weight", (*ENDS, "upconv1", "upconv2"), _msrresnet),
     "SRVGGNetCompact": Kind(SRVGGNetCompact, "body.0.weight", ("body",), _srvgg),
 }
@@ -192,7 +193,7 @@ def _nearest(shapes: Shapes) -> str:
 
 def _check_bounds(name: str, hyper: dict[str, int]) -> None:
     for key, value in hyper.items():
-        if not 1 <= value <= BOUNDS[key]:
+        if not isinstance(value, bool) and not 1 <= value <= BOUNDS[key]:
             raise WeightsError(f"looks like {name}, but with {key} {value}; texup runs 1 to {BOUNDS[key]}")
 
 
