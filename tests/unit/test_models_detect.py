@@ -31,7 +31,8 @@ CASES = [
         RRDBNet,
         {"num_in_ch": 4, "num_out_ch": 4, "num_feat": 6, "num_block": 1, "num_grow_ch": 3, "scale": 2, "unshuffle": 2},
     ),
-    *[(SRResNet, RGB | {"num_feat": 8, "num_block": 2, "scale": s}) for s in (1, 2, 3, 4, 8)],
+    *[(SRResNet, RGB | {"num_feat": 8, "num_block": 2, "scale": s, "batch_norm": True}) for s in (1, 2, 3, 4, 8)],
+    *[(SRResNet, RGB | {"num_feat": 8, "num_block": 2, "scale": s, "batch_norm": False}) for s in (1, 2, 3, 4, 8)],
     *[(MSRResNet, RGB | {"num_feat": 8, "num_block": 3, "scale": s}) for s in (1, 2, 3, 4, 8)],
     *[
         (SRVGGNetCompact, RGB | {"num_feat": 8, "num_conv": c, "scale": s})
@@ -82,9 +83,15 @@ def test_the_published_nets_are_recognised_by_size():
     assert (found.hyper["num_block"], found.hyper["num_feat"], found.scale) == (23, 64, 4)
 
 
-@pytest.mark.parametrize("net", [RRDBNet, SRResNet, MSRResNet, SRVGGNetCompact], ids=lambda net: net.__name__)
-def test_a_missing_an_extra_and_a_misshapen_key_are_each_named(net):
-    small = {"num_conv": 2} if net is SRVGGNetCompact else {"num_block": 2}
+@pytest.mark.parametrize(
+    ("net", "small"),
+    [
+        *((RRDBNet, {"num_block": 2}), (SRResNet, {"num_block": 2}), (MSRResNet, {"num_block": 2})),
+        *((SRResNet, {"num_block": 2, "batch_norm": False}), (SRVGGNetCompact, {"num_conv": 2})),
+    ],
+    ids=["RRDBNet", "SRResNet", "MSRResNet", "SRResNet-without-BN", "SRVGGNetCompact"],
+)
+def test_a_missing_an_extra_and_a_misshapen_key_are_each_named(net, small):
     state = floats(net(num_feat=8, **small))
     for key in state:
         if key != KINDS[net.__name__].marker:

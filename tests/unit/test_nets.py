@@ -15,7 +15,7 @@ NETS = [
     *[RRDBNet(num_feat=8, num_block=2, num_grow_ch=4, scale=s) for s in (1, 2, 4, 8)],
     RRDBNet(num_feat=8, num_block=1, num_grow_ch=4, scale=2, unshuffle=2),
     RRDBNet(num_feat=8, num_block=1, num_grow_ch=4, scale=1, unshuffle=4),
-    *[SRResNet(num_feat=8, num_block=2, scale=s) for s in (2, 3, 4)],
+    *[SRResNet(num_feat=8, num_block=2, scale=s, batch_norm=b) for s in (2, 3, 4) for b in (True, False)],
     *[MSRResNet(num_feat=8, num_block=2, scale=s) for s in (2, 3, 4)],
     *[SRVGGNetCompact(num_feat=8, num_conv=3, scale=s) for s in (1, 2, 3, 4)],
     SRVGGNetCompact(num_in_ch=1, num_out_ch=1, num_feat=8, num_conv=2, scale=2),
@@ -90,11 +90,14 @@ def test_msrresnet_is_residual_blocks_and_the_bilinear_picture(scale, steps):
     torch.testing.assert_close(net(x), y + base, atol=1e-5, rtol=1e-5)
 
 
-def test_srresnet_is_the_published_generator():
-    net = randomise(SRResNet(num_feat=6, num_block=2, scale=4))
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_srresnet_is_the_published_generator(batch_norm):
+    net = randomise(SRResNet(num_feat=6, num_block=2, scale=4, batch_norm=batch_norm))
     s, x = net.state_dict(), picture(2, 3, 5, 7)
 
     def norm(name, y):
+        if not batch_norm:
+            return y
         mean, var = s[f"{name}.running_mean"], s[f"{name}.running_var"]
         scaled = (y - mean[:, None, None]) / (var[:, None, None] + 1e-5).sqrt()
         return scaled * s[f"{name}.weight"][:, None, None] + s[f"{name}.bias"][:, None, None]
@@ -110,6 +113,9 @@ def test_srresnet_is_the_published_generator():
     for i in range(2):
         y = prelu(f"up.{i}.act", shuffled(conv(s, f"up.{i}.conv", y), 2))
     torch.testing.assert_close(net(x), conv(s, "conv_last", y, padding=4), atol=1e-5, rtol=1e-5)
+    assert any("bn" in key for key in s) == batch_norm
+    for layer in ("body.0.conv1", "body.0.conv2", "conv_body"):
+        assert (f"{layer}.bias" in s) != batch_norm
 
 
 @pytest.mark.parametrize("unshuffle", [1, 2, 4])
@@ -140,3 +146,62 @@ def test_rrdbnet_is_dense_blocks_in_residuals(unshuffle):
 def test_a_scale_that_no_pixel_shuffle_makes_is_refused(net, scale):
     with pytest.raises(ValueError, match=f"not {scale}"):
         net(num_feat=4, num_block=1, scale=scale)
+
+
+@pytest.mark.parametrize(
+    ("make", "count"),
+    [
+        (RRDBNet, 16_697_987),
+        (lambda: RRDBNet(num_block=6), 4_467_779),
+        (SRResNet, 1_547_350),
+        (lambda: SRResNet(batch_norm=False), 1_547_350 - 33 * 64),  # a bias instead of batch norm's two
+        (MSRResNet, 1_517_571),
+        (lambda: SRVGGNetCompact(num_conv=16), 621_424),
+        (lambda: SRVGGNetCompact(num_conv=32), 1_213_296),
+    ],
+    ids=["rrdb-23", "rrdb-6", "srresnet", "srresnet-without-bn", "msrresnet", "srvgg-16", "srvgg-32"],
+)
+def test_the_numbers_of_parameters_are_those_of_the_published_nets(make, count):
+    with torch.device("meta"):
+        net = make()
+    assert sum(p.numel() for p in net.parameters()) == count
+
+
+def assert_small(layer):
+    fan_in = layer.weight[0].numel()
+    assert float(layer.weight.detach().std()) == pytest.approx(0.1 * (2 / fan_in) ** 0.5, rel=0.05)
+    assert not layer.bias.any()
+
+
+def test_residuals_start_small_where_no_batch_norm_holds_them():
+    torch.manual_seed(0)
+    rrdb, plain, basicsr = RRDBNet(num_block=1), SRResNet(num_block=1, batch_norm=False), MSRResNet(num_block=1)
+    for rdb in (rrdb.body[0].rdb1, rrdb.body[0].rdb3):
+        for k in range(1, 6):
+            assert_small(getattr(rdb, f"conv{k}"))
+    for net in (plain, basicsr):
+        assert_small(net.body[0].conv1)
+        assert_small(net.body[0].conv2)
+    for name in ("conv_first", "upconv1", "conv_hr"):
+        assert_small(getattr(basicsr, name))
+    published = SRResNet(num_block=1).body[0].conv1.weight.detach()
+    assert float(published.std()) == pytest.approx((1 / 3 / (64 * 9)) ** 0.5, rel=0.05)  # torch's own
+
+
+@pytest.mark.parametrize(("net", "mode"), [(SRVGGNetCompact, "nearest"), (MSRResNet, "bilinear")])
+def test_nets_with_a_picture_to_add_start_near_it(net, mode):
+    torch.manual_seed(0)
+    x = picture(2, 3, 16, 16)
+    base = F.interpolate(x, scale_factor=4.0, mode=mode)
+    assert 0 < float((net()(x) - base).abs().mean().detach()) < 0.02
+
+
+def test_batch_norm_learns_statistics_in_training_and_uses_them_afterwards():
+    torch.manual_seed(0)
+    net, x = SRResNet(num_feat=4, num_block=1).train(), picture(4, 3, 6, 6)
+    before = net.bn_body.running_var.clone()
+    trained = net(x)
+    assert not torch.equal(net.bn_body.running_var, before)
+    after = net.bn_body.running_var.clone()
+    assert not torch.allclose(net.eval()(x), trained)
+    assert torch.equal(net.bn_body.running_var, after)

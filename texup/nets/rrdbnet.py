@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from texup.nets.initialisation import make_small
+
 NEGATIVE_SLOPE = 0.2
 RESIDUAL_SCALE = 0.2  # beta of the paper: each residual is damped before it is added
-INIT_SCALE = 0.1  # the paper's "smaller initialization", applied to every conv of a dense block
 
 
 class ResidualDenseBlock(nn.Module):
@@ -25,11 +26,7 @@ class ResidualDenseBlock(nn.Module):
         for k in range(1, 5):
             setattr(self, f"conv{k}", nn.Conv2d(num_feat + (k - 1) * num_grow_ch, num_grow_ch, 3, padding=1))
         self.conv5 = nn.Conv2d(num_feat + 4 * num_grow_ch, num_feat, 3, padding=1)
-        for conv in self.children():
-            assert isinstance(conv, nn.Conv2d)
-            nn.init.kaiming_normal_(conv.weight)
-            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
-            conv.weight.data *= INIT_SCALE
+        make_small(*(conv for conv in self.children() if isinstance(conv, nn.Conv2d)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, num_feat, H, W) to the same shape."""

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from texup.nets.initialisation import make_small
+
 NEGATIVE_SLOPE = 0.1
 
 
@@ -24,17 +26,24 @@ def upscaling_steps(scale: int) -> list[int]:
     return [2] * doublings
 
 
-class ResidualBlock(nn.Module):
-    """conv, BN, PReLU, conv, BN and the skip."""
+def norm_of(num_feat: int, *, batch_norm: bool) -> nn.Module:
+    """Return batch norm, or what passes everything on and has no weights."""
+    return nn.BatchNorm2d(num_feat) if batch_norm else nn.Identity()
 
-    def __init__(self, num_feat: int) -> None:
+
+class ResidualBlock(nn.Module):
+    """conv, BN, PReLU, conv, BN and the skip; without batch norm conv, PReLU, conv and the skip."""
+
+    def __init__(self, num_feat: int, *, batch_norm: bool = True) -> None:
         """Build the block for ``num_feat`` channels; batch norm makes the biases of the convolutions needless."""
         super().__init__()
-        self.conv1 = nn.Conv2d(num_feat, num_feat, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(num_feat)
+        self.conv1 = nn.Conv2d(num_feat, num_feat, 3, padding=1, bias=not batch_norm)
+        self.bn1 = norm_of(num_feat, batch_norm=batch_norm)
         self.act = nn.PReLU()
-        self.conv2 = nn.Conv2d(num_feat, num_feat, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(num_feat)
+        self.conv2 = nn.Conv2d(num_feat, num_feat, 3, padding=1, bias=not batch_norm)
+        self.bn2 = norm_of(num_feat, batch_norm=batch_norm)
+        if not batch_norm:
+            make_small(self.conv1, self.conv2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, num_feat, H, W) to the same shape."""
@@ -60,19 +69,32 @@ class Upsampling(nn.Module):
 class SRResNet(nn.Module):
     """The net as published: 9x9 convolutions at both ends, batch norm in the trunk.
 
+    Without ``batch_norm`` it is the second row of ESRGAN's ablation: the convolutions of the trunk get biases and, in
+    the blocks, a small start.
+
     The forward pass maps (N, num_in_ch, h, w) in [0, 1] to (N, num_out_ch, h*scale, w*scale), unclamped.
+
+    References:
+        ESRGAN (ECCVW 2018), figure 8, for the ablation.
     """
 
     def __init__(
-        self, num_in_ch: int = 3, num_out_ch: int = 3, num_feat: int = 64, num_block: int = 16, scale: int = 4
+        self,
+        num_in_ch: int = 3,
+        num_out_ch: int = 3,
+        num_feat: int = 64,
+        num_block: int = 16,
+        scale: int = 4,
+        *,
+        batch_norm: bool = True,
     ) -> None:
         """Build the net with ``num_block`` residual blocks of ``num_feat`` channels."""
         super().__init__()
         self.conv_first = nn.Conv2d(num_in_ch, num_feat, 9, padding=4)
         self.act_first = nn.PReLU()
-        self.body = nn.Sequential(*(ResidualBlock(num_feat) for _ in range(num_block)))
-        self.conv_body = nn.Conv2d(num_feat, num_feat, 3, padding=1, bias=False)
-        self.bn_body = nn.BatchNorm2d(num_feat)
+        self.body = nn.Sequential(*(ResidualBlock(num_feat, batch_norm=batch_norm) for _ in range(num_block)))
+        self.conv_body = nn.Conv2d(num_feat, num_feat, 3, padding=1, bias=not batch_norm)
+        self.bn_body = norm_of(num_feat, batch_norm=batch_norm)
         self.up = nn.Sequential(*(Upsampling(num_feat, step) for step in upscaling_steps(scale)))
         self.conv_last = nn.Conv2d(num_feat, num_out_ch, 9, padding=4)
 
@@ -92,6 +114,7 @@ class ResidualBlockNoBN(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(num_feat, num_feat, 3, padding=1)
         self.conv2 = nn.Conv2d(num_feat, num_feat, 3, padding=1)
+        make_small(self.conv1, self.conv2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, num_feat, H, W) to the same shape."""
@@ -116,6 +139,7 @@ class MSRResNet(nn.Module):
             setattr(self, f"upconv{k}", nn.Conv2d(num_feat, num_feat * step**2, 3, padding=1))
         self.conv_hr = nn.Conv2d(num_feat, num_feat, 3, padding=1)
         self.conv_last = nn.Conv2d(num_feat, num_out_ch, 3, padding=1)
+        make_small(*(conv for conv in self.children() if isinstance(conv, nn.Conv2d)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Upscale (N, num_in_ch, h, w) to (N, num_out_ch, h*scale, w*scale)."""

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import itertools
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+START = 0.1  # of the last convolution's random weights, so that training begins near the nearest-neighbour picture
 
 
 class SRVGGNetCompact(nn.Module):
@@ -35,7 +38,11 @@ class SRVGGNetCompact(nn.Module):
         layers: list[nn.Module] = []
         for width_in, width_out in itertools.pairwise(widths):
             layers += [nn.Conv2d(width_in, width_out, 3, padding=1), nn.PReLU(num_feat)]
-        self.body = nn.Sequential(*layers, nn.Conv2d(num_feat, num_out_ch * scale**2, 3, padding=1))
+        last = nn.Conv2d(num_feat, num_out_ch * scale**2, 3, padding=1)
+        with torch.no_grad():
+            for value in last.parameters():
+                value.mul_(START)
+        self.body = nn.Sequential(*layers, last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Upscale (N, num_in_ch, h, w) to (N, num_out_ch, h*scale, w*scale)."""
