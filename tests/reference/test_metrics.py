@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import correlate, uniform_filter
 from scipy.signal import convolve2d
+from scipy.special import gamma
 from torch.nn import functional as F
 
-from texup.metrics import luma, psnr_y, ssim_y
+from texup.metrics import (
+    constant_colour_error,
+    equivariance_rmse,
+    gmsd,
+    grid_score,
+    hf_ratio,
+    imresize,
+    log_spectral_distance,
+    lr_psnr,
+    luma,
+    naturalness,
+    niqe,
+    psnr_y,
+    seam_ratio,
+    ssim_y,
+)
+from texup.metrics.naturalness import _fitted
+from texup.metrics.resizing import as_bytes
 from texup.textures.codecs import read_texture
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -72,19 +93,279 @@ def test_ssim_equals_a_direct_convolution(seed):
     assert ssim_y(a, b, border=2) == pytest.approx(naive_ssim(luma(a)[inner], luma(b)[inner]), abs=1e-9)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="../shared with the benchmark pictures is not here")
-@pytest.mark.parametrize(("name", "published"), [("Set5", 28.42), ("Set14", 26.00)])
-def test_bicubic_rows_as_published(name, published):
-    spec = importlib.util.spec_from_file_location("srmetrics", SHARED / "tools" / "srmetrics.py")
-    second = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(second)
-    ours, theirs = [], []
-    for path in sorted((SHARED / "data" / "bench" / name / "HR").glob("*.png")):
-        hr, lr = (read_texture(path.parents[1] / kind / path.name).pixels for kind in ("HR", "LR_x4"))
-        x = torch.from_numpy(lr).permute(2, 0, 1)[None].float()
-        y = F.interpolate(x, scale_factor=4, mode="bicubic", antialias=True)[0].permute(1, 2, 0).numpy()
-        sr, hr = (np.squeeze(p) for p in (np.rint(np.clip(y, 0, 255)).astype(np.uint8), hr))  # grey is its own luma
-        ours.append(psnr_y(sr, hr, 4))
-        theirs.append(second.psnr(second.rgb2y(sr), second.rgb2y(hr), 4))
-    assert np.mean(ours) == pytest.approx(np.mean(theirs), abs=0.01)
-    assert np.mean(ours) == pytest.approx(published, abs=0.02)
+def repeated(lr: np.ndarray) -> np.ndarray:
+    return lr.repeat(4, 0).repeat(4, 1)
+
+
+@pytest.mark.parametrize("size", [(10, 12), (160, 132), (80, 33)])
+def test_bicubic_is_torch_s_antialiased_one_away_from_the_border(size):
+    a, _ = pictures(0)
+    x = torch.from_numpy(a).permute(2, 0, 1)[None].double()
+    theirs = F.interpolate(x, size, mode="bicubic", antialias=True)[0].permute(1, 2, 0).numpy()
+    inner = tuple(slice(n // 5 * 2, n - n // 5 * 2) for n in size)
+    assert imresize(a, size)[inner] == pytest.approx(theirs[inner], abs=1e-9)
+
+
+def test_bicubic_mirrors_what_lies_beyond_the_border():
+    a, _ = pictures(1)
+    mirrored = np.concatenate((a[::-1], a, a[::-1]))
+    assert imresize(mirrored, (30, 33))[10:20] == pytest.approx(imresize(a, (10, 33)), abs=1e-9)
+
+
+def test_bytes_are_rounded_half_up_and_clipped():
+    assert as_bytes(np.array([-3, 0.49, 0.5, 1.5, 254.5, 300])).tolist() == [0, 0, 1, 2, 255, 255]
+
+
+@pytest.mark.parametrize("kernel", ["bicubic", "box"])
+def test_lr_psnr_of_a_known_offset(kernel):
+    lr = np.full((12, 15, 3), 100, np.uint8)
+    sr = repeated(lr) + np.uint8(5)
+    assert lr_psnr(sr, lr, kernel=kernel) == pytest.approx(20 * np.log10(255 / 5))
+    assert lr_psnr(repeated(lr), lr, kernel=kernel) == float("inf")
+
+
+def test_lr_psnr_reduces_by_the_kernel_it_is_told_and_drops_the_border():
+    rng = np.random.default_rng(0)
+    hr = rng.integers(0, 256, (64, 48, 3)).astype(np.uint8)
+    box = as_bytes(hr.reshape(16, 4, 12, 4, 3).mean(axis=(1, 3)))
+    bicubic = as_bytes(imresize(hr, (16, 12)))
+    for lr in (box, bicubic):
+        lr[:2], lr[:, -2:] = 0, 0
+    assert lr_psnr(hr, box, kernel="box") == lr_psnr(hr, bicubic) == float("inf")
+    assert lr_psnr(hr, box) < 40
+    with pytest.raises(ValueError, match="whole multiple"):
+        lr_psnr(hr[:-1], box)
+
+
+def test_gmsd_equals_direct_convolution():
+    a, b = pictures(2)
+    a, b = a[:40, :32], b[:40, :32]
+    prewitt = np.array([[1, 0, -1]] * 3) / 3
+    lengths = []
+    for image in (a, b):
+        halved = convolve2d(luma(image), np.full((2, 2), 0.25), mode="valid")[::2, ::2]
+        padded = np.pad(halved, 1, mode="edge")
+        lengths.append(np.hypot(convolve2d(padded, prewitt, "valid"), convolve2d(padded, prewitt.T, "valid")))
+    x, y = lengths
+    assert gmsd(a, b) == pytest.approx(np.std((2 * x * y + 170) / (x**2 + y**2 + 170)), abs=1e-12)
+    assert gmsd(a, a) == 0
+
+
+def wave(cycles: float, amplitude: float) -> np.ndarray:
+    """Return grey rows of a cosine of so many cycles per pixel."""
+    return np.rint(128 + amplitude * np.cos(2 * np.pi * cycles * np.arange(128)) * np.ones((128, 1))).astype(np.uint8)
+
+
+def test_hf_ratio_is_the_ratio_of_fine_energies():
+    assert hf_ratio(wave(0.25, 50), wave(0.25, 100), 4) == pytest.approx(0.25, rel=0.01)
+    assert hf_ratio(wave(0.05, 50), wave(0.25, 100), 4) < 1e-3  # coarse waves do not count
+    assert hf_ratio(wave(0.2, 50), wave(0.4, 50), 2) < 1e-2  # at a scale of 2 they begin at 0.25
+    assert np.isnan(hf_ratio(wave(0.25, 50), np.full((128, 128), 7, np.uint8), 4))
+
+
+def test_log_spectral_distance_sees_strength_and_no_phase():
+    rng = np.random.default_rng(0)
+    detail = rng.integers(-60, 61, (64, 64))
+    weak, strong = (128 + detail).astype(np.uint8), (128 + 2 * detail).astype(np.uint8)
+    assert log_spectral_distance(weak, strong) == pytest.approx(20 * np.log10(2), abs=1e-3)
+    assert log_spectral_distance(weak[:, ::-1], weak) == pytest.approx(0, abs=1e-6)
+    assert psnr_y(weak[:, ::-1], weak, 0) < 20
+
+
+def naive_grid(image: np.ndarray, scale: int) -> tuple[float, float]:
+    plane = luma(image, rounded=False)
+    detail = (plane - uniform_filter(plane, 5, mode="nearest"))[8:-8, 8:-8]
+    y, x = np.indices(detail.shape) % scale
+    cells = [detail[(y == j) & (x == i)] for j in range(scale) for i in range(scale)]
+    size = np.mean([np.abs(cell).mean() for cell in cells])
+    return np.std([np.abs(cell).mean() for cell in cells]) / size, np.std([cell.mean() for cell in cells]) / size
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_grid_score_equals_a_direct_sum(scale):
+    a, _ = pictures(3)
+    assert grid_score(a, scale) == pytest.approx(naive_grid(a, scale), abs=1e-9)
+
+
+def test_grid_score_sees_a_lattice():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(128, 8, (128, 128))
+    lattice = noise.copy()
+    lattice[::4, ::4] += 16
+    plain, marked = (grid_score(np.clip(p, 0, 255).astype(np.uint8), 4) for p in (noise, lattice))
+    assert max(plain) < 0.05
+    assert marked.signed > 0.3
+    assert marked.magnitude > 0.2
+    assert grid_score(np.full((64, 64, 3), 77, np.uint8), 4) == (0, 0)
+    assert all(np.isnan(grid_score(np.zeros((19, 64), np.uint8), 4)))
+
+
+def test_seam_ratio_of_ramps():
+    ramp = np.broadcast_to(np.arange(16, dtype=np.uint8)[:, None, None], (16, 9, 3))
+    vertical, horizontal = seam_ratio(ramp)
+    assert vertical == 15
+    assert np.isnan(horizontal)
+    assert seam_ratio(ramp.swapaxes(0, 1))[1] == 15
+    hill = np.concatenate((ramp[:9], ramp[7:0:-1]))  # up and down again by steps of one, and on into the start
+    assert seam_ratio(hill)[0] == 1
+
+
+def test_equivariance_is_zero_for_repetition_and_the_error_of_a_frame():
+    lr = np.random.default_rng(0).integers(50, 200, (16, 16, 3)).astype(np.uint8)
+    assert equivariance_rmse(repeated, lr) == 0
+
+    def framed(image: np.ndarray) -> np.ndarray:
+        large = repeated(image)
+        large[0] += 10
+        return large
+
+    # two rows of 64 are off by 10: the frame, and where the shift took it
+    assert equivariance_rmse(framed, lr) == pytest.approx(np.sqrt(2 * 10**2 / 64))
+
+
+def test_constant_colour_error_is_the_worst_pixel_of_the_worst_colour():
+    def off(image: np.ndarray) -> np.ndarray:
+        large = repeated(image)
+        large[5, 7, 1] -= np.uint8(image[0, 0, 2] // 10)
+        return large
+
+    assert constant_colour_error(repeated, [(0, 128, 255), (9, 9, 9)], side=8) == 0
+    assert constant_colour_error(off, [(60, 60, 30), (60, 60, 40), (60, 60, 0)], side=8) == 4
+
+
+@pytest.mark.parametrize("shape", [1.0, 2.0])
+def test_the_fit_of_niqe_finds_the_shape_of_laplace_and_gauss(shape):
+    rng = np.random.default_rng(0)
+    values = rng.laplace(0, 1, (2, 200, 200)) if shape == 1 else rng.normal(0, 1, (2, 200, 200))
+    # three times as wide on the right, and so three times as likely there: the density is one at its peak
+    values[1] = np.where(rng.random((200, 200)) < 0.75, 3, -1) * np.abs(values[1])
+    found, left, right = _fitted(values)
+    assert found == pytest.approx(shape, abs=0.05)
+    assert right / left == pytest.approx([1, 3], rel=0.03)
+    spread = 2**0.5 if shape == 2 else 1  # the scale of the density exp(-(x / scale) ** shape)
+    assert left == pytest.approx(spread, rel=0.05)
+
+
+def naive_fit(values: np.ndarray) -> tuple[float, float, float]:
+    """Fit an asymmetric generalised Gaussian by trying every shape."""
+    shapes = np.arange(0.2, 10.001, 0.001)
+    left, right = (np.sqrt(np.mean(side**2)) for side in (values[values < 0], values[values > 0]))
+    skew = left / right
+    wanted = np.mean(np.abs(values)) ** 2 / np.mean(values**2) * (skew**3 + 1) * (skew + 1) / (skew**2 + 1) ** 2
+    ratios = gamma(2 / shapes) ** 2 / (gamma(1 / shapes) * gamma(3 / shapes))
+    shape = shapes[np.argmin(np.abs(ratios - wanted))]
+    width = np.sqrt(gamma(1 / shape) / gamma(3 / shape))
+    return shape, left * width, right * width
+
+
+def naive_niqe(image: np.ndarray) -> float:
+    """Eq. 10 of the NIQE paper, block by block."""
+    with np.load(Path(naturalness.__file__).with_name("niqe.npz")) as model:
+        mean, spread, window = model["mu_pris_param"][0], model["cov_pris_param"], model["gaussian_window"]
+    plane, sets = luma(image), []
+    for side in (96, 48):
+        local = correlate(plane, window, mode="nearest")
+        deviation = np.sqrt(np.abs(correlate(plane**2, window, mode="nearest") - local**2))
+        normal = (plane - local) / (deviation + 1)
+        rows = []
+        for y in range(0, plane.shape[0] - side + 1, side):
+            for x in range(0, plane.shape[1] - side + 1, side):
+                block = normal[y : y + side, x : x + side]
+                shape, left, right = naive_fit(block)
+                row = [shape, (left + right) / 2]
+                for step in ((0, 1), (1, 0), (1, 1), (1, -1)):
+                    shape, left, right = naive_fit(block * np.roll(block, step, (0, 1)))
+                    row += [shape, (right - left) * gamma(2 / shape) / gamma(1 / shape), left, right]
+                rows.append(row)
+        sets.append(rows)
+        plane = imresize(plane, (plane.shape[0] // 2, plane.shape[1] // 2))
+    features = np.concatenate(sets, axis=1)
+    distance = mean - features.mean(axis=0)
+    return float(np.sqrt(distance @ np.linalg.pinv((spread + np.cov(features.T)) / 2) @ distance))
+
+
+def test_niqe_equals_the_paper_block_by_block():
+    rng = np.random.default_rng(0)
+    cloud = sum(imresize(rng.normal(0, 9 * n**0.5, (192 // n, 288 // n)), (192, 288)) for n in (1, 2, 4, 8, 16))
+    picture = as_bytes(128 + cloud)
+    assert niqe(picture) == pytest.approx(naive_niqe(picture), abs=1e-6)
+
+
+def test_niqe_of_flat_areas_is_no_matter_of_rounding():
+    rng = np.random.default_rng(0)
+    picture = np.clip(rng.normal(100, 20, (192, 192)), 0, 200).astype(np.uint8)
+    picture[40:150, 30:160] = 90  # a part of each block
+    scores = [niqe(picture + np.uint8(lighter)) for lighter in (0, 1, 2, 17, 31)]
+    assert scores == pytest.approx([scores[0]] * 5, abs=1e-6)
+
+
+def test_niqe_is_unknown_where_there_is_nothing_to_see():
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (192, 192, 3)).astype(np.uint8)
+    assert np.isfinite(niqe(noise))
+    flat = noise.copy()
+    flat[:, 90:] = 77
+    flat[90:] = 77
+    for picture in (np.full((200, 200, 3), 9, np.uint8), noise[:95], noise[:96, :191], flat):
+        assert np.isnan(niqe(picture))
+
+
+def second(name: str) -> ModuleType:
+    """Load a module of the second implementation."""
+    if not SHARED.is_dir():
+        pytest.skip("../shared with the second implementation is not here")
+    sys.path.insert(0, str(SHARED / "tools"))  # they import each other
+    try:
+        spec = importlib.util.spec_from_file_location(name, SHARED / "tools" / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
+        for each in ("srmetrics", "extra_metrics", "niqe_np"):
+            sys.modules.pop(each, None)
+    return module
+
+
+def bench_pairs(name: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return (lr, hr) of a benchmark; grey is its own luma."""
+    if not SHARED.is_dir():
+        pytest.skip("../shared with the benchmark pictures is not here")
+    return [
+        tuple(np.squeeze(read_texture(path.parents[1] / kind / path.name).pixels) for kind in ("LR_x4", "HR"))
+        for path in sorted((SHARED / "data" / "bench" / name / "HR").glob("*.png"))
+    ]
+
+
+@pytest.mark.parametrize(("name", "psnr", "ssim"), [("Set5", 28.42, 0.8102), ("Set14", 25.99, 0.7024)])
+def test_bicubic_rows_as_published(name, psnr, ssim):
+    theirs = second("srmetrics")
+    scores = []
+    for lr, hr in bench_pairs(name):
+        sr = as_bytes(imresize(lr, hr.shape[:2]))
+        assert np.array_equal(sr, theirs.to_u8(theirs.imresize(lr, 4)))
+        y = theirs.rgb2y(sr), theirs.rgb2y(hr)
+        scores.append((psnr_y(sr, hr, 4), ssim_y(sr, hr, 4)))
+        assert scores[-1] == pytest.approx((theirs.psnr(*y, 4), theirs.ssim(*y, 4)), abs=1e-4)
+    assert np.mean(scores, axis=0) == pytest.approx((psnr, ssim), abs=0.005)
+
+
+def test_the_other_metrics_agree_with_the_second_implementation():
+    theirs, matlab = second("extra_metrics"), second("srmetrics")
+    for lr, hr in bench_pairs("Set5"):
+        sr = as_bytes(imresize(lr, hr.shape[:2]))
+        y = matlab.rgb2y(sr), matlab.rgb2y(hr)
+        assert lr_psnr(sr, lr) == pytest.approx(theirs.lr_psnr(sr, lr), abs=1e-3)
+        assert gmsd(sr, hr) == pytest.approx(theirs.gmsd(*y), abs=1e-6)
+        assert hf_ratio(sr, hr, 4) == pytest.approx(theirs.hf_ratio(sr, hr), abs=1e-6)
+        assert log_spectral_distance(sr, hr) == pytest.approx(theirs.lsd(sr, hr), abs=1e-2)
+        assert grid_score(sr, 4) == pytest.approx(theirs.grid_score(sr), abs=1e-6)
+        assert seam_ratio(sr)[::-1] == pytest.approx(theirs.seam_ratio(sr), abs=1e-6)
+
+
+def test_niqe_agrees_with_the_second_implementation():
+    theirs = second("niqe_np")
+    pristine = np.load(SHARED / "tools" / "niqe_pris_params.npz")
+    (_, baboon), *_, (lr, hr) = bench_pairs("Set14")
+    assert niqe(baboon) == pytest.approx(5.7296, abs=1e-3)
+    for picture in (hr, as_bytes(imresize(lr, hr.shape[:2]))):
+        assert niqe(picture) == pytest.approx(theirs.niqe(picture, pristine), abs=0.005)
