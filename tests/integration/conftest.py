@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ context = 8
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory, near_identity) -> Path:
-    """A folder of weights: tiny-psnr, tiny-gan and their catalog, whose default is tiny-gan."""
+    """A folder of weights: tiny-psnr, tiny-gan, their catalog, whose default is tiny-gan, and the real recipes."""
     folder = tmp_path_factory.mktemp("weights")
     psnr, other = near_identity(0), near_identity(1)
     text = 'default = "tiny-gan"\n[pair]\npsnr = "tiny-psnr"\ngan = "tiny-gan"\n'
@@ -34,6 +35,7 @@ def tiny_weights(tmp_path_factory, near_identity) -> Path:
         save_weights(path, state, {})
         text += ENTRY.format(name=name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     (folder / "catalog.toml").write_text(text, encoding="utf-8")
+    shutil.copytree(Path(__file__).parents[2] / "weights" / "recipes", folder / "recipes")
     return folder
 
 

@@ -24,7 +24,7 @@ LAYERS = [
     {"__init__", "errors"},
     {"files"},
     {"textures", "tiling"},
-    {"nets", "metrics"},
+    {"nets", "metrics", "degradations"},
     {"models"},
     {"packs"},
     {"engines", "manifest"},
@@ -37,7 +37,18 @@ LAYERS = [
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Foreign package -> the only units that may import it.
 KEEPERS = {
-    "torch": {"nets", "metrics", "models", "engines", "training", "evaluation", "upscaling", "survey", "preview"},
+    "torch": {
+        "nets",
+        "metrics",
+        "degradations",
+        "models",
+        "engines",
+        "training",
+        "evaluation",
+        "upscaling",
+        "survey",
+        "preview",
+    },
     "PIL": {"textures"},
     "click": {"cli"},
     "rich": {"cli"},

@@ -1,233 +1,219 @@
-"""One training loop for both stages; the losses of the recipe decide which one it is."""
+"""The training loop: a budget, checks on the way, and a run folder that is whole at every moment."""
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.optim import Adam
+from torch import Tensor
 
-from texup.errors import UsageError
-from texup.metrics import psnr_y
-from texup.models.weights import save_weights
-from texup.nets.discriminators import UNetDiscriminator
-from texup.nets.features import RandomVGG
-from texup.nets.rrdbnet import RRDBNet
-from texup.training.checkpoint import load_checkpoint, save_checkpoint
-from texup.training.config import Recipe
-from texup.training.data import Patches, load_pictures
-from texup.training.degrade import cut_out_masks, degrade, downscale
-from texup.training.losses import perceptual_loss, relativistic_loss
-from texup.training.optimizers import build_optimizers
+from texup.errors import TexupError, UsageError
+from texup.training.checkpoint import load_checkpoint
+from texup.training.checks import Checks, claimed
+from texup.training.config import Recipe, plain
+from texup.training.data import DRAWN, Patches, Picture, drawn, load_pictures, with_halves
+from texup.training.distributed import World
+from texup.training.limits import check_recipe
+from texup.training.records import data_facts, sample_facts, software_facts, write_film
+from texup.training.systems import check_nets, features_fact
+from texup.training.throughput import Meter
+from texup.training.trainer import Trainer
+from texup.training.validation import LEAST, Sample, fixed_samples, load_held_out
 
-VALIDATE_EVERY = 250
+CHECKS = 50  # of a run; each writes a checkpoint, the weights so far, the log and a frame of the film
+DRAWN_COUNT, DRAWN_SIDE = 600, 256
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long a run lasts, in seconds of training or in iterations."""
+
+    seconds: float | None = None
+    iterations: int | None = None
+
+    def share(self, spent: float, iteration: int) -> float:
+        """Return how much of the budget is used, 0 to 1."""
+        if self.iterations is not None:
+            return min(1.0, iteration / self.iterations)
+        assert self.seconds is not None
+        return min(1.0, spent / self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What one report of the loop says."""
+    """What the loop says about once a second, and at every check."""
 
     iteration: int
     share: float
     """Share of the budget that is spent, 0 to 1."""
     losses: dict[str, float]
-    psnr: float | None
-    """Mean PSNR-Y of the averaged net on the validation pictures, in dB; None between validations."""
+    """Weighted means since the last check."""
+    seconds: float
+    """Of training so far, over all resumes."""
+    lr_pixels: float
+    """Low-resolution pixels a second, over all processes."""
+    peak_share: float
+    """Floating-point operations a second, as a share of the device's measured matrix peak."""
+    checked: bool = False
+    """Whether this is a check."""
+    psnr: float | None = None
+    """Mean PSNR-Y of the averaged net on the validation crops in dB, at checks."""
 
 
-def rate_at(share: float, warm_up: float) -> float:
-    """Return the factor of the learning rate at a share of the budget: linear rise, then a cosine to zero."""
-    if share < warm_up:
-        return share / warm_up
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (share - warm_up) / (1 - warm_up))))
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Where a run lives and what it is made of."""
 
+    recipe: Recipe
+    folder: Path
+    data: Sequence[Path]
+    device: torch.device
+    world: World
+    val: Sequence[Path] = ()
+    vgg_weights: Path | None = None
+    part_size: int | None = None
+    """Largest size of a part of the checkpoint in bytes; None for one file."""
+    pictures: Sequence[Picture] = ()
+    """To train on, where they are not to be read from ``data``."""
+    held_out: Sequence[Picture] = ()
+    """To measure on, where they are not to be read from ``val``."""
 
-class Trainer:
-    """The nets, the optimizers and the data of one run; ``step`` is one iteration, in the order in which it happens."""
-
-    def __init__(self, recipe: Recipe, patches: Patches, device: torch.device) -> None:
-        """Build everything that the recipe asks for on ``device``."""
-        torch.manual_seed(recipe.seed)
-        self.recipe, self.patches, self.device = recipe, patches, device
-        self.cpu_rng = torch.Generator().manual_seed(recipe.seed)
-        layout = torch.channels_last
-        self.generator = RRDBNet(scale=recipe.scale, **recipe.net).to(device, memory_format=layout)  # type: ignore[call-overload]
-        self.ema = copy.deepcopy(self.generator).eval().requires_grad_(requires_grad=False)
-        self.optimizers = build_optimizers(self.generator, recipe.optimizer, recipe.muon_rate, recipe.adam_rate)
-        self.base_rates = [group["lr"] for o in self.optimizers for group in o.param_groups]
-        self.features = RandomVGG().to(device) if recipe.perceptual_weight else None
-        self.discriminator: UNetDiscriminator | None = None
-        if recipe.adversarial_weight:
-            self.discriminator = UNetDiscriminator(num_feat=recipe.discriminator_feat).to(device)
-            self.d_optimizer = Adam(self.discriminator.parameters(), recipe.discriminator_rate, betas=(0.9, 0.99))
-        self.iteration = 0
-
-    def step(self, share: float) -> dict[str, float]:
-        """Run one iteration at ``share`` of the budget; return the losses."""
-        for group, base in zip((g for o in self.optimizers for g in o.param_groups), self.base_rates, strict=True):
-            group["lr"] = base * rate_at(share, self.recipe.warm_up)
-        lr, hr = self.batch()
-        if self.features is not None and self.iteration % self.recipe.redraw_every == 0:
-            self.features.redraw()
-        sr = self.generator(lr)
-        losses: dict[str, Tensor] = {}
-        if share >= self.recipe.discriminator_warm_up:
-            losses = self.generator_losses(sr, lr, hr)
-            for optimizer in self.optimizers:
-                optimizer.zero_grad(set_to_none=True)
-            torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(self.generator.parameters(), self.recipe.clip)
-            for optimizer in self.optimizers:
-                optimizer.step()
-            self.update_ema()
-        if self.discriminator is not None:
-            self.d_optimizer.zero_grad(set_to_none=True)
-            losses["discriminator"] = relativistic_loss(self.discriminator(hr), self.discriminator(sr.detach()))
-            losses["discriminator"].backward()  # type: ignore[no-untyped-call]
-            self.d_optimizer.step()
-        self.iteration += 1
-        return {name: float(loss.detach()) for name, loss in losses.items()}
-
-    def batch(self) -> tuple[Tensor, Tensor]:
-        """Return a fresh (N, 3, h, w), (N, 3, h*scale, w*scale) pair on the device."""
-        r = self.recipe
-        hr = self.patches.draw(r.batch, r.lr_patch * r.scale)
-        lr = degrade(hr, r.scale, r.downscale, self.cpu_rng)
-        masks = int((torch.rand(r.batch, generator=self.cpu_rng) < r.mask_share).sum())
-        if masks:
-            hr[:masks], lr[:masks] = cut_out_masks(masks, hr.shape[-1], r.scale, self.cpu_rng)
-        layout = torch.channels_last
-        return lr.to(self.device, memory_format=layout), hr.to(self.device, memory_format=layout)
-
-    def generator_losses(self, sr: Tensor, lr: Tensor, hr: Tensor) -> dict[str, Tensor]:
-        """Return the weighted losses of the generator; those of weight zero are left out."""
-        r = self.recipe
-        losses = {"pixel": r.pixel_weight * F.l1_loss(sr, hr)}
-        if r.consistency_weight:
-            losses["consistency"] = r.consistency_weight * F.l1_loss(downscale(sr, r.scale, "bicubic"), lr)
-        if self.features is not None:
-            losses["perceptual"] = r.perceptual_weight * perceptual_loss(self.features, sr, hr)
-        if self.discriminator is not None:
-            with torch.no_grad():
-                real = self.discriminator(hr)
-            losses["adversarial"] = r.adversarial_weight * relativistic_loss(self.discriminator(sr), real)
-        return losses
-
-    @torch.no_grad()
-    def update_ema(self) -> None:
-        """Move the averaged net towards the trained one; faster at the start, when the average is still young."""
-        decay = min(self.recipe.ema, (1 + self.iteration) / (10 + self.iteration))
-        for average, value in zip(self.ema.parameters(), self.generator.parameters(), strict=True):
-            average.lerp_(value, 1 - decay)
-
-    def state(self) -> dict[str, Any]:
-        """Return everything that a resumed run needs."""
-        state: dict[str, Any] = {
-            "iteration": self.iteration,
-            "generator": self.generator.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimizers": [o.state_dict() for o in self.optimizers],
-            "torch_rng": torch.get_rng_state(),
-            "cpu_rng": self.cpu_rng.get_state(),
-            "patches_rng": self.patches.rng.bit_generator.state,
-        }
-        if self.discriminator is not None:
-            state |= {"discriminator": self.discriminator.state_dict(), "d_optimizer": self.d_optimizer.state_dict()}
-        if self.features is not None:
-            state["features"] = self.features.state_dict()
-        return state
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take up where ``state`` was written."""
-        self.iteration = state["iteration"]
-        self.generator.load_state_dict(state["generator"])
-        self.ema.load_state_dict(state["ema"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        torch.set_rng_state(state["torch_rng"])
-        self.cpu_rng.set_state(state["cpu_rng"])
-        self.patches.rng.bit_generator.state = state["patches_rng"]
-        if self.discriminator is not None:
-            self.discriminator.load_state_dict(state["discriminator"])
-            self.d_optimizer.load_state_dict(state["d_optimizer"])
-        if self.features is not None:
-            self.features.load_state_dict(state["features"])
-
-
-@torch.inference_mode()
-def validate(net: nn.Module, pictures: Sequence[NDArray[np.uint8]], scale: int, device: torch.device) -> float:
-    """Return the mean PSNR-Y in dB of ``net`` on bicubically reduced pictures (H, W, 4)."""
-    scores = []
-    for picture in pictures:
-        h, w = (side // scale * scale for side in picture.shape[:2])
-        hr = torch.from_numpy(np.ascontiguousarray(picture[:h, :w, :3])).permute(2, 0, 1)[None].to(device)
-        lr = downscale(hr.float() / 255, scale, "bicubic").clamp(0, 1).mul(255).round().div(255)
-        sr = net(lr).clamp(0, 1).mul(255).round().to(torch.uint8)
-        ours, theirs = (x[0].permute(1, 2, 0).cpu().numpy() for x in (sr, hr))
-        scores.append(psnr_y(ours, theirs, border=scale))
-    return float(np.mean(scores))
+    @property
+    def weights(self) -> Path:
+        """The weights that the run writes."""
+        return self.folder / f"{self.recipe.name}.safetensors"
 
 
 def train(
-    recipe: Recipe,
-    data: Sequence[Path],
-    run: Path,
-    *,
-    seconds: float,
-    val: Path | None = None,
-    init: dict[str, Tensor] | None = None,
-    resume: bool = False,
-    device: str = "cpu",
+    run: Run, budget: Budget, *, init: dict[str, Tensor] | None = None, resume: bool = False
 ) -> Iterator[Progress]:
-    """Train by ``recipe`` for ``seconds`` of training time and write ``run/NAME.safetensors``, the averaged net.
+    """Train by the recipe of ``run`` until the budget is spent, and keep its folder up to date.
 
     Yields:
-        A report every ``VALIDATE_EVERY`` iterations and at the end; a checkpoint is written before each.
+        A report about once a second and at every check, after the files were written.
 
     Raises:
-        UsageError: no usable pictures, nothing to resume, or ``init`` is of another net.
+        UsageError: the recipe asks for what cannot be, no usable pictures, nothing to resume or another recipe's run,
+            a folder that holds a run already, or ``init`` is of another net.
+        Diverged: the losses grew without bounds.
+        LockedError: another process trains in that folder.
+        TexupError: the device is out of memory.
         OutputError: the run folder cannot be written.
     """
-    trainer = Trainer(
-        recipe, Patches(load_pictures(data, recipe.lr_patch * recipe.scale), recipe.seed), torch.device(device)
-    )
-    pictures = [p for group in load_pictures([val], 64).values() for p in group] if val else []
-    spent = 0.0
-    if init is not None:
+    world = run.world
+    with ExitStack() as claims:
+        claim = claimed(run.weights, resume=resume) if world.is_first else nullcontext()
+        world.together(partial(_refuse_impossible, run))
+        world.together(partial(claims.enter_context, claim))
+        trainer, checks, spent = world.together(partial(_prepared, run, init, resume=resume))
+        trainer.join(world)
         try:
-            trainer.generator.load_state_dict(init)
-        except RuntimeError as error:
-            raise UsageError("the weights to start from do not fit the recipe's net; adapt `net` or `scale`") from error
-        trainer.ema.load_state_dict(init)
-    if resume:
-        state = load_checkpoint(run)
-        spent = state.pop("spent")
-        trainer.load_state(state)
-    sums: dict[str, float] = {}
-    since = 0
-    while spent < seconds:
-        start = time.perf_counter()
-        losses = trainer.step(spent / seconds)
-        spent += time.perf_counter() - start
-        sums = {k: sums.get(k, 0.0) + v for k, v in losses.items()}
-        since += 1
-        if trainer.iteration % VALIDATE_EVERY == 0 or spent >= seconds:
-            save_checkpoint(run, trainer.state() | {"spent": spent})
-            psnr = validate(trainer.ema, pictures, recipe.scale, trainer.device) if pictures else None
-            means = {k: v / since for k, v in sums.items()}
-            yield Progress(trainer.iteration, min(1.0, spent / seconds), means, psnr)
-            sums, since = {}, 0
-    facts = {"texup": "1", "recipe": recipe.name, "iterations": str(trainer.iteration), "seconds": f"{spent:.0f}"}
-    facts["settings"] = repr(dataclasses.asdict(recipe))
-    save_weights(run / f"{recipe.name}.safetensors", trainer.ema.state_dict(), facts)
+            yield from _iterations(trainer, run, budget, checks, spent)
+        except torch.OutOfMemoryError as error:
+            raise TexupError(f"{run.device} is out of memory; lower batch or lr_patch in the recipe") from error
+        if checks is not None:
+            write_film(run.folder)
+
+
+def _refuse_impossible(run: Run) -> None:
+    check_recipe(run.recipe, run.world.size)
+    check_nets(run.recipe)
+
+
+def _prepared(run: Run, init: dict[str, Tensor] | None, *, resume: bool) -> tuple[Trainer, Checks | None, float]:
+    """Return the trainer where the run stands, what writes its folder in the first process, and the seconds spent."""
+    features = features_fact(run.recipe, run.vgg_weights)
+    state = load_checkpoint(run.folder) if resume else None
+    if state is not None:
+        _refuse_another(state, run, features)
+    samples = _samples(run) if run.world.is_first else []
+    trainer = Trainer(run.recipe, _patches(run), run.device, vgg_weights=run.vgg_weights)
+    if state is not None:
+        trainer.load_state(state["trainer"])
+    elif init is not None:
+        trainer.begin_from(init)
+    spent, history = (state["spent"], state["history"]) if state is not None else (0.0, [])
+    if not run.world.is_first:
+        return trainer, None, spent
+    facts = {
+        "features": features,
+        "data": data_facts(run.data),
+        "validation": sample_facts(samples),
+        "software": software_facts(run.device),
+    }
+    return trainer, Checks(run.weights, trainer, samples, history, facts, part_size=run.part_size), spent
+
+
+def _samples(run: Run) -> list[Sample]:
+    scale, multiple = run.recipe.scale, run.recipe.net.get("unshuffle", 1)
+    pictures = run.held_out or load_held_out(run.val, LEAST * scale * multiple)
+    return fixed_samples(pictures, scale, run.device, multiple=multiple)
+
+
+def _patches(run: Run) -> Patches:
+    data, side = run.recipe.data, run.recipe.largest_patch * run.recipe.scale
+    pictures = list(run.pictures) or load_pictures(run.data, side)
+    if data.halves:
+        pictures = with_halves(pictures, side)
+    if data.drawn:
+        pictures += drawn(DRAWN_COUNT, max(DRAWN_SIDE, -(-side // 16) * 16), run.recipe.seed)
+    generator = torch.Generator().manual_seed(run.recipe.seed)
+    return Patches(pictures, generator, run.device, {DRAWN: data.drawn})
+
+
+def _refuse_another(state: dict[str, Any], run: Run, features: str) -> None:
+    """Refuse the state of a run that another recipe or other features began."""
+    differ = [key for key, value in plain(run.recipe).items() if state["recipe"].get(key) != value]
+    if differ:
+        raise UsageError(f"{run.folder}: begun with another recipe ({', '.join(differ)} differ); choose another --out")
+    if state["features"] != features:
+        raise UsageError(f"{run.folder}: begun with other features ({state['features']}); mind --vgg-weights")
+
+
+def _iterations(trainer: Trainer, run: Run, budget: Budget, checks: Checks | None, spent: float) -> Iterator[Progress]:
+    meter = Meter(trainer, run.world)
+    share = budget.share(spent, trainer.iteration)
+    counted = time.perf_counter()  # all training up to here is in ``spent``
+    while share < 1:
+        meter.step(share)
+        now = time.perf_counter()
+        spent, counted = run.world.agreed(spent + now - counted), now
+        before, share = share, budget.share(spent, trainer.iteration)
+        is_check = share >= 1 or _checks_until(share) > _checks_until(before)
+        if not is_check and not meter.is_due():
+            continue
+        reading = meter.read()
+        psnr = None
+        if is_check:
+            spent += time.perf_counter() - counted  # the device was still at work when the last iteration was over
+            psnr = run.world.together(partial(_check, checks, reading.losses, spent))
+            meter.reset()
+        elif checks is not None:
+            checks.refuse_divergence(reading.losses)
+        yield Progress(
+            trainer.iteration,
+            share,
+            reading.losses,
+            spent,
+            reading.lr_pixels,
+            reading.peak_share,
+            checked=is_check,
+            psnr=psnr,
+        )
+        if is_check:
+            counted = time.perf_counter()  # checks are not training
+
+
+def _checks_until(share: float) -> int:
+    return math.floor(share * CHECKS + 1e-9)  # 0.58 * 50 is a little under 29
+
+
+def _check(checks: Checks | None, losses: dict[str, float], spent: float) -> float | None:
+    return checks.take(losses, spent) if checks is not None else None

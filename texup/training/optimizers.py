@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
+
+from texup.training.config import Optimisation
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # quintic coefficients of the reference implementation
 NEWTON_SCHULZ_STEPS = 5
@@ -65,18 +68,23 @@ class Muon(Optimizer):
                     p.add_(update.view_as(p), alpha=-group["lr"])
 
 
-def build_optimizers(net: nn.Module, kind: str, muon_rate: float, adam_rate: float) -> list[Optimizer]:
-    """Return the optimizers of ``net``: Adam alone, or Muon for all filters but the first and the last.
-
-    Raises:
-        ValueError: ``kind`` is neither "adam" nor "muon".
-    """
-    adam: dict[str, Any] = {"lr": adam_rate, "betas": (0.9, 0.99)}
-    if kind == "adam":
+def build_optimizers(net: nn.Module, wanted: Optimisation) -> list[Optimizer]:
+    """Return the optimizers of ``net``: Adam alone, or Muon for all filters but the first and the last."""
+    adam: dict[str, Any] = {"lr": wanted.adam_rate, "betas": wanted.betas}
+    if wanted.kind == "adam":
         return [Adam(net.parameters(), **adam)]
-    if kind != "muon":
-        raise ValueError(f"unknown optimizer {kind!r}: use adam or muon")
-    hidden = [p for n, p in net.named_parameters() if p.ndim == 4 and not n.startswith(("conv_first", "conv_last"))]
+    hidden = [p for p in net.parameters() if p.ndim == 4][1:-1]
     chosen = {id(p) for p in hidden}
     rest = [p for p in net.parameters() if id(p) not in chosen]
-    return [Muon(hidden, lr=muon_rate), Adam(rest, **adam)]
+    return [Muon(hidden, lr=wanted.muon_rate), Adam(rest, **adam)]
+
+
+def rate_at(share: float, wanted: Optimisation) -> float:
+    """Return the factor of the learning rates at a share of the budget: a linear rise, then the schedule."""
+    if share < wanted.warm_up:
+        return share / wanted.warm_up
+    if wanted.schedule == "steps":
+        return wanted.factor ** sum(share >= step for step in wanted.steps)
+    if wanted.schedule == "constant":
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (share - wanted.warm_up) / (1 - wanted.warm_up))))

@@ -1,0 +1,100 @@
+"""The nets of a recipe: generator, feature net and discriminator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from texup.errors import UsageError
+from texup.nets.discriminators import SRGANDiscriminator, UNetDiscriminator, VGGStyleDiscriminator
+from texup.nets.features import VGGFeatures
+from texup.nets.rrdbnet import RRDBNet
+from texup.nets.srresnet import MSRResNet, SRResNet
+from texup.nets.srvgg import SRVGGNetCompact
+from texup.training.config import Discriminator, Features, Recipe
+from texup.training.features import load_vgg19
+
+GENERATORS: dict[str, Callable[..., nn.Module]] = {
+    "RRDBNet": RRDBNet,
+    "SRResNet": SRResNet,
+    "MSRResNet": MSRResNet,
+    "SRVGGNetCompact": SRVGGNetCompact,
+}
+
+
+def build_generator(net: Mapping[str, Any], scale: int) -> nn.Module:
+    """Return the net of a recipe's ``net`` table.
+
+    Raises:
+        UsageError: the architecture is unknown, or its arguments are.
+    """
+    arguments = dict(net)
+    name = arguments.pop("architecture", "RRDBNet")
+    if name not in GENERATORS:
+        raise UsageError(f"net.architecture: {name!r} is unknown; known are {', '.join(GENERATORS)}")
+    try:
+        return GENERATORS[name](scale=scale, **arguments)
+    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:  # what odd widths and counts end in
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"net: {name} cannot be built: {reason}") from error
+
+
+def build_features(features: Features, vgg_weights: Path | None) -> VGGFeatures:
+    """Return the feature net: the trained VGG19 where its weights are given, else a random one.
+
+    Raises:
+        UsageError: the recipe insists on VGG19 and no weights are given, or a tap is unknown.
+        WeightsError: the file is not torchvision's.
+    """
+    try:
+        if vgg_weights is not None:
+            return load_vgg19(vgg_weights, features.taps, before_activation=features.before_activation)
+        if features.kind == "vgg19":
+            raise UsageError("the recipe compares features of VGG19: give its weights with --vgg-weights")
+        return VGGFeatures(features.width, features.taps, before_activation=features.before_activation)
+    except ValueError as error:
+        raise UsageError(f"features.taps: {error}") from error
+
+
+def check_nets(recipe: Recipe) -> None:
+    """Build the nets that learn for a moment: what cannot be is refused before any picture is decoded.
+
+    Raises:
+        UsageError: a net cannot be built.
+    """
+    build_generator(recipe.net, recipe.scale)
+    if recipe.loss.adversarial:
+        build_discriminator(recipe.discriminator, recipe)
+
+
+def features_fact(recipe: Recipe, vgg_weights: Path | None) -> str:
+    """Say in words which features a run compares; results of trained and of random ones are not alike."""
+    if not recipe.loss.perceptual and not recipe.loss.gram:
+        return "none"
+    taps = ", ".join(recipe.features.taps)
+    if vgg_weights is not None:
+        return f"{taps} of VGG19 with torchvision's weights, trained on ImageNet"
+    again = f"redrawn every {recipe.features.redraw_every} iterations" if recipe.features.redraw_every else "drawn once"
+    return f"{taps} of VGG19's structure at {recipe.features.width:g} of its width, random weights, {again}"
+
+
+def build_discriminator(wanted: Discriminator, recipe: Recipe) -> nn.Module:
+    """Return the discriminator for the high-resolution patches of ``recipe``.
+
+    Raises:
+        UsageError: it cannot judge patches of that size.
+    """
+    size = recipe.lr_patch * recipe.scale
+    try:
+        if wanted.architecture == "UNetDiscriminator":
+            return UNetDiscriminator(num_feat=wanted.num_feat)
+        if wanted.architecture == "VGGStyleDiscriminator":
+            if recipe.early.share and recipe.early.lr_patch != recipe.lr_patch:
+                raise ValueError("it judges one patch size only; drop `early`")
+            return VGGStyleDiscriminator(size, wanted.num_feat)
+        return SRGANDiscriminator(size, wanted.num_feat, residual=wanted.residual, dropout=wanted.dropout)
+    except ValueError as error:
+        raise UsageError(f"discriminator: {wanted.architecture} for patches of {size}: {error}") from error
