@@ -10,10 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from texup.engines.batching import Order
 from texup.engines.device import Device, pick_device, pick_precision
-from texup.engines.engine import Plane, Request
-from texup.engines.steps import PROBLEMS
+from texup.engines.inline import answered
 from texup.errors import TextureError, UsageError, WeightsError
 from texup.metrics import hf_ratio, imresize, lr_psnr, psnr_y
 from texup.models.catalog import CatalogModel
@@ -188,22 +186,12 @@ def upscaled(sample: Sample, settings: Settings, device: Device) -> Texture:
     try:
         requests = next(task)
         while True:
-            requests = task.send(_answered(requests, device))
+            requests = task.send(answered(requests, device)[0])
     except StopIteration as stop:
         result: Texture = stop.value
         return result
     except TextureError as error:
         raise TextureError(f"{sample.path}: {error}") from error
-
-
-def _answered(requests: list[Request], device: Device) -> list[Plane]:
-    order = Order(None, requests, device.tile)
-    for piece in order.pieces():
-        (result,) = device.upscale(piece.model, [piece.plane])
-        if result.plane is None:
-            raise TextureError(PROBLEMS[result.problem or "memory"])
-        piece.put(result.plane)
-    return order.planes
 
 
 def measured(sample: Sample, result: Texture, faithful: Texture | None, scale: int) -> dict[str, float]:

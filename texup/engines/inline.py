@@ -7,9 +7,25 @@ from collections.abc import Callable, Iterable, Iterator
 
 from texup.engines.batching import Order
 from texup.engines.device import Device
-from texup.engines.engine import Job, Outcome, Task
+from texup.engines.engine import Job, Outcome, Plane, Request, Task
 from texup.engines.steps import PROBLEMS, failed, finish, next_requests
 from texup.errors import TextureError
+
+
+def answered(requests: list[Request], device: Device) -> tuple[list[Plane], str | None]:
+    """Return the upscaled planes of one texture's requests, tile by tile, and the precision of the last tile.
+
+    Raises:
+        TextureError: the net cannot do it on this device.
+    """
+    order, precision = Order(None, requests, device.tile), None
+    for piece in order.pieces():
+        (result,) = device.upscale(piece.model, [piece.plane])
+        if result.plane is None:
+            raise TextureError(PROBLEMS[result.problem or "memory"])
+        piece.put(result.plane)
+        precision = result.precision
+    return order.planes, precision
 
 
 class InlineEngine:
@@ -34,12 +50,5 @@ class InlineEngine:
     def _upscale(self, task: Task, began: float) -> Outcome:
         planes, precision = None, None
         while not isinstance(requests := next_requests(task, planes), bytes):
-            order = Order(task, requests, self.device.tile)
-            for piece in order.pieces():
-                (result,) = self.device.upscale(piece.model, [piece.plane])
-                if result.plane is None:
-                    raise TextureError(PROBLEMS[result.problem or "memory"])
-                piece.put(result.plane)
-                precision = result.precision
-            planes = order.planes
+            planes, precision = answered(requests, self.device)
         return finish(task, requests, precision, [], time.perf_counter() - began)
