@@ -78,3 +78,15 @@ def test_the_shipped_net_does_not_drift_either(upscaled, through, shipped_psnr, 
     result = upscaled(bricks, through(shipped_psnr), edges=WRAP, margin=16).pixels
     low = blur(area(result.astype(np.float32), 4) - bricks, 2.0, WRAP)
     assert np.abs(low).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "colours", [((0, 192, 0), (192, 0, 192)), ((20, 20, 20), (250, 240, 230)), ((0, 64, 255), (255, 0, 128))]
+)
+def test_plain_areas_keep_their_colour(upscaled, through, shipped_psnr, shipped_context, colours):
+    """Away from an edge a plain area comes out as it went in, saturated colours too."""
+    halves = np.empty((32, 96, 3), np.uint8)
+    halves[:, :48], halves[:, 48:] = colours
+    result = upscaled(halves, through(shipped_psnr), edges=CLAMP, margin=shipped_context).pixels
+    for colour, columns in zip(colours, (slice(0, 4 * 32), slice(4 * 64, None)), strict=True):
+        assert largest_difference(result[:, columns], np.broadcast_to(np.uint8(colour), result[:, columns].shape)) <= 1
