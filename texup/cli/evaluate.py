@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from texup.cli.console import is_terminal, print_json, printable, report
-from texup.cli.options import ManyWords
 from texup.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ COLUMNS = {
 }
 
 
-@click.command(cls=ManyWords)
+@click.command()
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
 @click.option(
     "--on",

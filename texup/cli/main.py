@@ -91,7 +91,7 @@ def run() -> None:
     except click.Abort:
         code = ExitCode.SIGINT
     except Stopped as stopped:
-        report("texup: stopped; what is finished stays, and the same command goes on from there (train: with --resume)")
+        report("texup: stopped; what is finished stays, and the same command goes on from there")
         code = stopped.code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again while it exits
