@@ -25,14 +25,17 @@ ANY_NET = {"architecture": "SRVGGNetCompact", "num_feat": 32, "num_conv": 8}  # 
 
 @torch.no_grad()
 def loss_of(recipe: Recipe, pictures: list[Picture], weights: dict[str, torch.Tensor] | None) -> float:
-    """Return what a generator loses on sixteen fixed patches, without what it loses to a judge that knows nothing."""
+    """Return what a generator loses on sixteen fixed patches: to features where the recipe has them, else to pixels.
+
+    A recipe with features is a second stage: it gives away pixels, and its judge knows nothing yet.
+    """
     source = Patches(pictures, torch.Generator().manual_seed(5), torch.device("cpu"))
     trainer = Trainer(replace(recipe, batch=16), source, torch.device("cpu"))
     if weights is not None:
         trainer.begin_from(weights)
     lr, hr = trainer.batch(0.5)
     losses = trainer.generator_losses(trainer.generator.eval()(lr), lr, hr)
-    return sum(float(loss) for name, loss in losses.items() if name not in ("adversarial", "matching"))
+    return float(losses.get("perceptual", losses["pixel"]))
 
 
 @pytest.fixture
@@ -54,7 +57,9 @@ def test_a_recipe_lowers_its_loss_within_a_minute(path, tmp_path, monkeypatch):
         recipe = replace(recipe, net=ANY_NET)
     pictures = drawn(40, 128, seed=3)
     run = Run(recipe, tmp_path / "run", [tmp_path], torch.device("cpu"), World(), pictures=pictures)
-    list(train(run, Budget(seconds=SECONDS)))
+    # The compact net begins as its input enlarged: its second stage has nothing to gain without the first.
+    start = read_weights(path.parents[1] / "texup-x4-fast.safetensors").state if path.stem == "compact-gan" else None
+    list(train(run, Budget(seconds=SECONDS), init=start))
     assert load_model(run.weights).scale == recipe.scale
     after = loss_of(recipe, pictures, read_weights(run.weights).state)
-    assert after < loss_of(recipe, pictures, None)
+    assert after < loss_of(recipe, pictures, start)
