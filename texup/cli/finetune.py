@@ -90,7 +90,7 @@ def _finetune(
         if world.is_first:
             for remark in plan.remarks:
                 report(remark)
-        follow(train(run, budget, init=plan.weights.state, resume=resume), budget, run)
+        follow(train(run, budget, init=plan.weights.state, resume=resume), run)
         if world.is_first:
             _conclude(plan, run)
     finally:

@@ -14,7 +14,7 @@ from texup.cli.options import ManyWords
 if TYPE_CHECKING:
     from texup.models.weights import StateDict
     from texup.training.config import Recipe
-    from texup.training.loop import Budget, Progress, Run
+    from texup.training.loop import Progress, Run
 
 F = TypeVar("F", bound=Callable[..., Any])
 MEBIBYTE = 1 << 20
@@ -97,7 +97,7 @@ def _train(
         part_size = checkpoint_parts * MEBIBYTE if checkpoint_parts else None
         run = Run(wanted, out or Path("runs") / wanted.name, data, place, world, val, vgg_weights, part_size)
         budget = Budget(seconds, iterations)
-        follow(run_training(run, budget, init=state, resume=resume), budget, run)
+        follow(run_training(run, budget, init=state, resume=resume), run)
     finally:
         leave_world()
 
@@ -113,7 +113,7 @@ def _loaded(recipe: Path, init: str | None) -> tuple[Recipe, StateDict | None]:
     return wanted, open_weights(resolve(init).path).state if init else None
 
 
-def follow(reports: Iterable[Progress], budget: Budget, run: Run) -> None:
+def follow(reports: Iterable[Progress], run: Run) -> None:
     """Show where a run is: live on a terminal, a line at each check elsewhere."""
     if not run.world.is_first:
         for _ in reports:

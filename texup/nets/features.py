@@ -104,9 +104,6 @@ class VGGFeatures(nn.Module):
         return features
 
 
-RandomVGG = VGGFeatures
-
-
 @torch.no_grad()
 def vgg19_from_torchvision(state: Mapping[str, Tensor], taps: Sequence[str], *, before_activation: bool) -> VGGFeatures:
     """Return VGG19 with the weights of ``torchvision``'s state dict; layers behind the last tap are left out.

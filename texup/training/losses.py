@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 Distance = Callable[[Tensor, Tensor], Tensor]
@@ -143,9 +143,3 @@ def ldl_loss(sr: Tensor, ema: Tensor, hr: Tensor) -> Tensor:
     The map is held fixed, unlike in the authors' code: its fifth root has no finite gradient at zero.
     """
     return (artefact_map(sr, ema, hr) * (sr - hr).abs()).mean()
-
-
-def perceptual_loss(features: nn.Module, sr: Tensor, hr: Tensor) -> Tensor:
-    """Return the mean relative L1 distance of deep features of (N, 3, H, W) pictures under one random offset."""
-    ours, theirs = random_offset(sr, hr)
-    return feature_distance(features(ours), features(theirs), "relative")
