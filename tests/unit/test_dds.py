@@ -2,14 +2,22 @@
 
 import io
 import struct
+import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from texup.errors import UnreadableTexture, UnsupportedTexture
-from texup.textures.codecs import decode, encode, read_header
-from texup.textures.texture import Container, Texture
+from texup.textures.codecs import decode, encode, encode_levels, read_header
+from texup.textures.dds import must_copy
+from texup.textures.dds_header import pack_header, parse_dds
+from texup.textures.texture import Container, Layout, Texture
+
+MODEST = settings(deadline=None, derandomize=True, max_examples=60)
 
 RANDOM = np.random.default_rng(4)
 ALPHA, FOURCC, RGB, GREY = 0x1, 0x4, 0x40, 0x20000
@@ -74,33 +82,138 @@ def test_against_pillow_in_both_directions(mode):
         assert np.array_equal(decode(file.getvalue(), "a.dds").pixels, pixels)
 
 
+DX10 = b"DX10"
+
+
+def dx10(number, body=b"", *, dimension=3, misc=0, count=1, misc2=0, **more):
+    return dds(struct.pack("<5I", number, dimension, misc, count, misc2) + body, kind=FOURCC, fourcc=DX10, **more)
+
+
+MANY = "texup redoes single pictures only"
+OTHER, SIGNED = "texup writes no such pixels", "texup writes no signed values"
+
+
 @pytest.mark.parametrize(
-    ("data", "mode"),
+    ("data", "mode", "reason"),
     [
-        (dds(kind=FOURCC, fourcc=b"DXT1", mips=7), "DXT1 with 7 mips"),
-        (dds(kind=FOURCC, fourcc=b"DXT5"), "DXT5"),
-        (dds(struct.pack("<5I", 98, 3, 0, 1, 0), kind=FOURCC, fourcc=b"DX10"), "DX10 format 98"),
-        (dds(kind=FOURCC, fourcc=struct.pack("<I", 113)), "format 113"),
-        (dds(bytes(24), mips=2), "RGB, 24 bits a pixel (8-8-8) with 2 mips"),
-        (dds(bytes(18 * 6), caps2=0xFE00), "RGB, 24 bits a pixel (8-8-8) cube map"),
-        (dds(bytes(36), caps2=0x200000), "RGB, 24 bits a pixel (8-8-8) volume"),
-        (dds(bytes(36), flags=0x800000, depth=2), "RGB, 24 bits a pixel (8-8-8) volume"),
-        (dds(bytes(24), bits=32, masks=(0x3FF, 0xFFC00, 0x3FF00000)), "RGB, 32 bits a pixel (10-10-10)"),
-        (dds(bytes(12), kind=GREY, bits=16, masks=(0xFFFF,)), "grey, 16 bits a pixel (16)"),
-        (dds(bytes(24), bits=32, masks=(0xFF00FF, 0xFF00, 0xFF)), "RGB, 32 bits a pixel (16-8-8)"),
-        (dds(bytes(24), bits=32, masks=(0xFF, 0xFF, 0xFF)), "RGB, 32 bits a pixel (8-8-8)"),
-        (dds(bytes(24), bits=32, alpha=0xFF000000), "RGB, 32 bits a pixel (8-8-8-8)"),
-        (dds(bytes(24), kind=RGB | ALPHA, bits=32), "RGB, 32 bits a pixel (8-8-8)"),
-        (dds(bytes(18), kind=RGB, bits=8, masks=(0xFF, 0, 0)), "RGB, 8 bits a pixel (8)"),
-        (dds(bytes(18), kind=0x20, bits=8, masks=(0, 0, 0)), "uncompressed pixels, 8 bits a pixel"),
-        (dds(bytes(12), kind=0x80000, bits=16, masks=(0xFF, 0xFF00, 0)), "uncompressed pixels, 16 bits a pixel (8-8)"),
+        (dds(kind=FOURCC, fourcc=b"DXT1", size=(8, 8), mips=4, caps2=0xFE00), "DXT1 cube map with 4 mips", MANY),
+        (dx10(71, misc=4), "BC1, DX10 format 71 cube map", MANY),
+        (dx10(98, count=3), "BC7, DX10 format 98 array", MANY),
+        (dx10(28, dimension=4), "DX10 format 28 volume", MANY),
+        (dds(bytes(18 * 6), caps2=0xFE00), "RGB, 24 bits a pixel (8-8-8) cube map", MANY),
+        (dds(bytes(36), caps2=0x200000), "RGB, 24 bits a pixel (8-8-8) volume", MANY),
+        (dds(bytes(36), flags=0x800000, depth=2), "RGB, 24 bits a pixel (8-8-8) volume", MANY),
+        (dx10(95), "BC6, DX10 format 95", OTHER),
+        (dx10(2), "DX10 format 2", OTHER),
+        (dds(kind=FOURCC, fourcc=struct.pack("<I", 113)), "format 113", OTHER),
+        (dds(kind=FOURCC, fourcc=b"RXGB"), "RXGB", OTHER),
+        (dds(kind=FOURCC, fourcc=b"BC5S"), "BC5S", SIGNED),
+        (dx10(81), "BC4, DX10 format 81", SIGNED),
+        (dds(bytes(24), bits=32, masks=(0x3FF, 0xFFC00, 0x3FF00000)), "RGB, 32 bits a pixel (10-10-10)", OTHER),
+        (dds(bytes(12), kind=GREY, bits=16, masks=(0xFFFF,)), "grey, 16 bits a pixel (16)", OTHER),
+        (dds(bytes(24), bits=32, masks=(0xFF00FF, 0xFF00, 0xFF)), "RGB, 32 bits a pixel (16-8-8)", OTHER),
+        (dds(bytes(24), bits=32, masks=(0xFF, 0xFF, 0xFF)), "RGB, 32 bits a pixel (8-8-8)", OTHER),
+        (dds(bytes(24), bits=32, alpha=0xFF000000), "RGB, 32 bits a pixel (8-8-8-8)", OTHER),
+        (dds(bytes(24), kind=RGB | ALPHA, bits=32), "RGB, 32 bits a pixel (8-8-8)", OTHER),
+        (dds(bytes(18), kind=RGB, bits=8, masks=(0xFF, 0, 0)), "RGB, 8 bits a pixel (8)", OTHER),
+        (dds(bytes(18), kind=0x20, bits=8, masks=(0, 0, 0)), "uncompressed pixels, 8 bits a pixel", OTHER),
+        (
+            dds(bytes(12), kind=0x80000, bits=16, masks=(0xFF, 0xFF00, 0)),
+            "uncompressed pixels, 16 bits a pixel (8-8)",
+            OTHER,
+        ),
     ],
 )
-def test_other_kinds_are_named_and_refused(data, mode):
+def test_other_kinds_are_named_and_left_as_they_are(data, mode, reason):
     assert read_header(data, "a.dds").mode == mode
+    assert must_copy(data[:148]) == f"{mode}: {reason}"
     with pytest.raises(UnsupportedTexture) as caught:
         decode(data + bytes(100), "a.dds")
-    assert str(caught.value).startswith(f"a.dds: {mode}: texup cannot write this kind of DDS back yet")
+    assert str(caught.value) == f"a.dds: {mode}: {reason}; it is left as it is"
+
+
+@pytest.mark.parametrize(
+    ("number", "masks", "size"),
+    [
+        *((n, (0xFF, 0xFF00, 0xFF0000, 0xFF000000), 4) for n in (27, 28, 29)),
+        *((n, (0xFF0000, 0xFF00, 0xFF, 0xFF000000), 4) for n in (87, 90, 91)),
+        *((n, (0xFF0000, 0xFF00, 0xFF), 4) for n in (88, 92, 93)),
+        (61, (0xFF,), 1),
+        (85, (0xF800, 0x7E0, 0x1F), 2),
+        (86, (0x7C00, 0x3E0, 0x1F, 0x8000), 2),
+        (115, (0xF00, 0xF0, 0xF, 0xF000), 2),
+    ],
+)
+def test_plain_pixels_of_a_newer_header_keep_it(number, masks, size):
+    body = bytearray(RANDOM.integers(0, 256, 6 * size, dtype=np.uint8).tobytes())
+    texture = decode(dx10(number, bytes(body)), "a.dds")
+    assert texture.container == Container("dds", layout=Layout(size, masks), dxgi=number)
+    assert texture.container.srgb == (number in (29, 91, 93))
+    result = encode(texture)
+    assert parse_dds(result).dxgi == number
+    again = decode(result, "a.dds")
+    assert np.array_equal(again.pixels, texture.pixels)
+    assert again.container == texture.container
+
+
+def test_without_a_number_for_other_channels_the_header_is_an_old_one():
+    grey = Texture(np.zeros((2, 2, 1), np.uint8), Container("dds", layout=Layout(4, BGR888), dxgi=93))
+    assert parse_dds(encode(grey)).dxgi is None
+
+
+@pytest.mark.parametrize("layout", [Layout(3, RGB888), Layout(4, (*RGB888, 0xFF000000)), Layout(1, (0xFF,))])
+def test_levels_of_plain_pixels_come_after_the_first(layout):
+    channels = len(layout.masks)
+    levels = [
+        Texture(RANDOM.integers(0, 256, (h, w, channels), dtype=np.uint8), Container("dds", layout=layout, mips=True))
+        for h, w in [(5, 7), (2, 3), (1, 1)]
+    ]
+    data = encode_levels(levels)
+    header = parse_dds(data)
+    assert (header.width, header.height, header.mips, header.pitch) == (7, 5, 3, 7 * layout.size)
+    assert (header.flags, header.caps) == (0x2100F, 0x401008)
+    assert len(data) == 128 + layout.size * (35 + 6 + 1)
+    start = 128 + layout.size * 35
+    second = decode(pack_header(replace(header, width=3, height=2, mips=0)) + data[start:], "a.dds")
+    assert np.array_equal(second.pixels, levels[1].pixels)
+    whole = decode(data, "a.dds")
+    assert np.array_equal(whole.pixels, levels[0].pixels)
+    assert whole.container.mips
+    with pytest.raises(UnreadableTexture, match=r"it is truncated, .* with 3 mips of 7 x 5 pixels"):
+        decode(data[:-1], "a.dds")
+
+
+def plain(height, width, channels=3, format_="dds", dtype=np.uint8):
+    return Texture(np.zeros((height, width, channels), dtype), Container(format_))
+
+
+@pytest.mark.parametrize(
+    ("levels", "reason"),
+    [
+        ([plain(4, 4), plain(2, 3)], "half as wide and as high"),
+        ([plain(1, 1), plain(1, 1)], "half as wide and as high"),
+        ([plain(4, 4), plain(2, 2, 4)], "same channels"),
+        ([plain(4, 4), plain(2, 2, 3, dtype=np.uint16)], "cannot hold 16 bits"),
+        ([plain(4, 4, 3, "png"), plain(2, 2, 3, "png")], "PNG holds one level"),
+    ],
+)
+def test_levels_that_no_file_can_hold_are_refused(levels, reason):
+    with pytest.raises(UnsupportedTexture, match=reason):
+        encode_levels(levels)
+
+
+@pytest.mark.parametrize("format_", ["png", "dds", "tga"])
+def test_one_level_is_a_file_of_any_format(format_):
+    assert encode_levels([plain(3, 2, 3, format_)]) == encode(plain(3, 2, 3, format_))
+
+
+@MODEST
+@given(st.binary(min_size=20, max_size=20), st.lists(st.integers(0, 2**32 - 1), min_size=6, max_size=6))
+def test_a_header_comes_back_as_it_was(extension, values):
+    flags, pitch, bits, mask, caps, caps2 = values
+    data = struct.pack("<4s7I44x", b"DDS ", 124, flags, 6, 9, pitch, 0, 4)
+    data += struct.pack("<2I4s5I", 32, FOURCC, DX10, bits, mask, 0, 1, 2) + struct.pack("<2I12x", caps, caps2)
+    assert pack_header(parse_dds(data + extension)) == data + extension
 
 
 def test_every_truncation_is_refused():
@@ -117,3 +230,31 @@ def test_headers_that_make_no_sense_are_refused(at, value):
     data[at : at + 4] = struct.pack("<I", value)
     with pytest.raises(UnreadableTexture, match="its header makes no sense"):
         read_header(bytes(data), "a.dds")
+
+
+@pytest.mark.parametrize(("mips", "size"), [(4, (7, 5)), (2, (1, 1)), (2**32 - 1, (4096, 4096))])
+def test_more_levels_than_there_can_be_are_refused(mips, size):
+    with pytest.raises(UnreadableTexture, match=f"{mips} mips of {size[0]} x {size[1]} pixels"):
+        decode(dds(bytes(200), mips=mips, size=size), "a.dds")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        dds(bytes(64), size=(2**32 - 1, 2**32 - 1)),
+        dds(bytes(64), size=(65536, 65536), kind=FOURCC, fourcc=b"DXT1"),
+        dds(bytes(64), size=(16, 16), kind=FOURCC, fourcc=b"DXT5"),
+        dx10(98, bytes(15), size=(4, 4)),
+    ],
+)
+def test_sizes_that_the_file_has_no_bytes_for_are_refused_before_memory_is_asked_for(data):
+    tracemalloc.start()
+    with pytest.raises(UnreadableTexture, match=r"too short|truncated"):
+        decode(data, "a.dds")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+def test_a_newer_header_without_its_extension_is_refused():
+    with pytest.raises(UnreadableTexture, match="truncated in the header"):
+        parse_dds(dx10(98)[:147])

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from texup.errors import TextureError, UnreadableTexture, UnsupportedTexture
-from texup.textures import bmp, dds, jpeg, palette, png, tga, webp
+from texup.textures import bmp, dds, dds_header, jpeg, palette, png, tga, webp
 from texup.textures.texture import Container, Texture
 
 SUFFIXES: dict[str, str] = {
@@ -227,3 +228,24 @@ def encode(texture: Texture, *, indexed: bool = False) -> bytes:
     if codec.encode_indexed is None or not container.palette or pixels.shape[2] <= 2:
         raise UnsupportedTexture(f"this {codec.name} has no palette to write indices into")
     return codec.encode_indexed(palette.nearest(bytes_, container.palette), container)
+
+
+def encode_levels(levels: Sequence[Texture]) -> bytes:
+    """Return the bytes of one file with all ``levels``, the largest first; only a DDS can hold more than one.
+
+    Raises:
+        UnsupportedTexture: the format cannot hold such pixels or levels, or a level is not half the one before.
+    """
+    largest = levels[0]
+    if len(levels) == 1:
+        return encode(largest)
+    name = _CODECS[largest.container.format].name
+    if largest.container.format != "dds":
+        raise UnsupportedTexture(f"{name} holds one level; use DDS, or a file for each level")
+    height, width = largest.pixels.shape[:2]
+    due = [(down, across) for across, down in islice(dds_header.level_sizes(width, height), len(levels))]
+    if [level.pixels.shape[:2] for level in levels] != due:
+        raise UnsupportedTexture("each level of a DDS has to be half as wide and as high as the one before")
+    if any(level.pixels.dtype == np.uint16 for level in levels):
+        raise UnsupportedTexture(f"{name} cannot hold 16 bits a channel")
+    return dds.encode_levels([level.pixels.astype(np.uint8, copy=False) for level in levels], largest.container)

@@ -1,114 +1,231 @@
-"""DDS: one uncompressed picture of bit fields. Everything else is named and refused, as it cannot be written back.
+"""DDS: one picture of bit fields or blocks, and its smaller levels. Everything else is named and refused.
 
 References:
-    Microsoft, Direct3D programming guide, "DDS_HEADER structure", "DDS_PIXELFORMAT structure": fields and flag values.
+    Microsoft, Direct3D programming guide, "DDS_HEADER", "DDS_PIXELFORMAT", "DDS_HEADER_DXT10" and "DXGI_FORMAT".
 """
 
 from __future__ import annotations
 
-import struct
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from texup.errors import UnreadableTexture, UnsupportedTexture
+from texup.textures import dds_header as fields
+from texup.textures.bc7 import NEEDS_EXTRA
 from texup.textures.bitfields import is_valid, pack_pixels, unpack_pixels
+from texup.textures.blocks import can_compress, decode_blocks, encode_blocks
+from texup.textures.dds_header import DdsHeader, blocks_bytes, dxgi_of, level_sizes, pack_header, parse_dds
 from texup.textures.texture import Container, Layout, Texture
 
-SIGNATURE = b"DDS "
+SIGNATURE = fields.SIGNATURE
 MAX_SIDE = 2**31 - 1
-_HEADER = struct.Struct("<4s7I44x2I4s5I4I4x")
-_SIZE, _FORMAT_SIZE = 124, 32
-_FLAGS = 0x1 | 0x2 | 0x4 | 0x8 | 0x1000  # caps, height, width, pitch, pixel format
-_ALPHA, _FOURCC, _RGB, _GREY = 0x1, 0x4, 0x40, 0x20000
-_DEPTH, _TEXTURE, _CUBE, _VOLUME = 0x800000, 0x1000, 0x200, 0x200000
+
+_RGB, _BGR = (0xFF, 0xFF00, 0xFF0000), (0xFF0000, 0xFF00, 0xFF)  # the first channel's byte comes first, or last
 _PLAIN = {
     1: Layout(1, (0xFF,)),
     2: Layout(2, (0xFF, 0xFF00)),
-    3: Layout(3, (0xFF0000, 0xFF00, 0xFF)),
-    4: Layout(4, (0xFF0000, 0xFF00, 0xFF, 0xFF000000)),
+    3: Layout(3, _BGR),
+    4: Layout(4, (*_BGR, 0xFF000000)),
 }
+_RGBA8, _BGRA8, _BGRX8 = Layout(4, (*_RGB, 0xFF000000)), Layout(4, (*_BGR, 0xFF000000)), Layout(4, _BGR)
+_DXGI_LAYOUTS = {
+    27: _RGBA8, 28: _RGBA8, 29: _RGBA8, 87: _BGRA8, 90: _BGRA8, 91: _BGRA8, 88: _BGRX8, 92: _BGRX8, 93: _BGRX8,
+    60: _PLAIN[1], 61: _PLAIN[1], 85: Layout(2, (0xF800, 0x7E0, 0x1F)), 86: Layout(2, (0x7C00, 0x3E0, 0x1F, 0x8000)),
+    115: Layout(2, (0xF00, 0xF0, 0xF, 0xF000)),
+}  # fmt: skip
+_FOURCCS = {"bc1": b"DXT1", "bc2": b"DXT3", "bc3": b"DXT5", "bc4": b"ATI1", "bc5": b"ATI2"}
+_PREMULTIPLIED = {"bc2": b"DXT2", "bc3": b"DXT4"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    width: int
-    height: int
-    mode: str
-    layout: Layout | None
-
-
-def _parse(data: bytes) -> _Head:
-    if len(data) < _HEADER.size:
-        raise UnreadableTexture("it is truncated in the header")
-    fields = _HEADER.unpack_from(data)
-    _, size, flags, height, width, _, depth, mips, format_size, kind, fourcc, bits, *masks, _, caps2, _, _ = fields
-    if size != _SIZE or format_size != _FORMAT_SIZE or not width or not height:
-        raise UnreadableTexture("its header makes no sense")
-    extra = "cube map" if caps2 & _CUBE else "volume" if caps2 & _VOLUME or (flags & _DEPTH and depth > 1) else ""
-    levels = f"{mips} mips" if mips > 1 else ""
-    layout = None if kind & _FOURCC else _layout(kind, bits, masks)
-    name = _fourcc_name(data, fourcc) if kind & _FOURCC else _packing_name(kind, bits, masks)
-    mode = " with ".join(filter(None, (f"{name} {extra}".rstrip(), levels)))
-    return _Head(width, height, mode, None if extra or levels else layout)
-
-
-def _layout(kind: int, bits: int, masks: list[int]) -> Layout | None:
-    """Return the packing, or None for other than 8-bit channels: odd masks, wider ones, signed or palette kinds."""
-    alpha_is_clear = bool(kind & _ALPHA) == bool(masks[3])  # where flag and mask differ, loaders differ too
-    if kind & ~_ALPHA not in (_RGB, _GREY) or bits not in (8, 16, 24, 32) or not alpha_is_clear:
+def _layout(head: DdsHeader) -> Layout | None:
+    """Return the packing of plain pixels, or None for other than 8-bit channels: odd masks, wider, signed, palettes."""
+    if head.dxgi is not None:
+        return _DXGI_LAYOUTS.get(head.dxgi)
+    kind, masks = head.format_flags, head.masks
+    alpha_is_clear = bool(kind & fields.ALPHA) == bool(masks[3])  # where flag and mask differ, loaders differ too
+    if kind & ~fields.ALPHA not in (fields.RGB, fields.GREY) or head.bits not in (8, 16, 24, 32) or not alpha_is_clear:
         return None
-    colours = masks[:1] if kind & _GREY else masks[:3]
-    layout = Layout(bits // 8, tuple(colours + masks[3:] if kind & _ALPHA else colours))
+    colours = masks[:1] if kind & fields.GREY else masks[:3]
+    layout = Layout(head.bits // 8, colours + masks[3:] if kind & fields.ALPHA else colours)
     return layout if is_valid(layout) else None
 
 
-def _fourcc_name(data: bytes, fourcc: bytes) -> str:
-    if fourcc == b"DX10" and len(data) >= _HEADER.size + 4:
-        return f"DX10 format {int.from_bytes(data[_HEADER.size : _HEADER.size + 4], 'little')}"
-    return fourcc.decode("ascii") if fourcc.isalnum() else f"format {int.from_bytes(fourcc, 'little')}"
+def _mode(head: DdsHeader) -> str:
+    """Return how the file stores pixels, in words."""
+    if head.dxgi is not None:
+        name = f"DX10 format {head.dxgi}"
+        name = f"{head.block.upper()}, {name}" if head.block else name
+    elif head.fourcc:
+        name = (
+            head.fourcc.decode("ascii") if head.fourcc.isalnum() else f"format {int.from_bytes(head.fourcc, 'little')}"
+        )
+    else:
+        name = _packing(head)
+    levels = f"{head.mips} mips" if head.mips > 1 else ""
+    return " with ".join(filter(None, (f"{name} {head.extra}".rstrip(), levels)))
 
 
-def _packing_name(kind: int, bits: int, masks: list[int]) -> str:
-    name = "grey" if kind & _GREY else "RGB" if kind & _RGB else "uncompressed pixels"
-    packing = "-".join(str(mask.bit_count()) for mask in masks if mask)
-    return f"{name}, {bits} bits a pixel ({packing})" if packing else f"{name}, {bits} bits a pixel"
+def _packing(head: DdsHeader) -> str:
+    kind = head.format_flags
+    name = "grey" if kind & fields.GREY else "RGB" if kind & fields.RGB else "uncompressed pixels"
+    packing = "-".join(str(mask.bit_count()) for mask in head.masks if mask)
+    return f"{name}, {head.bits} bits a pixel ({packing})" if packing else f"{name}, {head.bits} bits a pixel"
 
 
 def header(data: bytes) -> tuple[int, int, str]:
-    """Return width, height and how the pixels are stored, from the first 132 bytes; also for kinds that are refused."""
-    head = _parse(data)
-    return head.width, head.height, head.mode
+    """Return width, height and how the pixels are stored, from the first 148 bytes; also for kinds that are refused."""
+    head = parse_dds(data)
+    return head.width, head.height, _mode(head)
+
+
+def must_copy(data: bytes, *, rewritten: bool = True) -> str | None:
+    """Return why a sound DDS has to be left as it is, one clause for people, or None if texup can redo it.
+
+    Args:
+        data: the file, or its first 148 bytes.
+        rewritten: the result is a DDS in kind; with False it is another format, for which reading is enough.
+
+    Raises:
+        UnreadableTexture: the header is damaged.
+    """
+    head = parse_dds(data)
+    if head.extra:
+        return f"{_mode(head)}: texup redoes single pictures only"
+    if head.is_signed:
+        return f"{_mode(head)}: texup writes no signed values"
+    if head.block == "bc6" or (head.block is None and _layout(head) is None):
+        return f"{_mode(head)}: texup writes no such pixels"
+    if head.block and rewritten and not can_compress(head.block):
+        return NEEDS_EXTRA
+    return None
 
 
 def decode(data: bytes) -> Texture:
-    """Decode an uncompressed DDS with one level, whose channels have 1 to 8 bits each.
+    """Decode level 0 of a DDS of blocks, or of pixels whose channels have 1 to 8 bits each.
+
+    Pixels of BC4 are grey, those of BC5 RGB with the Z of a unit vector as the third channel; BC1 without a hole has no
+    alpha. Typeless formats are read as unsigned.
 
     Raises:
-        UnreadableTexture: damaged or truncated.
-        UnsupportedTexture: block compression, DX10 header, mips, cube map, volume, or channels of more than 8 bits.
+        UnreadableTexture: damaged, or shorter than its levels.
+        UnsupportedTexture: cube map, volume, array, signed or float values, or channels of more than 8 bits.
     """
-    head = _parse(data)
-    if head.layout is None:
-        raise UnsupportedTexture(
-            f"{head.mode}: texup cannot write this kind of DDS back yet; convert it to PNG, or to DDS without mips"
-        )
-    size = head.layout.size
-    stored = np.frombuffer(data, np.uint8, head.height * head.width * size, _HEADER.size)
-    pixels = unpack_pixels(stored.reshape(head.height, head.width, size), head.layout)
-    return Texture(pixels, Container("dds", layout=head.layout))
+    head = parse_dds(data)
+    reason = must_copy(data, rewritten=False)
+    if reason:
+        raise UnsupportedTexture(f"{reason}; it is left as it is")
+    block, layout = head.block, _layout(head)
+    count = max(head.mips, 1)
+    sizes = [_level_bytes(block, layout, *size) for size in islice(level_sizes(head.width, head.height), count)]
+    if head.start + sum(sizes) > len(data):
+        raise UnreadableTexture(f"it is truncated, {_mode(head)} of {head.width} x {head.height} pixels takes more")
+    first = data[head.start : head.start + sizes[0]]
+    if block:
+        pixels = decode_blocks(first, block, head.width, head.height)
+    else:
+        assert layout is not None
+        stored = np.frombuffer(first, np.uint8).reshape(head.height, head.width, layout.size)
+        pixels = unpack_pixels(stored, layout)
+    container = _container(head, layout)
+    return Texture(_straight(pixels) if container.premultiplied else pixels, container)
+
+
+def _container(head: DdsHeader, layout: Layout | None) -> Container:
+    usual = (b"", b"DX10", *_FOURCCS.values(), *_PREMULTIPLIED.values())
+    return Container(
+        "dds",
+        layout=layout,
+        block=head.block,
+        fourcc=b"" if head.fourcc in usual else head.fourcc,
+        dxgi=head.dxgi or 0,
+        premultiplied=head.fourcc in _PREMULTIPLIED.values() or (head.misc2 or 0) & 7 == fields.PREMULTIPLIED,
+        mips=head.mips > 1,
+    )
+
+
+def _level_bytes(block: str | None, layout: Layout | None, width: int, height: int) -> int:
+    if block:
+        return blocks_bytes(block, width, height)
+    assert layout is not None  # else must_copy has a reason
+    return width * height * layout.size
+
+
+def _straight(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return pixels whose colour was multiplied by alpha as straight ones, and 0 where nothing can be known."""
+    if pixels.shape[2] in (1, 3):
+        return pixels
+    alpha = pixels[..., -1:].astype(np.uint32)
+    colour = (pixels[..., :-1] * np.uint32(255) + alpha // 2) // np.maximum(alpha, 1)
+    return np.concatenate([np.minimum(colour, 255).astype(np.uint8) * (alpha > 0), pixels[..., -1:]], axis=2)
+
+
+def _multiplied(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return straight pixels with their colour multiplied by alpha."""
+    if pixels.shape[2] in (1, 3):
+        return pixels
+    colour = (pixels[..., :-1] * pixels[..., -1:].astype(np.uint32) + 127) // 255
+    return np.concatenate([colour.astype(np.uint8), pixels[..., -1:]], axis=2)
 
 
 def encode(pixels: NDArray[np.uint8], container: Container) -> bytes:
-    """Return a DDS of one level with the masks of the source."""
-    height, width, channels = pixels.shape
+    """Return a DDS of one level, with the blocks or masks and the kind of header of the source."""
+    return encode_levels([pixels], container)
+
+
+def encode_levels(levels: Sequence[NDArray[np.uint8]], container: Container) -> bytes:
+    """Return a DDS of levels (H, W, C), the largest first, each half the one before.
+
+    Raises:
+        UnsupportedTexture: the blocks cannot hold such channels, levels differ in channels, or BC7 without etcpak.
+    """
+    if not container.block and len({level.shape[2] for level in levels}) > 1:
+        raise UnsupportedTexture("the levels of a DDS need the same channels")
     layout = container.layout
-    if layout is None or len(layout.masks) != channels:
-        layout = _PLAIN[channels]
-    kind = (_GREY if channels <= 2 else _RGB) | (_ALPHA if channels in (2, 4) else 0)
-    colours = layout.masks[: channels - 1] if kind & _ALPHA else layout.masks
-    masks = (*(*colours, 0, 0)[:3], layout.masks[-1] if kind & _ALPHA else 0)
-    size = (_SIZE, _FLAGS, height, width, width * layout.size, 0, 0)
-    head = _HEADER.pack(SIGNATURE, *size, _FORMAT_SIZE, kind, bytes(4), 8 * layout.size, *masks, _TEXTURE, 0, 0, 0)
-    return head + pack_pixels(pixels, layout).tobytes()
+    if layout is None or len(layout.masks) != levels[0].shape[2]:
+        layout = _PLAIN[levels[0].shape[2]]
+    head = _with_format(_size_header(levels, container.block, layout), levels[0].shape[2], container, layout)
+    if container.premultiplied:
+        levels = [_multiplied(level) for level in levels]
+    if container.block:
+        bodies = [encode_blocks(level, container.block) for level in levels]
+    else:
+        bodies = [pack_pixels(level, layout).tobytes() for level in levels]
+    return pack_header(head) + b"".join(bodies)
+
+
+def _size_header(levels: Sequence[NDArray[np.uint8]], block: str | None, layout: Layout) -> DdsHeader:
+    """Return a header that says how large its levels are, as the loaders of games check it.
+
+    The flags of pitch and size never stand together, and the size is that of level 0.
+    """
+    height, width, _ = levels[0].shape
+    pitch = blocks_bytes(block, width, height) if block else width * layout.size
+    flags = fields.CAPS_HEIGHT_WIDTH_FORMAT | (fields.HAS_SIZE if block else fields.HAS_PITCH)
+    if len(levels) == 1:
+        return DdsHeader(width, height, flags, pitch)
+    caps = fields.TEXTURE | fields.CAPS_OF_MIPS
+    return DdsHeader(width, height, flags | fields.HAS_MIPS, pitch, mips=len(levels), caps=caps)
+
+
+def _with_format(head: DdsHeader, channels: int, container: Container, layout: Layout) -> DdsHeader:
+    """Return a header that says how pixels are stored: with a DX10 extension, in blocks, or by masks."""
+    alpha = fields.ALPHA if channels in (2, 4) else 0
+    block, number = container.block, container.dxgi
+    if block == "bc7" and not number:
+        number = dxgi_of(block)
+    if number and (block or _DXGI_LAYOUTS.get(number) == layout):
+        mode = fields.PREMULTIPLIED if container.premultiplied else 0
+        head = replace(head, dxgi=number, dimension=fields.DX10_2D, misc=0, array_size=1, misc2=mode)
+        return replace(head, format_flags=fields.FOURCC | alpha, fourcc=b"DX10")
+    if block:
+        usual = _PREMULTIPLIED.get(block, b"") if container.premultiplied else b""
+        fourcc = container.fourcc or usual or _FOURCCS[block]
+        return replace(head, format_flags=fields.FOURCC | alpha, fourcc=fourcc)
+    kind = fields.GREY if channels <= 2 else fields.RGB
+    red, green, blue = (*(layout.masks[:-1] if alpha else layout.masks), 0, 0)[:3]
+    masks = (red, green, blue, layout.masks[-1] if alpha else 0)
+    return replace(head, format_flags=kind | alpha, bits=8 * layout.size, masks=masks)

@@ -17,7 +17,7 @@ copy      never found, only asked for                    every texel repeated
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -72,6 +72,14 @@ def merge(planes: Planes, like: Texture) -> Texture:
     for k, channel in enumerate(channels):  # one at a time: a large texture must not be in memory twice
         pixels[..., k] = np.rint(np.clip(channel, 0, 1) * full)
     return Texture(pixels, like.container)
+
+
+def with_alpha(colour: Texture, mask: Texture) -> Texture:
+    """Return RGBA pixels (H, W, 4) of two textures of one size: RGB of the first, and red of the second as alpha."""
+    pixels = [texture.pixels if texture.pixels.dtype == np.uint8 else texture.pixels >> 8 for texture in (colour, mask)]
+    rgb = pixels[0][..., :3] if pixels[0].shape[2] >= 3 else pixels[0][..., :1].repeat(3, axis=2)
+    joined = np.concatenate((rgb, pixels[1][..., :1]), axis=2).astype(np.uint8)
+    return Texture(joined, replace(colour.container, bits=8, palette=None))
 
 
 def classify_alpha(pixels: Pixels) -> AlphaKind:

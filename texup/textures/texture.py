@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
+_SRGB = frozenset((29, 72, 75, 78, 91, 93, 99))  # DXGI_FORMAT_*_UNORM_SRGB
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -42,6 +44,26 @@ class Container:
     """BMP, DDS and TGA: the packing of a pixel; None stands for the plain one of 8 bits a channel."""
     top_down: bool = False
     """BMP and TGA: the first row of the file is the top row."""
+    block: str | None = None
+    """DDS: block compression, one of "bc1", "bc2", "bc3", "bc4", "bc5" and "bc7"; None for plain pixels."""
+    fourcc: bytes = b""
+    """DDS: how an old header spells the block compression, where there are several ways; b"" for the usual one."""
+    dxgi: int = 0
+    """DDS: the format number of a DX10 header; 0 for an old header."""
+    premultiplied: bool = False
+    """DDS: stored colour is multiplied by alpha; ``Texture.pixels`` are straight all the same."""
+    mips: bool = False
+    """DDS: the source held smaller levels as well."""
+
+    @property
+    def dx10(self) -> bool:
+        """Whether the DDS has the newer header, which many loaders do not know."""
+        return self.dxgi != 0
+
+    @property
+    def srgb(self) -> bool:
+        """Whether the DDS says that its colour is sRGB; old headers say nothing."""
+        return self.dxgi in _SRGB
 
 
 @dataclass(frozen=True, slots=True)
