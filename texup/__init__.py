@@ -1,3 +1,3 @@
 """texup upscales game texture packs with ESRGAN-family networks."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

@@ -9,41 +9,24 @@ pack counts for nothing.
 from __future__ import annotations
 
 import json
-import math
 import os
-import re
 import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import NoneType, TracebackType
-from typing import Any, Literal, NamedTuple, get_args
+from types import TracebackType
+from typing import Any, NamedTuple
 
 from texup.errors import UsageError
 from texup.files import CHUNK, atomic_write, output_error
-from texup.packs.walk import MANIFEST_NAME, is_safe
+from texup.packs.walk import MANIFEST_NAME
+from texup.record import Record, Result, record_from
 
 NAME = MANIFEST_NAME
-SCHEMA = 1
+SCHEMA = 2  # 1 had one target a record, always of the source's own path
 FORMAT = "texup-manifest"
 MAX_LINE = 1 << 20
-TYPES: dict[str, tuple[type, ...]] = {
-    "path": (str,),
-    "outcome": (str,),
-    "reason": (str, NoneType),
-    "source_sha256": (str, NoneType),
-    "target_sha256": (str, NoneType),
-    "target_size": (int, NoneType),
-    "settings": (str,),
-    "policy": (dict,),
-    "precision": (str, NoneType),
-    "notes": (list,),
-    "seconds": (float,),
-}
-SHA256 = re.compile("[0-9a-f]{64}")
-
-Outcome = Literal["upscaled", "copied", "skipped", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +37,7 @@ class Header:
     version: str
     models: list[dict[str, str]]
     settings: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What became of one source file."""
-
-    path: str
-    """Relative POSIX path of the source in its pack and of the result in the output."""
-    outcome: Outcome
-    reason: str | None
-    """Why it was skipped or failed."""
-    source_sha256: str | None
-    """64 hexadecimal digits; like those of the target never None for an upscaled or copied file."""
-    target_sha256: str | None
-    target_size: int | None
-    """Bytes."""
-    settings: str
-    """Digest of everything that the pixels of the result depend on besides the source."""
-    policy: dict[str, Any]
-    """Plain JSON: a tuple would come back as a list."""
-    precision: str | None
-    notes: list[str]
-    seconds: float
+    convention: str = "plain"
 
 
 class Finished(NamedTuple):
@@ -84,9 +45,9 @@ class Finished(NamedTuple):
 
     source_sha256: bytes
     settings: str
-    target_size: int | None
-    """Bytes; None when the file was skipped and has no target."""
-    outcome: Outcome
+    targets: tuple[tuple[str, int], ...]
+    """Path in the output and bytes of each; none when the file was skipped."""
+    outcome: Result
 
 
 class Manifest:
@@ -165,7 +126,7 @@ def records(out: Path) -> Iterator[Record | None]:
         if _is_header(value):
             _refuse_newer(path, value["schema"])
         else:
-            yield _record(value)
+            yield record_from(value)
 
 
 def finished(out: Path) -> dict[str, Finished]:
@@ -185,24 +146,27 @@ def finished(out: Path) -> dict[str, Finished]:
         done.pop(record.path, None)
         if record.outcome != "failed" and record.source_sha256 is not None:
             source = bytes.fromhex(record.source_sha256)
-            done[record.path] = Finished(source, sys.intern(record.settings), record.target_size, record.outcome)
+            targets = tuple((target.path, target.size) for target in record.targets)
+            done[record.path] = Finished(source, sys.intern(record.settings), targets, record.outcome)
     return done
 
 
-def is_done(entry: Finished | None, source_sha256: str, settings: str, target: Path) -> bool:
-    """Return whether the source and the settings are those of the record and ``target`` is still a file of that size.
+def is_done(entry: Finished | None, source_sha256: str, settings: str, out: Path) -> bool:
+    """Return whether source and settings are those of the record and each target is still a file of its size.
 
-    The content of the target is not read; :func:`texup.verification.verify` does that.
+    The content of the targets is not read; :func:`texup.verification.verify` does that.
     """
     if entry is None or entry.source_sha256.hex() != source_sha256 or entry.settings != settings:
         return False
-    if entry.target_size is None:
-        return True
+    return all(_is_file(out / path, size) for path, size in entry.targets)
+
+
+def _is_file(path: Path, size: int) -> bool:
     try:
-        status = target.lstat()
+        status = path.lstat()
     except OSError:
         return False
-    return stat.S_ISREG(status.st_mode) and status.st_size == entry.target_size
+    return stat.S_ISREG(status.st_mode) and status.st_size == size
 
 
 def _line(value: dict[str, Any]) -> bytes:
@@ -257,20 +221,3 @@ def _lines(path: Path) -> Iterator[bytes]:
             if piece.endswith(b"\n"):
                 yield piece if whole else b""
             whole = piece.endswith(b"\n")
-
-
-def _record(value: Any) -> Record | None:
-    if not isinstance(value, dict) or any(type(value.get(name, ...)) not in kinds for name, kinds in TYPES.items()):
-        return None
-    record = Record(**{name: value[name] for name in TYPES})
-    written = (record.source_sha256, record.target_sha256, record.target_size)
-    sound = (
-        is_safe(record.path)
-        and record.outcome in get_args(Outcome)
-        and all(digest is None or SHA256.fullmatch(digest) for digest in written[:2])
-        and (record.target_size is None or record.target_size >= 0)
-        and all(type(note) is str for note in record.notes)
-        and math.isfinite(record.seconds)
-        and (record.outcome not in ("upscaled", "copied") or None not in written)
-    )
-    return record if sound else None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from math import prod
 from pathlib import Path
 from typing import Literal
@@ -15,9 +17,19 @@ from texup.engines.engine import Engine
 from texup.errors import UsageError
 from texup.manifest import SCHEMA, Header
 from texup.packs.classify import AlphaChoice, EdgeChoice
+from texup.packs.convention import Planned, Wishes
+from texup.packs.conventions import convention_by_id
+from texup.packs.detection import detect
+from texup.packs.opening import open_pack
+from texup.packs.plain import PLAIN
+from texup.packs.planning import Plan, plan_pack
+from texup.packs.rule_values import MAX_SCALE
+from texup.packs.rules import Rule, as_facts
+from texup.packs.walk import Entry, check_pack, walk
 
-PIXELS = 1  # raised whenever the same settings give other pixels, so that a resumed pack is never a mixture
-SCALES = range(1, 17)
+PIXELS = 2  # raised whenever the same settings give other pixels, so that a resumed pack is never a mixture
+SCALES = range(1, MAX_SCALE + 1)
+Digest = Callable[[Planned], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,7 @@ class Settings:
     edges: tuple[EdgeChoice, EdgeChoice] = ("auto", "auto")
     color_fix: bool = True
     palette: Literal["expand", "keep"] = "expand"
+    normals: Literal["resize", "model", "copy"] = "resize"
     precision: str = "auto"
     tile: int | None = None
 
@@ -61,6 +74,14 @@ def plan_passes(scales: Sequence[int], scale: int) -> list[Pass]:
 
 
 @dataclass(frozen=True, slots=True)
+class Route:
+    """How textures go through the nets: everywhere, or where one of the user's rules says otherwise."""
+
+    passes: Sequence[Pass]
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One call of ``upscale``: what is read, what is written, and how."""
 
@@ -68,24 +89,82 @@ class Run:
     """A folder for ``upscale_pack``, a file for ``upscale_file``."""
     out: Path
     models: Sequence[tuple[str, str]]
-    """Name and SHA-256 of each net of the chain."""
-    passes: Sequence[Pass]
-    settings: Settings
+    """Name and SHA-256 of each net that passes refer to."""
+    route: Route
     load_engine: Callable[[], Engine]
     """Loads the weights and makes the engine, once; called late when a finished pack may not need it."""
+    convention: str = "auto"
+    """Id of the convention, or "auto" to find it out."""
+    wishes: Wishes = field(default_factory=Wishes)
+    rules: Sequence[Rule] = ()
+    routes: Mapping[int, Route] = field(default_factory=dict)
+    """By the number of the rule that asks for another model, blend or scale."""
+    place: tuple[str, ...] = ()
+    """Names of the folders down to the pack, where ``source`` is only its unpacked copy."""
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
-    copy_other: bool = False
     force: bool = False
     """Do everything again, and write into a folder that texup did not make."""
     fail_fast: bool = False
 
-    def digest(self) -> str:
-        """Return 16 hexadecimal digits that differ whenever the pixels of a result may."""
-        facts = {"pixels": PIXELS, "models": [sha256 for _, sha256 in self.models], **asdict(self.settings)}
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    @property
+    def settings(self) -> Settings:
+        """The settings of every texture that no rule changes."""
+        return self.route.settings
 
-    def header(self) -> Header:
+    @property
+    def passes(self) -> Sequence[Pass]:
+        """The passes of every texture that no rule changes."""
+        return self.route.passes
+
+    def route_of(self, rule: Rule | None) -> Route:
+        """Return the route of a texture that ``rule`` decides."""
+        return self.route if rule is None else self.routes.get(rule.number, self.route)
+
+    def digests(self, convention: str) -> Digest:
+        """Return the function that gives a plan 16 hexadecimal digits that differ whenever its pixels may."""
+
+        @cache  # a pack has few kinds of plans
+        def digest_of(planned: Planned) -> str:
+            routes = [self.route_of(rule) for rule in planned.rules or (None,)]
+            facts = {
+                "pixels": PIXELS,
+                "convention": convention,
+                "routes": [[[self.models[p.model][1] for p in way.passes], asdict(way.settings)] for way in routes],
+                "rules": [as_facts(rule) for rule in planned.rules],
+                "plan": [planned.action, planned.joins, asdict(planned.treatment)],
+            }
+            return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("ascii")).hexdigest()[:16]
+
+        return lambda planned: digest_of(
+            Planned("", planned.action, "", "", planned.treatment, (), planned.joins, "", planned.rules)
+        )
+
+    def header(self, convention: str) -> Header:
         """Return the manifest's header."""
         models = [{"name": name, "sha256": sha256} for name, sha256 in self.models]
-        return Header(SCHEMA, __version__, models, json.loads(json.dumps(asdict(self.settings))))
+        settings = asdict(self.settings) | {"wishes": asdict(self.wishes)}
+        return Header(SCHEMA, __version__, models, json.loads(json.dumps(settings)), convention)
+
+
+def plan_of(run: Run) -> tuple[Plan, str]:
+    """Return the plan of a run, and one line that says how its convention was found.
+
+    Raises:
+        PackError: the pack is refused.
+    """
+    if run.source.is_dir():
+        check_pack(run.source, run.out, run.include, run.exclude)
+        entries = list(walk(run.source, run.include, run.exclude))
+        pack = open_pack(run.source, entries)
+    else:
+        pack = open_pack(run.source.parent, [Entry(run.source.name, run.source.stat().st_size, "texture")])
+    pack = replace(pack, place=run.place or pack.place)
+    if run.convention != "auto":
+        convention, why = convention_by_id(run.convention), "as asked"
+    elif run.source.is_dir():
+        convention, why = detect(pack)
+    else:
+        convention, why = PLAIN, "one file"
+    out = () if run.source.is_file() else tuple(os.path.abspath(run.out).replace(os.sep, "/").split("/"))
+    return plan_pack(pack, convention, run.wishes, run.rules, out), why

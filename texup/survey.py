@@ -12,15 +12,17 @@ import numpy as np
 from texup.engines.engine import GRID, Job
 from texup.engines.steps import reason_for
 from texup.errors import TextureError
-from texup.packs.classify import Policy
-from texup.packs.walk import check_pack, walk
-from texup.run import Run
+from texup.jobs import Left, read_job, twin_key
+from texup.packs.classify import Kind, Method, Policy
+from texup.packs.convention import Convention, Planned
+from texup.packs.planning import Plan
+from texup.run import Route, Run
+from texup.textures.cells import Cells
 from texup.textures.planes import THROUGH_NET, AlphaKind
 from texup.textures.seams import Edge
 from texup.textures.texture import Texture
-from texup.upscaling import read_job, twin_key
 
-Action = Literal["upscale", "fill", "twin", "copy", "skip", "refuse"]
+Action = Literal["upscale", "fill", "twin", "copy", "rewrite", "joined", "skip", "refuse"]
 
 ALPHA_REASONS: dict[AlphaKind, str] = {
     "none": "no alpha channel",
@@ -30,6 +32,23 @@ ALPHA_REASONS: dict[AlphaKind, str] = {
     "soft": "alpha is a gradient: upscaled, exact where it is 0 or full all around",
     "data": "colour goes on under alpha 0: alpha is data, an independent channel",
     "copy": "alpha is repeated texel by texel, as asked",
+}
+KIND_REASONS: dict[Kind, str] = {
+    "colour": "",
+    "normal": "a normal map",
+    "mask": "a mask: channels apart",
+    "emissive": "light: no colour correction",
+    "height": "heights",
+    "interface": "interface",
+    "font": "a font",
+    "lookup": "a table",
+}
+METHOD_REASONS: dict[Method, str] = {
+    "net": "",
+    "nearest": "texels repeated",
+    "smooth": "by a smooth filter",
+    "vectors": "vectors interpolated",
+    "copy": "kept",
 }
 EDGE_REASONS: dict[Edge, str] = {"wrap": "tiles", "mirror": "mirrored, as asked", "clamp": "ends"}
 
@@ -46,6 +65,9 @@ class Item:
     mode: str = ""
     """Channels and stored bits, as "RGBA 8 bit" or "palette RGB 8 bit"."""
     policy: Policy | None = None
+    target: str = ""
+    rule: int | None = None
+    """Number of the user's rule that decided."""
     work: int = 0
     """Texels that nets will see for it, context included."""
 
@@ -58,6 +80,7 @@ class Survey:
     sizes: Counter[str] = field(default_factory=Counter)
     modes: Counter[str] = field(default_factory=Counter)
     alphas: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
     edges: Counter[str] = field(default_factory=Counter)
     """By horizontal and vertical edge, as "wrap,clamp"."""
     work: int = 0
@@ -70,44 +93,49 @@ class Survey:
             self.sizes[f"{item.width}x{item.height}"] += 1
             self.modes[item.mode] += 1
             self.alphas[item.policy.alpha] += 1
+            self.kinds[item.policy.kind] += 1
             self.edges[",".join(reversed(item.policy.edges))] += 1
 
 
-def survey_pack(run: Run) -> Iterator[Item]:
-    """Decode every texture of the pack and yield the plan for each file, in the order of the walk.
-
-    Raises:
-        PackError: the pack is refused.
-    """
-    if run.source.is_file():
-        yield _texture_item(Job(run.source.name, run.source, run.out), run, {})
-        return
-    check_pack(run.source, run.out, run.include, run.exclude)
+def survey_pack(run: Run, plan: Plan) -> Iterator[Item]:
+    """Decode every texture that is to be upscaled and yield what will become of each file, in the order of the walk."""
+    source = run.source if run.source.is_dir() else run.source.parent
     seen: dict[bytes, str] = {}
-    for entry in walk(run.source, run.include, run.exclude):
-        if entry.kind == "texture":
-            yield _texture_item(Job(entry.path, run.source / entry.path, run.out / entry.path), run, seen)
-        elif entry.kind == "refused":
-            yield Item(entry.path, "refuse", entry.reason or "")
+    for planned in plan.files:
+        if planned.action == "upscale":
+            yield _texture_item(Job(planned, source, run.out), run, plan.convention, seen)
         else:
-            yield Item(entry.path, "copy" if run.copy_other else "skip", entry.reason or "not a texture")
+            yield Item(planned.path, planned.action, planned.reason, target=planned.target)
 
 
-def _texture_item(job: Job, run: Run, seen: dict[bytes, str]) -> Item:
+def _texture_item(job: Job, run: Run, convention: Convention, seen: dict[bytes, str]) -> Item:
+    planned = job.planned
     try:
-        _, texture, policy = read_job(job, run)
+        work = read_job(job, run, convention)
     except TextureError as error:
         return Item(job.path, "refuse", reason_for(job, error))
+    if isinstance(work, Left):
+        return Item(job.path, work.action, work.reason, target=planned.target if work.action == "copy" else "")
+    texture, policy = work.works[0], work.policy
     height, width, _ = texture.pixels.shape
-    first = seen.setdefault(twin_key(texture, policy, run.settings), job.path)
-    facts = (width, height, mode_of(texture), policy)
+    first = seen.setdefault(twin_key(work, convention), job.path)
+    rule = None if work.rule is None else work.rule.number
+    facts = (width, height, mode_of(texture), policy, planned.target, rule)
     if first != job.path:
         return Item(job.path, "twin", f"same picture as {first}", *facts)
     if (texture.pixels == texture.pixels[:1, :1]).all():
         return Item(job.path, "fill", "one colour: no net needed", *facts)
+    texels = net_texels(texture, policy, work.route) if policy.method == "net" else 0
+    return Item(job.path, "upscale", _reason(planned, policy, rule), *facts, work=texels)
+
+
+def _reason(planned: Planned, policy: Policy, rule: int | None) -> str:
+    """Return what was decided about a texture, in words."""
     vertical, horizontal = (EDGE_REASONS[edge] for edge in policy.edges)
-    reason = f"{ALPHA_REASONS[policy.alpha]}; {horizontal} horizontally, {vertical} vertically"
-    return Item(job.path, "upscale", reason, *facts, work=net_texels(texture, policy, run))
+    parts = [f"rule {rule}" if rule else "", planned.reason, KIND_REASONS[policy.kind], METHOD_REASONS[policy.method]]
+    parts.append("cell by cell" if isinstance(policy.cells, Cells) else "")
+    parts += [ALPHA_REASONS[policy.alpha], f"{horizontal} horizontally, {vertical} vertically"]
+    return "; ".join(part for part in parts if part)
 
 
 def mode_of(texture: Texture) -> str:
@@ -116,13 +144,13 @@ def mode_of(texture: Texture) -> str:
     return f"{'palette ' if texture.container.palette else ''}{channels} {texture.container.bits} bit"
 
 
-def net_texels(texture: Texture, policy: Policy, run: Run) -> int:
+def net_texels(texture: Texture, policy: Policy, route: Route) -> int:
     """Return how many texels the nets see for a texture, context and alpha included, tiles not counted in."""
     height, width, _ = texture.pixels.shape
     planes = 1 + (policy.alpha in THROUGH_NET)
     texels = 0
-    for step in run.passes:
-        sides = [side + -side % GRID + 2 * run.settings.margin for side in (height, width)]
+    for step in route.passes:
+        sides = [side + -side % GRID + 2 * route.settings.margin for side in (height, width)]
         texels += planes * int(np.prod(sides))
         height, width = height * step.scale, width * step.scale
     return texels

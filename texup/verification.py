@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from texup.files import leftovers, sha256_of
 from texup.manifest import NAME, records
 from texup.packs.walk import Entry, walk
+from texup.record import Written
 
 Problem = Literal["missing", "changed", "extra", "failed"]
 
@@ -46,19 +47,18 @@ def verify(out: Path) -> Iterator[Finding]:
 
 def _expected(out: Path) -> tuple[dict[str, tuple[bytes, int]], dict[str, str], int]:
     """Return (SHA-256, size) of each recorded target, the reason of each failure, and how many lines were damaged."""
-    targets: dict[str, tuple[bytes, int]] = {}
+    written: dict[str, list[Written]] = {}
     failed: dict[str, str] = {}
     damaged = 0
     for record in records(out):
         if record is None:
             damaged += 1
             continue
-        targets.pop(record.path, None)
+        written[record.path] = record.targets
         failed.pop(record.path, None)
         if record.outcome == "failed":
             failed[record.path] = record.reason or "no reason recorded"
-        elif record.target_sha256 is not None and record.target_size is not None:
-            targets[record.path] = bytes.fromhex(record.target_sha256), record.target_size
+    targets = {t.path: (bytes.fromhex(t.sha256), t.size) for each in written.values() for t in each}
     return targets, failed, damaged
 
 

@@ -17,7 +17,9 @@ from texup.engines.device import Device
 from texup.engines.engine import Job
 from texup.engines.local import MIN_TILE, LocalEngine
 from texup.engines.steps import PROBLEMS
-from texup.run import Run, Settings, plan_passes
+from texup.packs.convention import Planned
+from texup.packs.plain import PLAIN
+from texup.run import Route, Run, Settings, plan_passes
 from texup.textures.codecs import encode, read_texture
 from texup.textures.texture import Container, Texture
 from texup.upscaling import start
@@ -73,10 +75,10 @@ def upscaled(pack, out, model, *, plan=None, **sizes):
     """Return the outcomes by path, and the device."""
     if plan is not None:
         model = replace(model, net=Failing(model.net, plan))
-    run = Run(pack, out, [], plan_passes([4], 4), Settings(4, MARGIN), lambda: None)
-    jobs = [Job(p.name, p, out / p.name) for p in sorted(pack.iterdir())]
+    run = Run(pack, out, [], Route(plan_passes([4], 4), Settings(4, MARGIN)), lambda: None)
+    jobs = [Job(Planned(p.name, "upscale", target=p.name), pack, out) for p in sorted(pack.iterdir())]
     device = Device([model], CPU, **sizes)
-    found = {o.path: o for o in LocalEngine(device, 2).run(jobs, lambda job: start(job, run))}
+    found = {o.path: o for o in LocalEngine(device, 2).run(jobs, lambda job: start(job, run, PLAIN))}
     assert len(found) == len(jobs)
     return found, device
 
@@ -137,9 +139,9 @@ def test_sizes_that_did_not_fit_are_not_tried_again(pack, tiny_model, undisturbe
     assert plan.failures <= 12
     before = plan.failures
     again = LocalEngine(device, 2)
-    run = Run(pack, tmp_path / "b", [], plan_passes([4], 4), Settings(4, MARGIN), lambda: None)
-    large = Job("large.png", pack / "large.png", tmp_path / "b" / "large.png")
-    assert [o.outcome for o in again.run([large], lambda job: start(job, run))] == ["upscaled"]
+    run = Run(pack, tmp_path / "b", [], Route(plan_passes([4], 4), Settings(4, MARGIN)), lambda: None)
+    large = Job(Planned("large.png", "upscale", target="large.png"), pack, tmp_path / "b")
+    assert [o.outcome for o in again.run([large], lambda job: start(job, run, PLAIN))] == ["upscaled"]
     assert plan.failures <= before + 2  # a batch of several tiles may still have to be halved
 
 

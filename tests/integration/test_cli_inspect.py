@@ -51,7 +51,9 @@ def test_the_plan_in_words(texup, pack, tmp_path):
     assert rest["edges"].startswith("(x,y)")
     assert rest["result"] == f"{tmp_path / 'pack_x4'}, 4 times as large, by tiny-gan"
     assert rest["estimate"].endswith(" MB for a batch on cpu")
-    assert len(lines) == 8
+    assert rest["kinds"] == "colour: 5"
+    assert rest["format"].startswith("plain (any folder of textures): ")
+    assert len(lines) == 10
 
 
 @pytest.mark.usefixtures("catalog")

@@ -438,7 +438,8 @@ def test_names_are_kept_whatever_they_are(texup, tmp_path):
     (folder / "\x1b[2J\nbroken.png").write_bytes(b"no picture")
     result = texup("upscale", folder, "-o", out, "--json", "-v")
     assert result.code == 3
-    assert len(result.err.splitlines()) == len(names) + 2
+    lines = [line for line in result.err.splitlines() if not line.startswith("warning: ")]  # names that Windows cannot
+    assert len(lines) == len(names) + 2
     assert result.err.isprintable() or set(result.err) - {c for c in result.err if c.isprintable()} == {"\n"}
     found = {p.relative_to(os.fsencode(out).decode()) for p in out.rglob("*.png")}
     assert {os.fsencode(p) for p in found} == set(names)

@@ -17,7 +17,8 @@ from click.testing import CliRunner
 from texup import verification
 from texup.cli.main import main
 from texup.files import LOCK_NAME
-from texup.manifest import NAME, SCHEMA, Header, Manifest, Record
+from texup.manifest import NAME, SCHEMA, Header, Manifest
+from texup.record import Record, Written
 
 ROOT = Path(__file__).parents[2]
 FILES = {"a.png": b"first", "ui/b c#.png": b"second", "ui/deep/c.tga": b"third", "read.me": b"fourth"}
@@ -28,7 +29,8 @@ def digest(data: bytes) -> str:
 
 
 def upscaled(path: str, data: bytes) -> Record:
-    return Record(path, "upscaled", None, digest(b"source"), digest(data), len(data), "d", {}, "fp32", [], 0.1)
+    written = [Written(path, digest(data), len(data))]
+    return Record(path, "upscaled", None, digest(b"source"), written, "d", {}, "fp32", [], 0.1)
 
 
 def append(out: Path, *lines: Record) -> None:
@@ -44,7 +46,7 @@ def out(tmp_path):
     for name, data in FILES.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_bytes(data)
-    skipped = replace(upscaled("notes.txt", b""), outcome="skipped", target_sha256=None, target_size=None)
+    skipped = replace(upscaled("notes.txt", b""), outcome="skipped", targets=[])
     append(out, *(upscaled(name, data) for name, data in FILES.items()), skipped)
     return out
 
@@ -79,9 +81,7 @@ def flip(out):
 
 def failed_later(out):
     (out / "a.png").unlink()
-    append(
-        out, replace(upscaled("a.png", b""), outcome="failed", reason="damaged", target_sha256=None, target_size=None)
-    )
+    append(out, replace(upscaled("a.png", b""), outcome="failed", reason="damaged", targets=[]))
 
 
 def damage_the_manifest(out):
@@ -164,7 +164,7 @@ def test_a_result_that_a_later_run_replaced_counts_by_its_last_record(out):
 
 
 def test_a_failure_that_a_later_run_made_good_is_none(out):
-    failed = replace(upscaled("a.png", b""), outcome="failed", target_sha256=None, target_size=None)
+    failed = replace(upscaled("a.png", b""), outcome="failed", targets=[])
     append(out, failed, upscaled("a.png", FILES["a.png"]))
     assert call(out)[:2] == (0, [])
 

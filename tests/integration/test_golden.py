@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from texup.packs.classify import policy_for
+from texup.packs.classify import Treatment, policy_for
 from texup.textures.codecs import encode, read_texture
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -25,7 +25,7 @@ def histogram(off):
 @pytest.mark.parametrize("name", GOLDEN_TEXTURES)
 def test_example_textures_look_as_they_did(name, upscaled, through, tiny_model, update_golden):
     texture = read_texture(EXAMPLES / name)
-    policy = policy_for(texture, "auto", ("auto", "auto"))
+    policy = policy_for(texture, Treatment())
     result = upscaled(texture.pixels, through(tiny_model), alpha=policy.alpha, edges=policy.edges, margin=16)
     golden = GOLDEN / f"{Path(name).stem}_x4.png"
     if update_golden:

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from texup.engines.engine import Request
-from texup.packs.classify import Policy, policy_for
+from texup.packs.classify import Policy, Treatment, policy_for
+from texup.pixels import upscale_texture
 from texup.run import Settings, plan_passes
 from texup.textures.color import area, blur
 from texup.textures.texture import Container, Texture
-from texup.upscaling import upscale_texture
 
 CLAMP, WRAP = ("clamp", "clamp"), ("wrap", "wrap")
 SCALES = [1, 2, 3, 4, 8, 16]
@@ -276,7 +276,7 @@ def test_grey_is_the_mean_of_what_a_net_makes_of_three_equal_channels(through, t
 
 def test_a_forced_cut_out_of_a_soft_sprite(upscaled, through, tiny_model, disc):
     pixels = with_alpha(noise(24, 24, 3), disc(soft=True))
-    policy = policy_for(Texture(pixels, Container("png")), "binary", ("auto", "auto"))
+    policy = policy_for(Texture(pixels, Container("png")), Treatment(alpha="binary"))
     alpha = upscaled(pixels, through(tiny_model), alpha=policy.alpha, edges=policy.edges).pixels[..., 3]
     assert set(np.unique(alpha)) == {0, 255}
     assert abs((alpha > 0).mean() - (pixels[..., 3] > 127).mean()) < 0.005

@@ -11,8 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from texup.errors import UsageError
-from texup.manifest import NAME, SCHEMA, Header, Manifest, Record, finished, records
+from texup.manifest import NAME, SCHEMA, Header, Manifest, finished, records
 from texup.packs.walk import is_safe
+from texup.record import Record, Written
 
 LAWS = settings(deadline=None, derandomize=True, max_examples=30)
 HEADER = Header(SCHEMA, "0.1.0", [], {})
@@ -28,15 +29,15 @@ JSON = st.recursive(
 
 @st.composite
 def some_record(draw: st.DrawFn) -> Record:
-    outcome = draw(st.sampled_from(["upscaled", "copied", "skipped", "failed"]))
+    outcome = draw(st.sampled_from(["upscaled", "copied", "written", "joined", "skipped", "failed"]))
+    written = outcome in ("upscaled", "copied")
     optional = st.none() if outcome in ("skipped", "failed") else st.nothing()
     return Record(
         path=draw(PATHS),
         outcome=outcome,
         reason=draw(st.none() | st.text(max_size=20)),
         source_sha256=draw(optional | DIGESTS),
-        target_sha256=draw(optional | DIGESTS),
-        target_size=draw(optional | st.integers(0, 2**63)),
+        targets=draw(st.lists(st.builds(Written, PATHS, DIGESTS, st.integers(0, 2**63)), max_size=3, min_size=written)),
         settings=draw(st.text(max_size=16)),
         policy=draw(st.dictionaries(st.text(max_size=8), JSON, max_size=4)),
         precision=draw(st.none() | st.sampled_from(["fp16", "bf16", "fp32"])),

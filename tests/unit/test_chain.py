@@ -15,7 +15,10 @@ from texup.errors import UsageError, WeightsError
 from texup.models.chain import DEFAULT_CONTEXT, choose_chain
 from texup.models.weights import save_weights
 from texup.nets.rrdbnet import RRDBNet
-from texup.run import Pass, Run, Settings
+from texup.packs.classify import Treatment
+from texup.packs.convention import Planned
+from texup.packs.rules import Rule
+from texup.run import Pass, Route, Run, Settings
 
 ENTRY = """
 [[model]]
@@ -173,51 +176,70 @@ def test_a_blend_and_models_exclude_each_other():
         choose_chain(["fine"], 0.5)
 
 
-RUN = Run(Path("in"), Path("out"), [("a", "1" * 64), ("b", "2" * 64)], [Pass(0, 4)], Settings(4, 16), lambda: None)
+ROUTE = Route([Pass(0, 4)], Settings(4, 16))
+RUN = Run(Path("in"), Path("out"), [("a", "1" * 64), ("b", "2" * 64)], ROUTE, lambda: None)
+WALL = Planned("wall.png", "upscale", target="wall.png")
 SAME = {
     "source": Path("elsewhere"),
     "out": Path("there"),
     "models": [("renamed", "1" * 64), ("b", "2" * 64)],
+    "place": ("home", "pack"),
     "include": ["*.png"],
-    "copy_other": True,
     "force": True,
     "fail_fast": True,
 }
 OTHER = {
-    "models": [("a", "2" * 64), ("b", "1" * 64)],
-    **{
-        f"settings.{name}": replace(RUN.settings, **{name: value})
-        for name, value in {
-            "scale": 2,
-            "margin": 20,
-            "alpha": "copy",
-            "edges": ("auto", "wrap"),
-            "color_fix": False,
-            "palette": "keep",
-            "precision": "fp32",
-            "tile": 64,
-        }.items()
-    },
+    "scale": 2,
+    "margin": 20,
+    "alpha": "copy",
+    "edges": ("auto", "wrap"),
+    "color_fix": False,
+    "palette": "keep",
+    "normals": "model",
+    "precision": "fp32",
+    "tile": 64,
 }
 
 
+def digest(run=RUN, planned=WALL, convention="plain"):
+    return run.digests(convention)(planned)
+
+
 @pytest.mark.parametrize("name", OTHER)
-def test_the_digest_knows_what_decides_the_pixels(name):
-    assert replace(RUN, **{name.split(".")[0]: OTHER[name]}).digest() != RUN.digest()
-    assert len(RUN.digest()) == 16
+def test_the_digest_knows_the_settings_that_decide_the_pixels(name):
+    route = replace(ROUTE, settings=replace(ROUTE.settings, **{name: OTHER[name]}))
+    assert digest(replace(RUN, route=route)) != digest()
+    assert len(digest()) == 16
 
 
 def test_the_digest_covers_every_setting():
-    assert {name.partition(".")[2] for name in OTHER} - {""} == set(Settings.__slots__)
+    assert set(OTHER) == set(Settings.__slots__)
+
+
+def test_the_digest_knows_models_convention_plan_and_rules():
+    assert digest(replace(RUN, models=[("a", "2" * 64), ("b", "1" * 64)])) != digest()
+    assert digest(convention="pcsx2") != digest()
+    assert digest(planned=replace(WALL, treatment=Treatment(kind="normal"))) != digest()
+    assert digest(planned=replace(WALL, action="copy")) != digest()
+    rule = Rule(1, treat_alpha_as="binary")
+    assert digest(planned=replace(WALL, rules=(rule,))) != digest()
+    slow = Route([Pass(1, 4)], ROUTE.settings)
+    assert digest(replace(RUN, routes={1: slow}), replace(WALL, rules=(rule,))) != digest(
+        planned=replace(WALL, rules=(rule,))
+    )
+
+
+def test_the_digest_does_not_depend_on_names_of_files():
+    assert digest(planned=replace(WALL, path="a.png", target="b.png", reason="new")) == digest()
 
 
 @pytest.mark.parametrize("name", SAME)
 def test_the_digest_does_not_depend_on_where_and_what(name):
-    assert replace(RUN, **{name: SAME[name]}).digest() == RUN.digest()
+    assert digest(replace(RUN, **{name: SAME[name]})) == digest()
 
 
 def test_the_header_is_plain_json():
-    header = RUN.header()
+    header = RUN.header("plain")
     assert header.models == [{"name": "a", "sha256": "1" * 64}, {"name": "b", "sha256": "2" * 64}]
     assert header.settings["edges"] == ["auto", "auto"]
 

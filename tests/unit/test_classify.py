@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from texup.packs.classify import Policy, policy_for
+from texup.packs.classify import CORRECTED, DATA, METHODS, NORMAL_METHODS, Policy, Treatment, policy_for
+from texup.textures.cells import Cells
 from texup.textures.texture import Container, Texture
 
 AUTO = ("auto", "auto")
@@ -37,7 +38,7 @@ def kinds(disc):
 
 @pytest.mark.parametrize("kind", ["none", "constant", "binary", "few", "soft", "data"])
 def test_left_alone_the_pixels_decide(kinds, kind):
-    assert policy_for(kinds[kind], "auto", AUTO).alpha == kind
+    assert policy_for(kinds[kind], Treatment(alpha="auto", edges=AUTO)).alpha == kind
 
 
 CHOSEN = {
@@ -51,22 +52,140 @@ CHOSEN = {
 @pytest.mark.parametrize("choice", CHOSEN)
 def test_a_choice_overrides_what_the_pixels_say_where_there_is_something_to_choose(kinds, choice):
     expected = {"none": "none", "constant": "constant", **CHOSEN[choice]}
-    assert {kind: policy_for(t, choice, AUTO).alpha for kind, t in kinds.items()} == expected
+    assert {kind: policy_for(t, Treatment(alpha=choice, edges=AUTO)).alpha for kind, t in kinds.items()} == expected
 
 
 def test_each_axis_is_found_or_chosen_by_itself():
     y, x = np.mgrid[:32, :64]
     clouds = 60 + 5 * y + 20 * np.sin(2 * np.pi * 3 * x / 64) * (y / 32)
     sky = texture(colour=np.clip(np.repeat(clouds[..., None], 3, axis=2), 0, 255))
-    assert policy_for(sky, "auto", AUTO) == Policy("none", ("clamp", "wrap"))
-    assert policy_for(sky, "auto", ("mirror", "auto")).edges == ("mirror", "wrap")
-    assert policy_for(sky, "auto", ("auto", "clamp")).edges == ("clamp", "clamp")
-    assert policy_for(sky, "auto", ("wrap", "mirror")).edges == ("wrap", "mirror")
+    assert policy_for(sky, Treatment(alpha="auto", edges=AUTO)) == Policy("none", ("clamp", "wrap"))
+    assert policy_for(sky, Treatment(alpha="auto", edges=("mirror", "auto"))).edges == ("mirror", "wrap")
+    assert policy_for(sky, Treatment(alpha="auto", edges=("auto", "clamp"))).edges == ("clamp", "clamp")
+    assert policy_for(sky, Treatment(alpha="auto", edges=("wrap", "mirror"))).edges == ("wrap", "mirror")
 
 
 def test_hidden_colour_decides_about_edges_only_where_alpha_is_no_opacity():
     y = np.mgrid[:SIDE, :SIDE][0]
     opacity = np.where((y > 3) & (y < SIDE - 4), 0.9, 0.0) + 0.004 * (y % 9) * ((y > 3) & (y < SIDE - 4))
     framed = texture(opacity)
-    assert policy_for(framed, "opacity", AUTO).edges[0] == "clamp"
-    assert policy_for(framed, "data", AUTO).edges == ("wrap", "wrap")
+    assert policy_for(framed, Treatment(alpha="opacity", edges=AUTO)).edges[0] == "clamp"
+    assert policy_for(framed, Treatment(alpha="data", edges=AUTO)).edges == ("wrap", "wrap")
+
+
+def bumps(side=SIDE):
+    """Return colours (side, side, 3) of a tangent-space normal map."""
+    y, x = np.mgrid[:side, :side]
+    lean = np.stack([np.sin(x / 2), np.sin(y / 2), np.ones((side, side))], axis=2)
+    return np.rint((lean / np.linalg.norm(lean, axis=2, keepdims=True) + 1) * 127.5)
+
+
+def grey(side=SIDE):
+    return np.random.default_rng(1).integers(0, 256, (side, side, 1)).repeat(3, axis=2)
+
+
+def decided(texture, treatment=None, normals="resize"):
+    policy = policy_for(texture, treatment or Treatment(), normals)
+    return policy.kind, policy.method, policy.normal
+
+
+COLOUR = ("colour", "net", None)
+VECTORS = ("normal", "vectors", "tangent")
+
+
+def test_without_a_word_a_picture_is_colour_and_unit_vectors_are_normals():
+    assert decided(texture()) == COLOUR
+    assert decided(texture(colour=bumps())) == VECTORS
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_each_kind_has_its_method_which_a_treatment_may_replace(kind):
+    seen = texture(colour=bumps())
+    assert decided(seen, Treatment(kind=kind))[:2] == (kind, METHODS[kind])
+    assert decided(seen, Treatment(kind=kind, method="nearest"))[:2] == (kind, "nearest")
+
+
+def test_the_methods_are_those_that_keep_what_a_kind_holds():
+    assert {METHODS[kind] for kind in ("colour", "interface", "emissive")} == {"net"}
+    assert {METHODS[kind] for kind in ("mask", "height")} == {"smooth"}
+    assert (METHODS["normal"], METHODS["font"], METHODS["lookup"]) == ("vectors", "nearest", "copy")
+
+
+@pytest.mark.parametrize("wish", NORMAL_METHODS)
+def test_a_wish_for_normals_holds_for_normals_only(wish):
+    assert (
+        decided(texture(colour=bumps()), normals=wish)[1] == {"resize": "vectors", "model": "net", "copy": "copy"}[wish]
+    )
+    assert decided(texture(), normals=wish) == COLOUR
+    assert decided(texture(), Treatment(kind="mask"), wish)[1] == "smooth"
+
+
+def test_only_colours_are_corrected():
+    assert {"colour", "interface"} == CORRECTED
+
+
+@pytest.mark.parametrize("kind", sorted(METHODS))
+def test_alpha_of_data_is_data(kinds, kind):
+    found = {name: policy_for(seen, Treatment(kind=kind)).alpha for name, seen in kinds.items()}
+    assert (found["none"], found["constant"]) == ("none", "constant")
+    expected = "data" if kind in DATA else None
+    assert {found[name] == (expected or name) for name in ("binary", "few", "soft", "data")} == {True}
+    assert policy_for(kinds["binary"], Treatment(kind=kind, alpha="binary")).alpha == "binary"
+
+
+def test_specular_strength_in_the_alpha_of_normals_cuts_nothing_out(disc):
+    seen = texture(disc(SIDE, SIDE), bumps())
+    assert policy_for(seen, Treatment(kind="normal", normal="tangent")).alpha == "data"
+
+
+def test_vectors_that_point_away_are_not_taken_for_a_tangent_space_map():
+    away = np.random.default_rng(0).normal(0, 1, (SIDE, SIDE, 3))
+    away = np.rint((away / np.linalg.norm(away, axis=2, keepdims=True) + 1) * 127.5)
+    assert decided(texture(colour=away), Treatment(kind="normal", normal="tangent"))[2] == "object"
+    assert decided(texture(colour=bumps()), Treatment(kind="normal", normal="object"))[2] == "object"
+
+
+def test_a_named_normal_map_is_one_even_if_its_vectors_are_stretched():
+    stretched = np.dstack([np.clip((bumps()[..., :2] - 128) * 4 + 128, 0, 255), bumps()[..., 2] * 0 + 240])
+    assert decided(texture(colour=stretched)) == COLOUR
+    for doubted in (False, True):
+        assert decided(texture(colour=stretched), Treatment(kind="normal", doubted=doubted)) == VECTORS
+
+
+def test_pixels_may_deny_a_kind_that_is_doubted_and_no_other():
+    brown = texture(colour=np.random.default_rng(0).integers((150, 110, 70), (190, 150, 110), (SIDE, SIDE, 3)))
+    for kind in ("normal", "height"):
+        assert decided(brown, Treatment(kind=kind, doubted=True)) == COLOUR
+        assert decided(brown, Treatment(kind=kind))[0] == kind
+    assert decided(texture(colour=grey()), Treatment(kind="height", doubted=True))[0] == "height"
+    assert decided(brown, Treatment(kind="mask", doubted=True))[0] == "mask"
+
+
+def test_a_normal_map_without_channels_for_its_form_has_none():
+    alone = Texture(grey()[..., :1].astype(np.uint8), Container("png"))
+    assert decided(alone, Treatment(kind="normal", normal="tangent")) == ("normal", "vectors", None)
+    assert decided(texture(), Treatment(kind="normal", normal="dxt5nm"))[2] is None
+
+
+def bc5(colour):
+    return Texture(colour.astype(np.uint8), Container("dds", block="bc5"))
+
+
+def test_bc5_holds_two_channels_of_vectors_whatever_the_name_says():
+    two = np.dstack([bumps()[..., :2], np.zeros((SIDE, SIDE))])
+    assert decided(bc5(two)) == ("normal", "vectors", "two_channel")
+    assert decided(bc5(two), Treatment(kind="normal", normal="tangent"))[2] == "two_channel"
+
+
+def test_bc5_of_something_else_is_smoothed_channel_by_channel():
+    gloss = np.dstack([np.full((SIDE, SIDE), 40), grey()[..., 0] // 4 + 180, np.zeros((SIDE, SIDE))])
+    assert decided(bc5(gloss)) == ("mask", "smooth", None)
+    assert decided(bc5(gloss), Treatment(kind="mask")) == ("mask", "smooth", None)
+
+
+def test_cells_are_taken_over_and_whole_means_none():
+    halves = Cells("count", 2, 1)
+    assert policy_for(texture(), Treatment(cells=halves)).cells == halves
+    assert policy_for(texture(), Treatment(cells="islands")).cells == "islands"
+    assert policy_for(texture(), Treatment(cells="whole")).cells is None
+    assert policy_for(texture(), Treatment()).cells is None

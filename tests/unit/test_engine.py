@@ -19,7 +19,9 @@ from texup.engines.inline import InlineEngine
 from texup.engines.local import IN_FLIGHT, IN_FLIGHT_PIXELS, LocalEngine
 from texup.errors import OutputError, UnreadableTexture
 from texup.manifest import records
-from texup.run import Run, Settings, plan_passes
+from texup.packs.convention import Planned
+from texup.packs.plain import PLAIN
+from texup.run import Route, Run, Settings, plan_passes
 from texup.textures.codecs import encode, read_texture
 from texup.textures.texture import Container, Texture
 from texup.upscaling import start, upscale_pack
@@ -65,15 +67,17 @@ def write(path: Path, pixels, container=PNG):
 def run_for(folder: Path, out: Path, models, scale=4, **settings) -> Run:
     passes = plan_passes([m.scale for m in models], scale)
     names = [(m.name, m.sha256) for m in models]
-    return Run(folder, out, names, passes, Settings(scale, settings.pop("margin", 8), **settings), lambda: None)
+    route = Route(passes, Settings(scale, settings.pop("margin", 8), **settings))
+    return Run(folder, out, names, route, lambda: None)
 
 
 def jobs_of(run: Run):
-    return [Job(p.name, p, run.out / p.name) for p in sorted(run.source.iterdir())]
+    names = sorted(p.name for p in run.source.iterdir())
+    return [Job(Planned(name, "upscale", target=name), run.source, run.out) for name in names]
 
 
 def outcomes_of(engine, run: Run) -> dict[str, Outcome]:
-    found = list(engine.run(jobs_of(run), lambda job: start(job, run)))
+    found = list(engine.run(jobs_of(run), lambda job: start(job, run, PLAIN)))
     assert len({o.path for o in found}) == len(found)
     return {o.path: o for o in found}
 
@@ -158,10 +162,7 @@ def test_textures_that_run_together_end_as_if_alone(mixed, alone, tiny_model, tm
     found = outcomes_of(engine, run_for(mixed, tmp_path, [tiny_model]))
 
     def facts(outcomes):
-        return {
-            o.path: (o.outcome, o.reason, o.source_sha256, o.target_sha256, o.target_size, o.policy)
-            for o in outcomes.values()
-        }
+        return {o.path: (o.outcome, o.reason, o.source_sha256, o.targets, o.policy) for o in outcomes.values()}
 
     assert facts(found) == facts(expected)
     assert files_of(tmp_path) == files_of(there)
@@ -198,7 +199,7 @@ def test_what_is_an_outcome_already_passes_through(mixed, tiny_model, tmp_path):
     given = [Outcome("a.txt", "skipped", "not a texture"), Outcome("b.png", "unchanged")]
     items = [given[0], *jobs[:2], given[1], *jobs[2:]]
     for engine in (InlineEngine(Device([tiny_model], CPU)), LocalEngine(Device([tiny_model], CPU), 2)):
-        found = list(engine.run(iter(items), lambda job: start(job, run)))
+        found = list(engine.run(iter(items), lambda job: start(job, run, PLAIN)))
         assert sorted(o.path for o in found) == sorted(i.path for i in items)
         assert [o for o in found if any(o is g for g in given)] == given
 
@@ -254,8 +255,8 @@ def test_equal_pictures_go_through_the_net_once(logged, dice, tmp_path, monkeypa
     (first,) = (p for p in twins if not found[p].notes)
     for path in twins - {first}:
         assert found[path].notes == [f"same picture as {first}"]
-        assert replace(found[path], path=first, notes=[], seconds=0, source_sha256="") == replace(
-            found[first], seconds=0, source_sha256=""
+        assert replace(found[path], path=first, notes=[], seconds=0, source_sha256="", targets=[]) == replace(
+            found[first], seconds=0, source_sha256="", targets=[]
         )
         assert (tmp_path / "out" / path).read_bytes() == (tmp_path / "out" / first).read_bytes()
     assert not found["other.png"].notes
@@ -325,7 +326,7 @@ def small_task(job: Job, pixels=16, plane=None) -> Task:
 
     def way():
         yield [Request(np.zeros((4, 4, 3), np.float32) if plane is None else plane, 0, 0)]
-        return b"done"
+        return (b"done",)
 
     return Task(job, "0" * 64, {}, job.path.encode(), pixels, way())
 
@@ -340,7 +341,7 @@ class Watched:
     def jobs(self):
         for k in range(self.count):
             self.pulled += 1
-            yield Job(f"{k}.png", Path("in"), Path("out"))
+            yield Job(Planned(f"{k}.png", "upscale", target=f"{k}.png"), Path("in"), Path("out"))
 
     def start(self, job):
         with self.lock:
@@ -434,7 +435,7 @@ def test_a_texture_may_fail_at_any_step(nearest_model, unwritten):
             yield [Request(np.zeros((4, 4, 3), np.float32), 0, 0)]
             if kind == 2:
                 raise UnreadableTexture("after the net")
-            return b""
+            return (b"",)
 
         return Task(job, "0" * 64, {"alpha": "none"}, job.path.encode(), 16, way())
 

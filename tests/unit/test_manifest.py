@@ -19,17 +19,19 @@ from texup.manifest import (
     Finished,
     Header,
     Manifest,
-    Record,
     finished,
     is_done,
     records,
 )
+from texup.record import Record, Written
 
 HEADER = Header(SCHEMA, "0.1.0", [{"name": "net", "sha256": "ab" * 32}], {"scale": 4, "tile": None})
 SOURCE, TARGET = hashlib.sha256(b"source").hexdigest(), hashlib.sha256(b"target").hexdigest()
-DONE = Record("a/b.png", "upscaled", None, SOURCE, TARGET, 6, "d1", {"alpha": "soft"}, "fp32", ["note"], 0.25)
-FAILED = replace(DONE, outcome="failed", reason="damaged", target_sha256=None, target_size=None)
-SKIPPED = replace(DONE, outcome="skipped", reason="no texture", target_sha256=None, target_size=None)
+WRITTEN = [Written("b/a.png", TARGET, 6), Written("b/a_mip1.png", TARGET, 6)]
+BOTH = (("b/a.png", 6), ("b/a_mip1.png", 6))
+DONE = Record("a/b.png", "upscaled", None, SOURCE, WRITTEN, "d1", {"alpha": "soft"}, "fp32", ["note"], 0.25)
+FAILED = replace(DONE, outcome="failed", reason="damaged", targets=[])
+SKIPPED = replace(DONE, outcome="skipped", reason="no texture", targets=[])
 
 
 def write(out: Path, *lines: Record, header: Header = HEADER) -> Path:
@@ -45,7 +47,8 @@ def add_line(out: Path, value: object) -> None:
 
 
 def as_json(record: Record, **changes: object) -> dict[str, object]:
-    return {**{name: getattr(record, name) for name in Record.__slots__}, **changes}
+    values = {name: getattr(record, name) for name in Record.__slots__}
+    return {**values, "targets": [list(target) for target in record.targets], **changes}
 
 
 def test_a_new_manifest_is_a_header_and_a_line_for_each_record(tmp_path):
@@ -56,6 +59,7 @@ def test_a_new_manifest_is_a_header_and_a_line_for_each_record(tmp_path):
         "version": "0.1.0",
         "models": HEADER.models,
         "settings": HEADER.settings,
+        "convention": "plain",
     }
     assert json.loads(second) == as_json(DONE)
     assert list(records(tmp_path)) == [DONE]
@@ -249,10 +253,10 @@ def test_finished_is_the_last_word_on_a_path_without_failures(tmp_path):
         replace(FAILED, path="broken later.png"),
     )
     assert finished(tmp_path) == {
-        "c.txt": Finished(bytes.fromhex(SOURCE), "d1", 6, "copied"),
-        "s.txt": Finished(bytes.fromhex(SOURCE), "d1", None, "skipped"),
-        "a/b.png": Finished(bytes(32), "d2", 6, "upscaled"),
-        "r.png": Finished(bytes.fromhex(SOURCE), "d1", 6, "upscaled"),
+        "c.txt": Finished(bytes.fromhex(SOURCE), "d1", BOTH, "copied"),
+        "s.txt": Finished(bytes.fromhex(SOURCE), "d1", (), "skipped"),
+        "a/b.png": Finished(bytes(32), "d2", BOTH, "upscaled"),
+        "r.png": Finished(bytes.fromhex(SOURCE), "d1", BOTH, "upscaled"),
     }
 
 
@@ -286,12 +290,19 @@ def test_settings_are_one_object_for_all_files(tmp_path):
         {"source_sha256": SOURCE.upper()},
         {"source_sha256": SOURCE + "\n"},
         {"source_sha256": None},
-        {"target_sha256": None},
-        {"target_sha256": 12},
-        {"target_size": None},
-        {"target_size": -1},
-        {"target_size": True},
-        {"target_size": 6.0},
+        {"targets": []},
+        {"targets": None},
+        {"targets": ["a.png"]},
+        {"targets": [["../a.png", TARGET, 6]]},
+        {"targets": [["a.png", TARGET, 6], ["/etc/passwd", TARGET, 6]]},
+        {"targets": [["a.png", None, 6]]},
+        {"targets": [["a.png", 12, 6]]},
+        {"targets": [["a.png", TARGET.upper(), 6]]},
+        {"targets": [["a.png", TARGET, None]]},
+        {"targets": [["a.png", TARGET, -1]]},
+        {"targets": [["a.png", TARGET, True]]},
+        {"targets": [["a.png", TARGET, 6.0]]},
+        {"targets": [["a.png", TARGET, 6, 7]]},
         {"settings": None},
         {"policy": []},
         {"precision": 16},
@@ -352,34 +363,43 @@ def test_a_huge_line_counts_for_nothing_though_its_end_is_a_record(tmp_path):
 
 # When a file is done.
 
-ENTRY = Finished(bytes.fromhex(SOURCE), "d1", 6, "upscaled")
+ENTRY = Finished(bytes.fromhex(SOURCE), "d1", (("t.png", 6), ("deep/m.png", 3)), "upscaled")
 
 
 @pytest.fixture
-def target(tmp_path):
+def out(tmp_path):
     (tmp_path / "t.png").write_bytes(b"target")
-    return tmp_path / "t.png"
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "m.png").write_bytes(b"mip")
+    return tmp_path
 
 
-def test_done_is_same_source_same_settings_and_a_target_of_that_size(target):
-    assert is_done(ENTRY, SOURCE, "d1", target)
-    assert not is_done(None, SOURCE, "d1", target)
-    assert not is_done(ENTRY, TARGET, "d1", target)
-    assert not is_done(ENTRY, SOURCE, "d2", target)
-    assert not is_done(ENTRY._replace(target_size=7), SOURCE, "d1", target)
-    assert not is_done(ENTRY, SOURCE, "d1", target.with_name("none.png"))
+def test_done_is_same_source_same_settings_and_all_targets_of_their_size(out):
+    assert is_done(ENTRY, SOURCE, "d1", out)
+    assert not is_done(None, SOURCE, "d1", out)
+    assert not is_done(ENTRY, TARGET, "d1", out)
+    assert not is_done(ENTRY, SOURCE, "d2", out)
+    assert not is_done(ENTRY._replace(targets=(("t.png", 6), ("deep/m.png", 4))), SOURCE, "d1", out)
+    (out / "deep" / "m.png").unlink()
+    assert not is_done(ENTRY, SOURCE, "d1", out)
 
 
-def test_a_link_or_a_folder_is_no_target(target):
-    link = target.with_name("link.png")
-    link.symlink_to(target)
-    assert not is_done(ENTRY, SOURCE, "d1", link)
-    folder = target.with_name("folder")
-    folder.mkdir()
-    assert not is_done(ENTRY._replace(target_size=folder.lstat().st_size), SOURCE, "d1", folder)
+def test_a_link_or_a_folder_is_no_target(out):
+    (out / "deep" / "m.png").unlink()
+    (out / "deep" / "m.png").symlink_to(out / "t.png")
+    assert not is_done(ENTRY._replace(targets=(("deep/m.png", 6),)), SOURCE, "d1", out)
+    assert not is_done(ENTRY._replace(targets=(("deep", (out / "deep").lstat().st_size),)), SOURCE, "d1", out)
 
 
-def test_a_skipped_file_needs_no_target(target):
-    entry = Finished(bytes.fromhex(SOURCE), "d1", None, "skipped")
-    assert is_done(entry, SOURCE, "d1", target.with_name("none.png"))
-    assert not is_done(entry, TARGET, "d1", target.with_name("none.png"))
+def test_a_skipped_file_needs_no_target(tmp_path):
+    entry = Finished(bytes.fromhex(SOURCE), "d1", (), "skipped")
+    assert is_done(entry, SOURCE, "d1", tmp_path)
+    assert not is_done(entry, TARGET, "d1", tmp_path)
+
+
+def test_records_of_the_first_schema_are_understood(tmp_path):
+    write(tmp_path)
+    old = {name: value for name, value in as_json(DONE).items() if name != "targets"}
+    add_line(tmp_path, old | {"target_sha256": TARGET, "target_size": 6})
+    add_line(tmp_path, old | {"path": "c.txt", "outcome": "skipped", "target_sha256": None, "target_size": None})
+    assert [record.targets for record in records(tmp_path)] == [[Written("a/b.png", TARGET, 6)], []]

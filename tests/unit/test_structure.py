@@ -27,10 +27,12 @@ LAYERS = [
     {"nets", "metrics", "degradations"},
     {"models"},
     {"packs"},
+    {"record"},
     {"engines", "manifest"},
     {"run"},  # the values that the jobs share
-    {"upscaling"},  # the way of a texture, which the other jobs follow without writing
-    {"evaluation", "survey", "preview", "training", "verification"},
+    {"jobs", "pixels"},  # a file on its way into the pixel code and out of it, and the way between
+    {"upscaling"},
+    {"evaluation", "survey", "preview", "training", "verification", "checking"},
     {"cli"},
     {"__main__"},
 ]
@@ -45,11 +47,11 @@ KEEPERS = {
         "engines",
         "training",
         "evaluation",
-        "upscaling",
         "survey",
         "preview",
     },
     "PIL": {"textures"},
+    "etcpak": {"textures"},
     "click": {"cli"},
     "rich": {"cli"},
 }

@@ -13,7 +13,8 @@ from torch import nn
 from texup.engines.device import Device
 from texup.engines.local import LocalEngine
 from texup.errors import PackError
-from texup.run import Run, Settings, plan_passes
+from texup.packs.convention import Wishes
+from texup.run import Route, Run, Settings, plan_of, plan_passes
 from texup.survey import Item, Survey, as_json, survey_pack
 from texup.textures.codecs import encode
 from texup.textures.texture import Container, Texture
@@ -80,16 +81,19 @@ def run_for(pack, scales=(4,), scale=4, **more):
     return Run(
         pack,
         pack.parent / "out",
-        [],
-        plan_passes(scales, scale),
-        settings,
+        [("a", "1" * 64), ("b", "2" * 64)],
+        Route(plan_passes(scales, scale), settings),
         lambda: pytest.fail("no net is needed"),
         **more,
     )
 
 
+def survey_of(run):
+    return survey_pack(run, plan_of(run)[0])
+
+
 def items_of(run) -> dict[str, Item]:
-    items = list(survey_pack(run))
+    items = list(survey_of(run))
     assert len({item.path for item in items}) == len(items)
     return {item.path: item for item in items}
 
@@ -129,7 +133,8 @@ def test_policies_are_told_in_words(pack):
 
 
 def test_choices_of_the_user_show(pack):
-    items = items_of(run_for(pack, alpha="copy", edges=("mirror", "wrap"), copy_other=True, exclude=["c/*"]))
+    choices = {"alpha": "copy", "edges": ("mirror", "wrap"), "wishes": Wishes(copy_other=True)}
+    items = items_of(run_for(pack, **choices, exclude=["c/*"]))
     assert items["b/soft.png"].policy.alpha == "copy"
     assert items["b/soft.png"].reason.endswith("; tiles horizontally, mirrored, as asked vertically")
     assert items["notes.txt"].action == items["c/deep.png"].action == "copy"
@@ -159,7 +164,7 @@ def test_the_work_is_what_the_nets_then_see(pack, nearest_model, scales, scale):
     run = run_for(pack, scales, scale)
     models = [replace(nearest_model(s), net=Counting(nearest_model(s).net)) for s in scales]
     device = Device(models, torch.device("cpu"), tile=4096)
-    estimated = sum(item.work for item in survey_pack(run))
+    estimated = sum(item.work for item in survey_of(run))
     assert {o.outcome for o in upscale_pack(replace(run, load_engine=lambda: LocalEngine(device, 2)))} == {
         "upscaled",
         "skipped",
@@ -168,12 +173,12 @@ def test_the_work_is_what_the_nets_then_see(pack, nearest_model, scales, scale):
 
 
 def test_the_survey_is_plain_json(pack):
-    items, survey = list(survey_pack(run_for(pack))), Survey()
+    items, survey = list(survey_of(run_for(pack))), Survey()
     for item in items:
         survey.add(item)
     values = json.loads(json.dumps(as_json(survey, items)))
     assert values["counts"]["actions"] == dict(survey.actions)
-    assert set(values["counts"]) == {"actions", "sizes", "modes", "alphas", "edges"}
+    assert set(values["counts"]) == {"actions", "kinds", "sizes", "modes", "alphas", "edges"}
     assert values["net_texels"] == survey.work > 0
     found = {file["path"]: file for file in values["files"]}
     assert found["b/soft.png"]["policy"]["alpha"] == "soft"
@@ -182,15 +187,15 @@ def test_the_survey_is_plain_json(pack):
 
 
 def test_one_file_is_a_survey_of_one(pack):
-    (item,) = survey_pack(replace(run_for(pack), source=pack / "b" / "soft.png"))
+    (item,) = survey_of(replace(run_for(pack), source=pack / "b" / "soft.png"))
     assert (item.path, item.action) == ("soft.png", "upscale")
 
 
 def test_nothing_is_written_and_bad_packs_are_refused(pack, tmp_path):
     before = sorted(tmp_path.rglob("*"))
-    list(survey_pack(run_for(pack)))
+    list(survey_of(run_for(pack)))
     assert sorted(tmp_path.rglob("*")) == before
     with pytest.raises(PackError):
-        list(survey_pack(replace(run_for(pack), out=pack / "inside")))
+        list(survey_of(replace(run_for(pack), out=pack / "inside")))
     with pytest.raises(PackError):
-        list(survey_pack(run_for(pack, include=["*.jpg"])))
+        list(survey_of(run_for(pack, include=["*.jpg"])))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from texup.packs.convention import Finding
 
 UNSAFE = {
     "Cc",
@@ -35,6 +38,13 @@ def report(text: str) -> None:
 def report_error(text: str) -> None:
     """Print one line of error on standard error."""
     report(f"texup: error: {text}")
+
+
+def finding_line(finding: Finding) -> str:
+    """Return a finding about a pack as one line."""
+    return (
+        f"{finding.severity}: {finding.path}: {finding.text}" if finding.path else f"{finding.severity}: {finding.text}"
+    )
 
 
 def print_json(value: Any) -> None:

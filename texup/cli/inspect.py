@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from texup.cli.console import print_json, printable
+from texup.cli.console import finding_line, print_json, printable
 from texup.cli.options import processing_options
 
 if TYPE_CHECKING:
@@ -33,26 +34,31 @@ def inspect(source: Path, **options: Any) -> None:
       texup inspect ./n64_textures
       texup inspect ./n64_textures --scale 2 --json
     """
-    from texup.cli.setup import build_run
+    from texup.cli.setup import opened_run
 
-    show_survey(build_run(source, None, options), options)
+    with opened_run(source, None, options) as (run, _):
+        show_survey(run, options)
 
 
 def show_survey(run: Run, options: dict[str, Any]) -> None:
     """Print the plan of a run, as text or as JSON."""
+    from texup.run import plan_of
     from texup.survey import Survey, as_json, survey_pack
 
+    plan, why = plan_of(run)
     survey, items = Survey(), []
-    for item in survey_pack(run):
+    for item in survey_pack(run, plan):
         survey.add(item)
         items.append(item)
     estimate = _estimate(run, survey)
     if options["as_json"]:
         settings = {"scale": run.settings.scale, "models": [name for name, _ in run.models], "output": str(run.out)}
-        print_json(settings | as_json(survey, items) | {"estimate": estimate})
+        found = {"format": plan.convention.id, "why": why, "findings": [asdict(finding) for finding in plan.findings]}
+        print_json(settings | found | as_json(survey, items) | {"estimate": estimate})
         return
     shown = items if options["verbose"] else [item for item in items if item.action == "refuse"]
-    for line in [*_plan_lines(shown), *_summary(run, survey, estimate)]:
+    lines = [f"{'format':12} {plan.convention.id} ({plan.convention.title}): {why}"]
+    for line in [*_plan_lines(shown), *map(finding_line, plan.findings), *lines, *_summary(run, survey, estimate)]:
         click.echo(printable(line))
 
 
@@ -76,6 +82,7 @@ def _plan_lines(items: list[Item]) -> list[str]:
 def _summary(run: Run, survey: Survey, estimate: dict[str, Any]) -> list[str]:
     counts = {
         "plan": survey.actions,
+        "kinds": survey.kinds,
         "sizes": survey.sizes,
         "modes": survey.modes,
         "alpha": survey.alphas,

@@ -20,6 +20,7 @@ COMMANDS = {
     "upscale": "upscale",
     "inspect": "inspect",
     "verify": "verify",
+    "check": "check",
     "interpolate": "interpolate",
     "models": "models",
     "evaluate": "evaluate",

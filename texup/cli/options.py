@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -81,63 +82,95 @@ class ManyWords(click.Command):
         return super().parse_args(ctx, spread)
 
 
+PIXEL_OPTIONS = (
+    click.option("--scale", type=int, help="Times as large. [default: as the model, 4 for the shipped ones]"),
+    click.option(
+        "--model",
+        "models",
+        multiple=True,
+        metavar="NAME|FILE",
+        help="Model of the catalog, or a file of weights; given again it chains, in floating point.",
+    ),
+    click.option("--blend", type=BlendType(), help="Share of GAN in the catalog's own pair; auto: as it advises."),
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp16", "bf16", "fp32"]),
+        default="auto",
+        show_default=True,
+        help="auto: fp16 on CUDA, fp32 elsewhere. Tiles that overflow are done again in fp32.",
+    ),
+    click.option("--tile", type=AutoOr(), default="auto", help="Largest side of a tile in texels. [default: auto]"),
+    click.option(
+        "--overlap",
+        type=click.IntRange(0, 256),
+        help="Texels of context around tiles. [default: what the model needs]",
+    ),
+    click.option(
+        "--batch", type=AutoOr(), default="auto", metavar="auto|PIXELS", help="Texels in one batch. [default: auto]"
+    ),
+    click.option(
+        "--alpha",
+        type=click.Choice(["auto", "opacity", "binary", "data", "copy"]),
+        default="auto",
+        show_default=True,
+        help="What the alpha channel is; auto decides for each texture.",
+    ),
+    click.option(
+        "--edges",
+        type=EdgesType(),
+        default="auto",
+        show_default=True,
+        help="What lies beyond the borders: auto, wrap, mirror or clamp; X,Y for each axis.",
+    ),
+    click.option(
+        "--color-fix/--no-color-fix", default=True, show_default=True, help="Keep the source's colours over areas."
+    ),
+    click.option(
+        "--palette",
+        type=click.Choice(["expand", "keep"]),
+        default="expand",
+        show_default=True,
+        help="Write textures with a palette as RGB(A), or in their own palette again.",
+    ),
+)
+PACK_OPTIONS = (
+    click.option(
+        "--format",
+        "convention",
+        default="auto",
+        show_default=True,
+        metavar="auto|ID",
+        help="Whose loader reads the result: dolphin, pcsx2, gliden64, rice, rt64, ppsspp, duckstation, minecraft,"
+        " gzdoom, citra, beetle-psx, quake, bethesda or plain; auto finds it by the names.",
+    ),
+    click.option(
+        "--rules",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="Your own rules for single files. [default: texup.toml in the pack, where there is one]",
+    ),
+    click.option(
+        "--normals",
+        type=click.Choice(["resize", "model", "copy"]),
+        default="resize",
+        show_default=True,
+        help="Normal maps: vectors interpolated, through the net and renormalised, or left as they are.",
+    ),
+    click.option(
+        "--dds",
+        type=click.Choice(["auto", "bc1", "bc3", "bc7"]),
+        help="Write DDS with mips where the loader reads it. [default: the source's format]",
+    ),
+    click.option("--textures-lump", is_flag=True, help="GZDoom: a TEXTURES lump instead of hires/."),
+    click.option("--resource-pack", metavar="ID", help="Dolphin: write a resource pack of this id."),
+    click.option("--include", multiple=True, metavar="GLOB", help="Only files that match; may be repeated."),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="No files that match; may be repeated."),
+    click.option("--jobs", type=click.IntRange(1, 64), help="Threads that read and write. [default: one per core]"),
+)
+
+
 def processing_options(command: F) -> F:
     """Add the options that decide what happens to a texture; shared by ``upscale`` and ``inspect``."""
-    options = [
-        click.option("--scale", type=int, help="Times as large. [default: as the model, 4 for the shipped ones]"),
-        click.option(
-            "--model",
-            "models",
-            multiple=True,
-            metavar="NAME|FILE",
-            help="Model of the catalog, or a file of weights; given again it chains, in floating point.",
-        ),
-        click.option("--blend", type=BlendType(), help="Share of GAN in the catalog's own pair; auto: as it advises."),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
-        click.option(
-            "--precision",
-            type=click.Choice(["auto", "fp16", "bf16", "fp32"]),
-            default="auto",
-            show_default=True,
-            help="auto: fp16 on CUDA, fp32 elsewhere. Tiles that overflow are done again in fp32.",
-        ),
-        click.option("--tile", type=AutoOr(), default="auto", help="Largest side of a tile in texels. [default: auto]"),
-        click.option(
-            "--overlap",
-            type=click.IntRange(0, 256),
-            help="Texels of context around tiles. [default: what the model needs]",
-        ),
-        click.option(
-            "--batch", type=AutoOr(), default="auto", metavar="auto|PIXELS", help="Texels in one batch. [default: auto]"
-        ),
-        click.option(
-            "--alpha",
-            type=click.Choice(["auto", "opacity", "binary", "data", "copy"]),
-            default="auto",
-            show_default=True,
-            help="What the alpha channel is; auto decides for each texture.",
-        ),
-        click.option(
-            "--edges",
-            type=EdgesType(),
-            default="auto",
-            show_default=True,
-            help="What lies beyond the borders: auto, wrap, mirror or clamp; X,Y for each axis.",
-        ),
-        click.option(
-            "--color-fix/--no-color-fix", default=True, show_default=True, help="Keep the source's colours over areas."
-        ),
-        click.option(
-            "--palette",
-            type=click.Choice(["expand", "keep"]),
-            default="expand",
-            show_default=True,
-            help="Write textures with a palette as RGB(A), or in their own palette again.",
-        ),
-        click.option("--include", multiple=True, metavar="GLOB", help="Only files that match; may be repeated."),
-        click.option("--exclude", multiple=True, metavar="GLOB", help="No files that match; may be repeated."),
-        click.option("--jobs", type=click.IntRange(1, 64), help="Threads that read and write. [default: one per core]"),
-    ]
-    for option in reversed(options):
+    for option in reversed(PIXEL_OPTIONS + PACK_OPTIONS):
         command = option(command)
     return command

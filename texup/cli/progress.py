@@ -51,7 +51,10 @@ class Tally:
 
     def summary(self) -> str:
         """Return one line that says what became of the pack."""
-        parts = [f"{self.counts[name]} {name}" for name in ("upscaled", "copied", "skipped", "unchanged", "failed")]
+        parts = [
+            f"{self.counts[name]} {name}"
+            for name in ("upscaled", "copied", "written", "joined", "skipped", "unchanged", "failed")
+        ]
         shown = [part for part in parts if not part.startswith("0 ")] or ["nothing done"]
         extra = [f"{self.twins} of them twins of others"] if self.twins else []
         extra += [f"{self.redone} with tiles redone in fp32"] if self.redone else []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -12,10 +14,17 @@ from typing import TYPE_CHECKING, Any
 from texup.engines.engine import Engine
 from texup.errors import UsageError
 from texup.models.chain import Link, choose_chain
-from texup.run import Run, Settings, plan_passes
+from texup.packs.convention import Wishes
+from texup.packs.rules import RULES_NAME, Rule, load_rules
+from texup.packs.zips import unpacked
+from texup.run import Pass, Route, Run, Settings, plan_passes
 
 if TYPE_CHECKING:
     from texup.models.model import UpscaleModel
+
+Scales = Callable[[Link], int]
+
+ARCHIVES = (".zip", ".pk3")
 
 
 def build_run(source: Path, output: Path | None, options: dict[str, Any]) -> Run:
@@ -29,33 +38,114 @@ def build_run(source: Path, output: Path | None, options: dict[str, Any]) -> Run
         raise UsageError(f"{source}: no such file or folder")
     if not (source.is_file() or source.is_dir()):
         raise UsageError(f"{source}: neither a file nor a folder")
+    rules = rules_for(source, options["rules"])
     links = choose_chain(options["models"], options["blend"])
     loaded: dict[str, UpscaleModel] = {}
-    scales = [_scale(link, loaded) for link in links]
-    scale = prod(scales) if options["scale"] is None else options["scale"]
-    passes = plan_passes(scales, scale)
-    overlap = options["overlap"] if options["overlap"] is not None else max(link.context for link in links)
+
+    def scale_of(link: Link) -> int:
+        if link.scale is None:
+            loaded[link.sha256] = loaded.get(link.sha256) or link.load()
+            return loaded[link.sha256].scale
+        return link.scale
+
+    scales = [scale_of(link) for link in links]
     settings = Settings(
-        scale=scale,
-        margin=overlap + overlap % 2,  # even, so that both sides together are a multiple of GRID
+        scale=prod(scales) if options["scale"] is None else options["scale"],
+        margin=_margin(links, options["overlap"]),
         alpha=options["alpha"],
         edges=options["edges"],
         color_fix=options["color_fix"],
         palette=options["palette"],
+        normals=options["normals"],
         precision=options["precision"],
         tile=options["tile"],
     )
+    route = Route(plan_passes(scales, settings.scale), settings)
+    routes = {rule.number: _rule_route(rule, route, links, scale_of, options) for rule in rules if rule.has_route}
     return Run(
         source,
-        output_for(source, output, scale),
+        output_for(source, output, settings.scale),
         [(link.name, link.sha256) for link in links],
-        passes,
-        settings,
+        route,
         engine_loader(links, loaded, options),
+        options["convention"],
+        wishes_of(options, settings.scale),
+        rules,
+        routes,
+        (),
         options["include"],
         options["exclude"],
-        *(options.get(name, False) for name in ("copy_other", "force", "fail_fast")),
+        *(options.get(name, False) for name in ("force", "fail_fast")),
     )
+
+
+def rules_for(source: Path, rules: Path | None) -> Sequence[Rule]:
+    """Return the rules of a file, or of the one that lies in the pack, or none.
+
+    Raises:
+        UsageError: the file is not there or makes no sense.
+    """
+    beside = source / RULES_NAME
+    if rules is None and (not source.is_dir() or beside.is_symlink() or not beside.is_file()):
+        return ()
+    return load_rules(rules or beside)
+
+
+def wishes_of(options: dict[str, Any], scale: int) -> Wishes:
+    """Return what the options ask of the output besides pixels."""
+    return Wishes(
+        scale,
+        options["dds"] or "",
+        options["normals"],
+        options.get("copy_other", False),
+        options["textures_lump"],
+        options["resource_pack"] or "",
+        options["palette"],
+    )
+
+
+def _margin(links: Sequence[Link], overlap: int | None) -> int:
+    """Return the texels of context, even, so that both sides together are a multiple of GRID."""
+    margin = overlap if overlap is not None else max(link.context for link in links)
+    return margin + margin % 2
+
+
+def _rule_route(rule: Rule, default: Route, links: list[Link], scales: Scales, options: dict[str, Any]) -> Route:
+    """Return the route of a rule; nets that only rules use are added to ``links``."""
+    used = [links[step.model] for step in dict.fromkeys(default.passes)]
+    if rule.models or rule.blend is not None:
+        used = choose_chain(rule.models, rule.blend)
+    links += [link for link in used if link not in links]
+    scale = default.settings.scale if rule.scale is None else rule.scale
+    passes = plan_passes([scales(link) for link in used], scale)
+    settings = replace(default.settings, scale=scale, margin=_margin(used, options["overlap"]))
+    return Route([Pass(links.index(used[step.model]), step.scale) for step in passes], settings)
+
+
+@contextmanager
+def opened_run(source: Path, output: Path | None, options: dict[str, Any]) -> Iterator[tuple[Run, Path | None]]:
+    """Give the run that the options describe, and the archive that its result belongs into, if any.
+
+    An archive is upscaled from a temporary copy of its files, into a folder beside the archive of the result: there
+    lie manifest and textures, so that a stopped run goes on.
+
+    Raises:
+        UsageError: options that contradict each other, or a source that is not there or no file.
+        PackError: the archive is refused.
+        WeightsError: a file of weights was refused.
+    """
+    archive = output if output is not None and output.suffix.lower() in ARCHIVES else None
+    folder = output if archive is None or output is None else output.with_suffix("")
+    if source.suffix.lower() not in ARCHIVES or not source.is_file():
+        run = build_run(source, folder, options)
+        made = run.out.with_name(run.out.name + ".zip") if run.wishes.resource_pack else None
+        yield run, archive or made
+        return
+    beside = Path(os.path.abspath(source.with_suffix("")))
+    with unpacked(source) as copy:
+        run = build_run(copy, folder, options)
+        out = folder or beside.with_name(f"{beside.name}_x{run.settings.scale}")
+        yield replace(run, out=out, place=beside.parts[1:]), archive or out.with_name(out.name + source.suffix)
 
 
 def output_for(source: Path, output: Path | None, scale: int) -> Path:
@@ -69,13 +159,6 @@ def output_for(source: Path, output: Path | None, scale: int) -> Path:
     if output is None:
         return beside.with_name(f"{beside.stem}_x{scale}{beside.suffix}")
     return output if output.suffix.lower() == source.suffix.lower() and not output.is_dir() else output / source.name
-
-
-def _scale(link: Link, loaded: dict[str, UpscaleModel]) -> int:
-    if link.scale is None:
-        loaded[link.sha256] = link.load()
-        return loaded[link.sha256].scale
-    return link.scale
 
 
 def engine_loader(links: list[Link], loaded: dict[str, UpscaleModel], options: dict[str, Any]) -> Callable[[], Engine]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from texup.cli.console import print_json, report
+from texup.cli.console import finding_line, print_json, report
 from texup.cli.options import processing_options
 from texup.errors import ExitCode
+
+if TYPE_CHECKING:
+    from texup.cli.progress import Tally
+    from texup.packs.convention import Finding
+    from texup.packs.planning import Plan
+    from texup.run import Run
 
 
 @click.command()
@@ -32,50 +38,80 @@ from texup.errors import ExitCode
 def upscale(ctx: click.Context, /, source: Path, output: Path | None, **options: Any) -> None:
     """Upscale a texture pack, or one texture.
 
-    INPUT is a folder, walked with all its subfolders, or one file. Every texture keeps its relative path, name,
-    format, channels and bit depth. Run the same command again to go on after an interruption: finished textures
-    are not repeated.
+    INPUT is a folder, walked with all its subfolders, a zip or pk3, or one file. Dumps of emulators become packs
+    that they load, in their own folders and spelling; anything else keeps its relative path, name and format. Every
+    texture keeps its channels and bit depth where the loader reads them. Run the same command again to go on after
+    an interruption: finished textures are not repeated.
 
     \b
     Examples:
       texup upscale ./n64_textures --scale 4
       texup upscale ./pack -o ./pack_hd --blend 0.6 --exclude 'ui/**' --copy-other
+      texup upscale Dump/Textures/GALE01 -o hd
+      texup upscale faithful.zip --format minecraft
       texup upscale wall.png --scale 2 --edges wrap,clamp
     """
+    from texup.cli.setup import opened_run
+
+    with opened_run(source, output, options) as (run, archive):
+        if options["dry_run"]:
+            from texup.cli.inspect import show_survey
+
+            show_survey(run, options)
+            return
+        ctx.exit(_upscale(run, archive, options))
+
+
+def _upscale(run: Run, archive: Path | None, options: dict[str, Any]) -> ExitCode:
+    """Do a run, check what it wrote, and report."""
+    from texup.checking import check_output
     from texup.cli.progress import follow
-    from texup.cli.setup import build_run
-    from texup.packs.walk import walk
+    from texup.packs.zips import write_zip
+    from texup.run import plan_of
     from texup.upscaling import upscale_file, upscale_pack
 
-    if options["dry_run"]:
-        from texup.cli.inspect import show_survey
-
-        show_survey(build_run(source, output, options), options)
-        return
-    run = build_run(source, output, options)
-    outcomes = upscale_pack(run) if source.is_dir() else upscale_file(run)
-    total = sum(1 for _ in walk(source, run.include, run.exclude)) if source.is_dir() else 1
+    plan, why = plan_of(run)
+    is_pack = run.source.is_dir()
+    if plan.convention.id != "plain" and not options["quiet"]:
+        report(f"format {plan.convention.id}: {why}")
+    for finding in plan.findings:
+        if finding.severity == "warning" or not options["quiet"]:
+            report(finding_line(finding))
+    outcomes = upscale_pack(run, plan) if is_pack else upscale_file(run, plan)
     shown = {"quiet": options["quiet"], "verbose": options["verbose"]}
+    total = len(plan.files) + sum(not sidecar.source for sidecar in plan.sidecars)
 
-    def device_state() -> str:
+    def device_state() -> str:  # asked once a texture went through a net; a finished pack loads none
         return run.load_engine().device.state()
 
     tally = follow(outcomes, total, device_state, **shown)
+    findings = check_output(run.out, plan.convention) if is_pack else []
+    for finding in findings:
+        if finding.severity == "error" or (finding.severity == "warning" and not options["quiet"]):
+            report(finding_line(finding))
+    is_sound = not tally.failures and all(finding.severity != "error" for finding in findings)
+    if archive is not None and is_sound:
+        write_zip(run.out, archive, stored=bool(run.wishes.resource_pack))
     if not options["quiet"]:
-        report(f"{tally.summary()}; written to {run.out}")
+        report(f"{tally.summary()}; written to {archive or run.out}")
     if options["as_json"]:
-        print_json(
-            {
-                "output": str(run.out),
-                "scale": run.settings.scale,
-                "models": [{"name": name, "sha256": sha256} for name, sha256 in run.models],
-                "settings": asdict(run.settings),
-                "counts": dict(tally.counts),
-                "twins": tally.twins,
-                "redone": tally.redone,
-                "failures": [{"path": path, "reason": reason} for path, reason in tally.failures],
-                "seconds": round(tally.seconds, 3),
-                "megapixels": round(tally.pixels / 1e6, 3),
-            }
-        )
-    ctx.exit(ExitCode.SOME_FAILED if tally.failures else ExitCode.OK)
+        print_json(_as_json(run, plan, tally, findings))
+    return ExitCode.OK if is_sound else ExitCode.SOME_FAILED
+
+
+def _as_json(run: Run, plan: Plan, tally: Tally, findings: list[Finding]) -> dict[str, Any]:
+    return {
+        "output": str(run.out),
+        "format": plan.convention.id,
+        "scale": run.settings.scale,
+        "models": [{"name": name, "sha256": sha256} for name, sha256 in run.models],
+        "settings": asdict(run.settings),
+        "counts": dict(tally.counts),
+        "twins": tally.twins,
+        "redone": tally.redone,
+        "failures": [{"path": path, "reason": reason} for path, reason in tally.failures],
+        "plan": [asdict(finding) for finding in plan.findings],
+        "check": [asdict(finding) for finding in findings],
+        "seconds": round(tally.seconds, 3),
+        "megapixels": round(tally.pixels / 1e6, 3),
+    }

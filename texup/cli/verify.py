@@ -28,7 +28,7 @@ def verify(ctx: click.Context, out: Path, as_json: bool) -> None:
     """
     from texup import manifest, verification  # here, so that the help of texup stays light
 
-    checked = sum(entry.target_size is not None for entry in manifest.finished(out).values())
+    checked = sum(len(entry.targets) for entry in manifest.finished(out).values())
     findings = []
     for finding in verification.verify(out):
         findings.append(finding)

@@ -10,6 +10,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from texup.packs.convention import Planned
+from texup.record import Result, Written
+
 Plane = NDArray[np.float32]
 
 GRID = 4  # sides of what nets see are multiples of it: enough for pixel-unshuffle, and fewer shapes fill batches better
@@ -30,18 +33,31 @@ class Request:
     """Texels of context on each side, cropped from the result."""
 
 
-# A texture on its way: asks for planes (h, w, C), is sent them upscaled (h * scale, w * scale, C), returns its file.
-Upscaling = Generator[list[Request], list[Plane], bytes]
+Files = tuple[bytes, ...]
+"""The result of a texture: its file, and those of its smaller levels."""
+
+# A texture on its way: asks for planes (h, w, C), is sent them upscaled (h * scale, w * scale, C), returns its files.
+Upscaling = Generator[list[Request], list[Plane], Files]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """One texture to do."""
 
-    path: str
-    """Relative POSIX path, the identity."""
+    planned: Planned
     source: Path
-    target: Path
+    """The folder of the pack."""
+    out: Path
+    """The folder of the output."""
+
+    @property
+    def path(self) -> str:
+        """Relative POSIX path of the source, the identity."""
+        return self.planned.path
+
+    def target(self, level: int) -> str:
+        """Return the relative path of a level's file; 0 is the texture's own."""
+        return self.planned.level_target.format(level) if level else self.planned.target
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +72,8 @@ class Task:
     pixels: int
     """Pixels of the result, what memory is counted by."""
     upscaling: Upscaling
+    notes: tuple[str, ...] = ()
+    """What the manifest should tell besides the outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +81,11 @@ class Outcome:
     """What became of one job."""
 
     path: str
-    outcome: Literal["upscaled", "copied", "skipped", "failed", "unchanged"]
+    outcome: Result | Literal["unchanged"]
     reason: str | None = None
     source_sha256: str | None = None
-    target_sha256: str | None = None
-    target_size: int | None = None
+    targets: list[Written] = field(default_factory=list)
+    """What was written for it."""
     policy: dict[str, Any] = field(default_factory=dict)
     precision: str | None = None
     """Type that the net ran in; None when no net ran."""
@@ -104,8 +122,8 @@ class Engine(Protocol):
         """The device that the nets run on."""
         ...
 
-    def run(self, jobs: Iterable[Job | Outcome], start: Callable[[Job], Task]) -> Iterator[Outcome]:
-        """Start each job, upscale what its task asks for, write its target; pass on what is an outcome already.
+    def run(self, jobs: Iterable[Job | Outcome], start: Callable[[Job], Task | Outcome]) -> Iterator[Outcome]:
+        """Start each job, upscale what its task asks for, write its files; pass on what is an outcome already.
 
         ``start`` and the tasks' generators run on worker threads, one thread at a time for each task.
 

@@ -35,7 +35,7 @@ class InlineEngine:
         """Run nets on ``device``."""
         self.device = device
 
-    def run(self, jobs: Iterable[Job | Outcome], start: Callable[[Job], Task]) -> Iterator[Outcome]:
+    def run(self, jobs: Iterable[Job | Outcome], start: Callable[[Job], Task | Outcome]) -> Iterator[Outcome]:
         """Yield the outcome of each job."""
         for job in jobs:
             if isinstance(job, Outcome):
@@ -43,12 +43,13 @@ class InlineEngine:
                 continue
             began = time.perf_counter()
             try:
-                yield self._upscale(start(job), began)
+                started = start(job)
+                yield started if isinstance(started, Outcome) else self._upscale(started, began)
             except TextureError as error:
                 yield failed(job, error)
 
     def _upscale(self, task: Task, began: float) -> Outcome:
         planes, precision = None, None
-        while not isinstance(requests := next_requests(task, planes), bytes):
+        while not isinstance(requests := next_requests(task, planes), tuple):
             planes, precision = answered(requests, self.device)
         return finish(task, requests, precision, [], time.perf_counter() - began)

@@ -52,7 +52,7 @@ class LocalEngine:
         """Use ``workers`` threads for files and ``device`` for nets."""
         self.device, self.workers = device, workers
 
-    def run(self, jobs: Iterable[Job | Outcome], start: Callable[[Job], Task]) -> Iterator[Outcome]:
+    def run(self, jobs: Iterable[Job | Outcome], start: Callable[[Job], Task | Outcome]) -> Iterator[Outcome]:
         """Yield the outcome of each job as it finishes; see ``Engine``."""
         files = ThreadPoolExecutor(self.workers, thread_name_prefix="texup-files")
         nets = ThreadPoolExecutor(self.device.lanes, thread_name_prefix="texup-nets")
@@ -73,7 +73,7 @@ class _Run:
         workers: int,
         files: ThreadPoolExecutor,
         nets: ThreadPoolExecutor,
-        start: Callable[[Job], Task],
+        start: Callable[[Job], Task | Outcome],
     ) -> None:
         self.device, self.workers, self.files, self.nets, self.start = device, workers, files, nets, start
         # Not concurrent.futures.wait: a signal's exception inside its locks would leave them in disorder.
@@ -138,7 +138,7 @@ class _Run:
 
         def work() -> list[Request] | Outcome:
             requests = next_requests(task, order.planes if order else None)
-            if isinstance(requests, bytes):
+            if isinstance(requests, tuple):
                 return finish(task, requests, running.precision, running.notes, time.perf_counter() - running.began)
             return requests
 
@@ -150,10 +150,10 @@ class _Run:
 
         def work() -> Outcome:
             try:
-                data = twin.target.read_bytes()
+                files = tuple((twin.out / target.path).read_bytes() for target in outcome.targets)
             except OSError as error:
                 raise TextureError(f"its twin {twin.path} is gone from the output: {error.strerror}") from error
-            return finish(task, data, outcome.precision, [f"same picture as {twin.path}"], 0.0)
+            return finish(task, files, outcome.precision, [f"same picture as {twin.path}"], 0.0)
 
         return self._attempt(running, work)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-from texup.engines.engine import Job, Outcome, Plane, Request, Task
+from texup.engines.engine import Files, Job, Outcome, Plane, Request, Task
 from texup.errors import TextureError
 from texup.files import atomic_write
+from texup.record import Written
 
 PROBLEMS = {
     "memory": "out of memory even with the smallest tiles; free some memory or use another --device",
@@ -14,8 +15,8 @@ PROBLEMS = {
 }
 
 
-def next_requests(task: Task, planes: list[Plane] | None) -> list[Request] | bytes:
-    """Send a task its upscaled planes (None at the start); return what it asks for next, or its finished file.
+def next_requests(task: Task, planes: list[Plane] | None) -> list[Request] | Files:
+    """Send a task its upscaled planes (None at the start); return what it asks for next, or its finished files.
 
     Raises:
         TextureError: the texture cannot be processed.
@@ -23,26 +24,35 @@ def next_requests(task: Task, planes: list[Plane] | None) -> list[Request] | byt
     try:
         return next(task.upscaling) if planes is None else task.upscaling.send(planes)
     except StopIteration as stop:
-        data: bytes = stop.value
-        return data
+        files: Files = stop.value
+        return files
 
 
-def finish(task: Task, data: bytes, precision: str | None, notes: list[str], seconds: float) -> Outcome:
-    """Write a finished file under its final name and report it.
+def write(job: Job, level: int, data: bytes) -> Written:
+    """Write the file of one level under its final name.
 
     Raises:
         OutputError: it cannot be written.
     """
-    atomic_write(task.job.target, data)
+    path = job.target(level)
+    atomic_write(job.out / path, data)
+    return Written(path, hashlib.sha256(data).hexdigest(), len(data))
+
+
+def finish(task: Task, files: Files, precision: str | None, notes: list[str], seconds: float) -> Outcome:
+    """Write the finished files of a texture under their final names and report it.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     return Outcome(
         task.job.path,
         "upscaled",
         source_sha256=task.source_sha256,
-        target_sha256=hashlib.sha256(data).hexdigest(),
-        target_size=len(data),
+        targets=[write(task.job, level, data) for level, data in enumerate(files)],
         policy=task.policy,
         precision=precision,
-        notes=notes,
+        notes=[*task.notes, *notes],
         pixels=task.pixels,
         seconds=seconds,
     )
@@ -50,7 +60,7 @@ def finish(task: Task, data: bytes, precision: str | None, notes: list[str], sec
 
 def reason_for(job: Job, error: TextureError) -> str:
     """Return what an error says about a job's file, without the name that stands beside it in every report."""
-    return str(error).removeprefix(f"{job.source.name}: ")
+    return str(error).removeprefix(f"{job.path.rpartition('/')[2]}: ")
 
 
 def failed(job: Job, error: TextureError, task: Task | None = None) -> Outcome:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from texup.degradations import GAME, downscale, round_8bit
 from texup.errors import UnsupportedTexture, UsageError
-from texup.packs.classify import policy_for
+from texup.packs.classify import Treatment, policy_for
 from texup.packs.walk import walk
 from texup.textures.codecs import SUFFIXES, read_texture
 from texup.textures.planes import bleed
@@ -159,7 +159,7 @@ def samples(pair: Pair, protocol: Protocol, scale: int, crop: int | None) -> Ite
 def _read(path: Path) -> tuple[Bytes, Edges]:
     """Return the colour of a picture, (H, W, 1) or (H, W, 3), and its edges."""
     texture = read_texture(path, MAX_PIXELS)
-    policy = policy_for(texture, "auto", ("auto", "auto"))
+    policy = policy_for(texture, Treatment())
     full = np.iinfo(texture.pixels.dtype).max
     levels = np.rint(texture.pixels * (255 / full)).astype(np.uint8)
     if levels.shape[2] in (1, 3):

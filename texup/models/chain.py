@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from texup.errors import UsageError, WeightsError
@@ -28,7 +28,7 @@ class Link:
     """None where only the weights can tell."""
     context: int
     """Texels around a tile that the net needs."""
-    load: Callable[[], UpscaleModel]
+    load: Callable[[], UpscaleModel] = field(compare=False)
 
 
 def choose_chain(names: Sequence[str], blend: float | Literal["auto"] | None) -> list[Link]:

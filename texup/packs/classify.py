@@ -1,40 +1,138 @@
-"""What will be done with a texture, decided from its pixels and the user's choices before any net runs."""
+"""What will be done with a texture: decided from its name, the user's wishes and its pixels before any net runs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from texup.textures.cells import Cells
+from texup.textures.normals import NormalForm, could_be_normals, could_be_slopes, fits, looks_like_normals
 from texup.textures.planes import AlphaKind, classify_alpha
 from texup.textures.seams import Edges, detect_edges
-from texup.textures.texture import Texture
+from texup.textures.storing import Store
+from texup.textures.texture import Pixels, Texture
 
 AlphaChoice = Literal["auto", "opacity", "binary", "data", "copy"]
 EdgeChoice = Literal["auto", "wrap", "mirror", "clamp"]
+Kind = Literal["colour", "normal", "mask", "emissive", "height", "interface", "font", "lookup"]
+Method = Literal["net", "nearest", "smooth", "vectors", "copy"]
+Mips = Literal["none", "kept", "inside", "files", "given"]
+NormalsChoice = Literal["resize", "model", "copy"]
+
+METHODS: Mapping[Kind, Method] = {
+    "colour": "net",
+    "interface": "net",
+    "emissive": "net",
+    "normal": "vectors",
+    "mask": "smooth",
+    "height": "smooth",
+    "font": "nearest",
+    "lookup": "copy",
+}
+NORMAL_METHODS: Mapping[NormalsChoice, Method] = {"resize": "vectors", "model": "net", "copy": "copy"}
+CORRECTED: frozenset[Kind] = frozenset({"colour", "interface"})
+"""Kinds whose colour is held to the source's after a net; in the others a channel is no part of a colour."""
+DATA: frozenset[Kind] = frozenset({"normal", "mask", "height", "lookup"})
+"""Kinds whose alpha is a channel like the others: Skyrim keeps the strength of highlights in that of normals."""
+
+GREYISH = 0.03  # of the full range: how far the channels of a height map's texels differ on average
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What is known about a texture before its pixels are seen; None and "auto" leave it to them."""
+
+    kind: Kind | None = None
+    method: Method | None = None
+    alpha: AlphaChoice = "auto"
+    edges: tuple[EdgeChoice, EdgeChoice] = ("auto", "auto")
+    """(vertical axis, horizontal axis)."""
+    cells: Cells | Literal["whole", "islands"] | None = None
+    normal: NormalForm | None = None
+    doubted: bool = False
+    """Whether the kind is no more than a custom of names, which pixels may deny."""
+    storage: str = ""
+    """The convention's own word for how its pixels are coded, as "half alpha"; its to_work and from_work read it."""
+    store: Store = ""
+    """Format of the result: "" as the source, 8-bit "png", RGBA "rgba" PNG, or DDS of that coding."""
+    mips: Mips = "none"
+    """Smaller levels: made where the source's file had them ("kept"), made in any case into the result's own file or
+    into files beside it, or given as further sources."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The treatment of one texture."""
+    """The treatment of one texture, decided."""
 
     alpha: AlphaKind
     """Class of the alpha channel, which decides how it is upscaled."""
     edges: Edges
     """What lies beyond the borders, (vertical axis, horizontal axis)."""
+    kind: Kind = "colour"
+    method: Method = "net"
+    cells: Cells | Literal["islands"] | None = None
+    normal: NormalForm | None = None
 
 
-def policy_for(texture: Texture, alpha: AlphaChoice, edges: tuple[EdgeChoice, EdgeChoice]) -> Policy:
-    """Return the policy for a texture; anything but "auto" in a choice overrides what the pixels say."""
-    kind = _alpha_kind(texture, alpha)
-    found = detect_edges(texture.pixels, alpha=kind not in ("none", "data"))
-    vertical, horizontal = (seen if asked == "auto" else asked for asked, seen in zip(edges, found, strict=True))
-    return Policy(kind, (vertical, horizontal))
+def policy_for(texture: Texture, treatment: Treatment, normals: NormalsChoice = "resize") -> Policy:
+    """Return the policy for a texture; anything but None and "auto" in a treatment overrides what the pixels say.
+
+    A form of normals gives way where the file holds two channels only, or where the pixels are clearly vectors of
+    another form than "tangent".
+    """
+    kind, form = _kind_of(texture, treatment)
+    alpha = _alpha_kind(texture, treatment.alpha, kind)
+    found = detect_edges(texture.pixels, alpha=alpha not in ("none", "data"))
+    vertical, horizontal = (
+        seen if asked == "auto" else asked for asked, seen in zip(treatment.edges, found, strict=True)
+    )
+    by_kind = NORMAL_METHODS[normals] if kind == "normal" else METHODS[kind]
+    cells = None if treatment.cells == "whole" else treatment.cells
+    return Policy(alpha, (vertical, horizontal), kind, treatment.method or by_kind, cells, form)
 
 
-def _alpha_kind(texture: Texture, choice: AlphaChoice) -> AlphaKind:
-    kind = classify_alpha(texture.pixels)
-    if kind in ("none", "constant") or choice == "auto":
-        return kind
+def _kind_of(texture: Texture, treatment: Treatment) -> tuple[Kind, NormalForm | None]:
+    pixels, kind = texture.pixels, treatment.kind
+    if kind is not None and treatment.doubted and not _is_believable(kind, pixels):
+        kind = None
+    if kind not in (None, "normal"):
+        return kind, None
+    if texture.container.block == "bc5":
+        if kind == "normal" or could_be_slopes(pixels, "two_channel"):
+            return "normal", "two_channel"
+        return "mask", None  # two channels of something: Fallout 4 keeps strength and gloss in BC5
+    form = treatment.normal
+    if form in (None, "tangent"):
+        form = looks_like_normals(pixels) or form or ("tangent" if kind == "normal" else None)
+    if form is None:
+        return "colour", None
+    return "normal", form if fits(pixels, form) else None
+
+
+def _is_believable(kind: Kind, pixels: Pixels) -> bool:
+    """Tell whether pixels may be of a kind."""
+    if kind == "normal":
+        return could_be_normals(pixels) or looks_like_normals(pixels) is not None
+    return kind != "height" or _is_greyish(pixels)
+
+
+def _is_greyish(pixels: Pixels) -> bool:
+    """Tell whether all colours are near grey; compression tints it."""
+    if pixels.shape[2] < 3:
+        return True
+    shades = pixels[..., :3].astype(np.float32)
+    return float(np.ptp(shades, axis=2).mean()) <= GREYISH * np.iinfo(pixels.dtype).max
+
+
+def _alpha_kind(texture: Texture, choice: AlphaChoice, kind: Kind) -> AlphaKind:
+    found = classify_alpha(texture.pixels)
+    if found in ("none", "constant"):
+        return found
+    if choice == "auto":
+        return "data" if kind in DATA else found
     if choice == "opacity":
-        return "soft" if kind == "data" else kind
+        return "soft" if found == "data" else found
     return choice

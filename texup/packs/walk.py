@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,11 @@ from typing import Literal, NamedTuple
 
 from texup.errors import PackError
 from texup.files import LOCK_NAME, is_temp
+from texup.packs.portability import folded
 from texup.textures.codecs import SUFFIXES
 
 MANIFEST_NAME = "texup-manifest.jsonl"
+NOT_SELECTED = "not selected"
 DRIVE = re.compile("[A-Za-z]:")
 
 Kind = Literal["texture", "other", "refused"]
@@ -66,7 +67,7 @@ def walk(root: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -
     ``ui/*`` the files of one folder, ``ui/**`` all that is below it, and ``**`` stands for any number of folders.
     ``*``, ``?`` and ``[...]`` stay inside one name.
     """
-    wanted, unwanted = _patterns(include), _patterns(exclude)
+    wanted, unwanted = patterns(include), patterns(exclude)
     for folder, found in _folders(root):
         if isinstance(found, OSError):
             yield Entry(folder or ".", 0, "refused", f"the folder cannot be listed: {found.strerror}")
@@ -74,9 +75,9 @@ def walk(root: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -
         for item in found:
             if not item.is_dir(follow_symlinks=False) and not is_own(item.name):
                 entry = _entry(_join(folder, item.name), item)
-                dropped = (wanted and not _matches(entry.path, wanted)) or _matches(entry.path, unwanted)
+                dropped = (wanted and not matches(entry.path, wanted)) or matches(entry.path, unwanted)
                 if dropped and entry.kind != "refused":
-                    entry = Entry(entry.path, entry.size, "other", "not selected")
+                    entry = Entry(entry.path, entry.size, "other", NOT_SELECTED)
                 yield entry
 
 
@@ -137,14 +138,10 @@ def _check_names(root: Path) -> None:
             continue  # walk() names it
         seen: dict[str, str] = {}
         for item in found:
-            first = seen.setdefault(_folded(item.name), item.name)
+            first = seen.setdefault(folded(item.name), item.name)
             if first != item.name:
                 both = f"'{_join(folder, first)}' and '{_join(folder, item.name)}'"
                 raise PackError(f"{root}: {both} are one name on Windows and macOS; rename one of them")
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _join(folder: str, name: str) -> str:
@@ -182,18 +179,30 @@ def _entry(path: str, item: os.DirEntry[str]) -> Entry:
     return Entry(path, status.st_size, "texture" if suffix in SUFFIXES else "other")
 
 
-def _patterns(globs: Sequence[str]) -> list[list[str]]:
+def patterns(globs: Sequence[str]) -> list[list[str]]:
+    """Return globs as :func:`matches` wants them; :func:`walk` says what they mean."""
     return [glob.casefold().split("/") for glob in globs]
 
 
-def _matches(path: str, patterns: list[list[str]]) -> bool:
+def matches(path: str, wanted: Sequence[Sequence[str]]) -> bool:
+    """Return whether a relative path, or its bare name, fits one of the patterns."""
     parts = path.casefold().split("/")
-    return any(_match(parts, pattern) or _match(parts[-1:], pattern) for pattern in patterns)
+    return any(_match(parts, pattern) or _match(parts[-1:], pattern) for pattern in wanted)
 
 
-def _match(parts: list[str], pattern: list[str]) -> bool:
-    if not pattern:
-        return not parts
-    if pattern[0] == "**":
-        return any(_match(parts[skipped:], pattern[1:]) for skipped in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _match(parts[1:], pattern[1:])
+def _match(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Match part by part; a misfit goes back to the last ``**`` only, for globs may come from strangers."""
+    part = place = start = 0
+    behind = -1  # the place behind the last ``**``, which so far stands for the parts up to ``start``
+    while part < len(parts):
+        if place < len(pattern) and pattern[place] == "**":
+            place = behind = place + 1
+            start = part
+        elif place < len(pattern) and fnmatchcase(parts[part], pattern[place]):
+            part, place = part + 1, place + 1
+        elif behind >= 0:
+            start += 1
+            part, place = start, behind
+        else:
+            return False
+    return all(rest == "**" for rest in pattern[place:])

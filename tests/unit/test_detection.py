@@ -1,0 +1,380 @@
+"""Which convention a pack is taken for: by most of its names, confirmed by folders, and ``plain`` when in doubt."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from texup.errors import UnreadableTexture, UsageError
+from texup.packs.convention import Pack
+from texup.packs.conventions import CONVENTIONS, convention_by_id
+from texup.packs.detection import detect
+from texup.packs.opening import folders_of, open_pack
+from texup.packs.plain import PLAIN
+from texup.packs.walk import Entry, walk
+from texup.textures.codecs import SUFFIXES
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared" / "data"
+ORDER = [
+    "dolphin",
+    "pcsx2",
+    "gliden64",
+    "rice",
+    "rt64",
+    "ppsspp",
+    "duckstation",
+    "minecraft",
+    "gzdoom",
+    "citra",
+    "beetle-psx",
+    "quake",
+    "bethesda",
+    "plain",
+]
+
+DOLPHIN = """
+tex1_64x32_00112233445566aa_14.png
+tex1_16x16_m_00112233445566bb_6.png
+tex1_16x16_m_00112233445566bb_6_mip1.png
+tex1_16x16_m_00112233445566cc_14_arb.png
+tex1_16x16_m_00112233445566cc_14_arb_mip1.png
+tex1_64x64_00112233445566dd_fedcba9876543210_9.png
+tex1_32x32_00112233445566ee_0.png
+UI/tex1_8x8_00112233445566ff_$_8.png
+efb1_n000001_640x528.png
+notes.txt
+tex1_64x64_00112233445566dd_fedcba9876543210_9 old.png
+"""
+PCSX2 = """
+a12c6273bb2704a5-9cc5a928efa767d0-00005993.png
+789110728129f4-d565036946364224-000061d4.png
+36fcd419707a35cf-3b0f5ac99a2574db-00006653.png
+0123456789abcdef-00001dc0.png
+0123456789abcdef-fedcba9876543210-r128x64-00005993.png
+a12c6273bb2704a5-9cc5a928efa767d0-00005993-mip1.png
+16359c5c8834848d-d565036946364224-000061d4 (1).png
+"""
+GLIDEN64 = """
+SUPER MARIO 64#0A1B2C3D#0#2_all.png
+SUPER MARIO 64#0A1B2C3E#2#1#2DC66F47_ciByRGBA.png
+SUPER MARIO 64#0A1B2C3F#3#1_all.png
+SUPER MARIO 64#0A1B2C40#0#3_rgb.png
+SUPER MARIO 64#0A1B2C40#0#3_a.png
+SUPER MARIO 64#0A1B2C41#4#1_rgb.png
+SUPER MARIO 64#0A1B2C42#2#1_ci.bmp
+SUPER MARIO 64#0A1B2C43#0#2_a.png
+SUPER MARIO 64#0a1b2c44#0#2_all.png
+SUPER MARIO 64#0A1B2C45#2#1#$_ciByRGBA.png
+"""
+PPSSPP = """
+textures.ini
+MS/A/a_1.png
+new/08d3961000000909ba70b2af.png
+new/08d3961000000909ba70b2af_1.png
+loose/readme.png
+"""
+DUCKSTATION = """
+config.yaml
+dumps/texupload-P8-F5F3557223CD3F4A-EAFB5B4F0E007E25-128x256-0-0-256x112-P0-255.png
+dumps/texpage-P4-A11813EA8B413CE2-E9C11EE79B72F5C0-64x256-128-32-64x64-P0-15.png
+dumps/texupload-STP4-AAAAAAAAAAAAAAAA-BBBBBBBBBBBBBBBB-64x256-0-192-64x64-P0-14.png
+dumps/vram-write-0123456789ABCDEF0123456789ABCDEF.png
+"""
+MINECRAFT = """
+pack.mcmeta
+pack.png
+assets/minecraft/textures/block/stone.png
+assets/minecraft/textures/block/fire_0.png
+assets/minecraft/textures/block/fire_0.png.mcmeta
+assets/minecraft/textures/block/sea.png
+assets/minecraft/textures/block/sea.png.mcmeta
+assets/minecraft/textures/block/leaves.png
+assets/minecraft/textures/block/stone_n.png
+assets/minecraft/textures/block/stone_s.png
+assets/minecraft/textures/colormap/grass.png
+assets/minecraft/textures/gui/sprites/button.png
+assets/minecraft/textures/gui/sprites/button.png.mcmeta
+assets/minecraft/optifine/emissive.properties
+assets/minecraft/lang/x.json
+"""
+GZDOOM = """
+sprites/TROOA1.png
+textures/STARTAN2.png
+flats/FLOOR4_8.png
+graphics/TITLEPIC.png
+sprites/readme.txt
+"""
+CITRA = """
+tex1_64x64_F305C9338867CC37_13_mip0.png
+tex1_32x32_0A4B083BF0B35A78_13_mip1.png
+tex1_128x128_083287DDE382AE8F_13_mip0.norm.png
+tex1_128x128_083287DDE382AE8F_13_mip0.png
+pack.json
+"""
+BETHESDA = """
+textures/armor/iron_sword.dds
+textures/armor/iron_sword_n.dds
+textures/armor/body_msn.dds
+textures/armor/cube_e.dds
+"""
+QUAKE = """
+textures/#lava1.tga
+textures/wall.tga
+textures/wall_luma.tga
+textures/{fence.tga
+gfx/sky1.tga
+"""
+BEETLE = """
+1a2b3c4d-5e6f7081.png
+a2b3c4d-0.png
+ffffffff-12345678.png
+1a2b3c4d-missing.png
+"""
+LISTS = {
+    "dolphin": ("Dump/Textures/GALE01", DOLPHIN),
+    "pcsx2": ("textures/SLUS-21214/dumps", PCSX2),
+    "gliden64": ("texture_dump/SUPER MARIO 64/GLideNHQ", GLIDEN64),
+    "rt64": ("my pack", GLIDEN64 + "rt64.json\n"),
+    "ppsspp": ("PSP/TEXTURES/ULUS10000", PPSSPP),
+    "duckstation": ("textures/SLUS-00067", DUCKSTATION),
+    "minecraft": ("resourcepacks/mine", MINECRAFT),
+    "gzdoom": ("doom/mod", GZDOOM),
+    "citra": ("dump/textures/0004000000030800", CITRA),
+    "beetle-psx": ("Game (Europe)-texture-dump", BEETLE),
+    "quake": ("quake/id1", QUAKE),
+    "bethesda": ("Skyrim/Data", BETHESDA),
+}
+INI = """\ufeff[options]
+version = 1
+hash = xxh64
+ignoreMipmap = true
+[hashes]
+0000000000000000ecaaece3 = MS\\A\\a_1.png
+099bf1c000000909 =
+094b5a707dcca1a5ee284131_1 = x/m1.png
+"""
+RT64 = """{"configuration": {"autoPath": "rice", "configurationVersion": 3, "hashVersion": 5},
+"textures": [{"hashes": {"rice": "0a1b2c3d#0#2", "rt64": "0001d0556bc980b5"}, "path": ""}]}"""
+TEXTS = {"textures.ini": INI, "rt64.json": RT64, "pack.mcmeta": '{"pack": {"pack_format": 4}}'}
+
+
+def pack_of(place: str, paths: list[str], texts: Mapping[str, str] = TEXTS) -> Pack:
+    """Return a pack of names only, but for its small text files."""
+
+    def read(path: str, limit: int | None) -> bytes:
+        if path not in texts:
+            raise UnreadableTexture(f"{path}: nothing here to read")
+        return texts[path].encode()[:limit]
+
+    entries = [Entry(p, 1, "texture" if os.path.splitext(p)[1].lower() in SUFFIXES else "other") for p in sorted(paths)]
+    return Pack(entries, ("home", "me", *place.split("/")), read)
+
+
+def listed(id_: str) -> Pack:
+    place, names = LISTS[id_]
+    return pack_of(place, names.strip().splitlines())
+
+
+def mixed(**counts: int) -> list[str]:
+    """Return so many names of each convention."""
+    makers = {
+        "dolphin": "tex1_64x64_{:016x}_14.png",
+        "citra": "tex1_64x64_{:016X}_13.png",
+        "pcsx2": "{:016x}-00005993.png",
+        "gliden64": "GAME#{:08X}#0#2_all.png",
+        "other": "picture {}.png",
+    }
+    return [makers[kind].format(0xA0B1C2D3 + k) for kind, count in counts.items() for k in range(count)]
+
+
+def test_the_table_is_complete_and_in_order():
+    assert [convention.id for convention in CONVENTIONS] == ORDER
+
+
+@pytest.mark.parametrize("id_", LISTS)
+def test_every_list_is_its_own_convention(id_):
+    found = detect(listed(id_))
+    assert found.convention.id == id_, found.why
+    assert found.why.startswith(f"{id_}: ")
+
+
+@pytest.mark.parametrize("id_", sorted({*LISTS} - {"quake", "bethesda", "gzdoom", "minecraft", "ppsspp", "rt64"}))
+def test_names_alone_are_enough_where_they_are_hashes(id_):
+    names = [path.rpartition("/")[2] for path in LISTS[id_][1].strip().splitlines()]
+    assert detect(pack_of("some folder", names, {})).convention.id == id_
+
+
+@pytest.mark.parametrize(
+    ("pack", "id_"),
+    [("programmerart", "minecraft"), ("freedoom", "gzdoom"), ("librequake", "quake"), ("crawl_tiles", "plain")],
+)
+def test_every_real_pack_is_known(shared_packs, pack, id_):
+    root = shared_packs / pack
+    found = detect(open_pack(root, list(walk(root))))
+    assert found.convention.id == id_, found.why
+
+
+def test_the_example_pack_is_plain():
+    root = ROOT / "tests" / "data" / "n64_textures"
+    assert detect(open_pack(root, list(walk(root)))).convention is PLAIN
+
+
+@pytest.mark.parametrize(("names", "id_"), [("dolphin", "dolphin"), ("n64_rice", "gliden64"), ("ppsspp", "ppsspp")])
+def test_whole_packs_of_real_names_are_known(names, id_):
+    path = SHARED / "names" / f"{names}.txt"
+    if not path.is_file():
+        pytest.skip(f"no real names in {path.parent}")
+    lines = (line for line in path.read_text("utf-8").splitlines() if line and not line.startswith("#"))
+    paths = [line.split("\t")[-1] for line in lines]
+    ini = "[options]\nhash = quick\n[hashes]\n"
+    ini += "".join(f"{k:024x} = {p.replace('/', chr(92))}\n" for k, p in enumerate(paths, 1))
+    found = detect(pack_of("downloads/a pack", paths, {"textures.ini": ini}))
+    assert found.convention.id == id_, found.why
+
+
+def test_one_stranger_does_not_count():
+    """S2: nine Dolphin names and one that looks like Citra's."""
+    assert detect(pack_of("x", mixed(dolphin=9, citra=1))).convention.id == "dolphin"
+    assert detect(pack_of("x", mixed(dolphin=1, citra=9))).convention.id == "citra"
+
+
+def test_dolphin_names_without_palette_are_not_citras():
+    names = [f"tex1_32x32_{0xABCDEF << 24 | k:016x}_{k % 7}.png" for k in range(50)]
+    assert detect(pack_of("x", names)).convention.id == "dolphin"
+
+
+@pytest.mark.parametrize(("other", "id_"), [("dolphin", "dolphin"), ("citra", "citra")])
+def test_hashes_of_digits_alone_follow_the_rest(other, id_):
+    digits = [f"tex1_32x32_{k:016d}_6.png" for k in range(3)]
+    assert detect(pack_of("x", digits + mixed(**{other: 9}))).convention.id == id_
+
+
+def test_walls_with_names_like_sprites_are_no_sprites():
+    walls = ["STARTAN2.png", "TROOA1.png", "COMPTALL.png", "BIGDOOR1.png"]
+    assert detect(pack_of("walls", walls)).convention is PLAIN
+    assert detect(pack_of("mod", [f"sprites/{name}" for name in walls])).convention.id == "gzdoom"
+
+
+def test_a_tie_is_plain_and_names_both():
+    found = detect(pack_of("x", mixed(dolphin=5, pcsx2=5)))
+    assert found.convention is PLAIN
+    assert found.why == "plain: dolphin (0.50) and pcsx2 (0.50) fit nearly as well; choose one with --format"
+
+
+def test_a_mixed_pack_is_of_most_names_and_the_others_are_counted():
+    found = detect(pack_of("x", mixed(gliden64=7, dolphin=3)))
+    assert found.convention.id == "gliden64"
+    assert found.why == "gliden64: 7 of 10 names, in home/me/x; 3 more are of dolphin"
+
+
+def test_names_that_two_emulators_share_follow_the_folder():
+    """PlayStation hashes of eight digits are spelt as PCSX2's hash and bits."""
+    names = [f"{0x1A2B3C4D + k:x}-5e6f7081.png" for k in range(9)]
+    assert detect(pack_of("Game-texture-replacements", names)).convention.id == "beetle-psx"
+    assert detect(pack_of("textures/SLUS-21214/dumps", names)).convention.id == "pcsx2"
+
+
+def test_too_few_names_are_plain_and_the_nearest_is_named():
+    found = detect(pack_of("x", mixed(pcsx2=3, other=7)))
+    assert found.convention is PLAIN
+    assert found.why == "plain: no loader's names; the nearest is pcsx2, 3 of 10 names"
+
+
+def test_nothing_is_plain():
+    assert detect(pack_of("x", [])).why == "plain: no loader's names"
+    assert detect(pack_of("x", ["notes.txt"])).convention is PLAIN
+
+
+def test_the_reason_counts_the_names_and_shows_the_folder():
+    names = [f"GQPE78/{folder}/{name}" for folder in ("a", "b c") for name in mixed(dolphin=4)] + ["GQPE78/x.png"]
+    assert detect(pack_of("User/Load/Textures", names)).why == "dolphin: 8 of 9 names, in Load/Textures/GQPE78"
+
+
+@settings(deadline=None, derandomize=True, max_examples=100)
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1), max_size=8))
+def test_any_names_are_something(names):
+    paths = {f"{name}.png" for name in names}
+    found = detect(pack_of("x", sorted(paths)))
+    assert found.convention in CONVENTIONS
+    assert "\n" not in found.why.replace("\n", "", sum(name.count("\n") for name in names))
+
+
+@pytest.mark.parametrize("id_", ORDER)
+def test_a_convention_is_found_by_its_id(id_):
+    assert convention_by_id(id_).id == id_
+
+
+@pytest.mark.parametrize(
+    ("id_", "hint"),
+    [("dolfin", "did you mean dolphin?"), ("PCSX2", "did you mean pcsx2?"), ("zz", "choose one of dolphin, pcsx2, ")],
+)
+def test_an_unknown_id_is_refused_with_the_nearest(id_, hint):
+    with pytest.raises(UsageError, match=f"^--format {id_}: there is no such format; ") as caught:
+        convention_by_id(id_)
+    assert hint in str(caught.value)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    (tmp_path / "pack" / "ui").mkdir(parents=True)
+    (tmp_path / "pack" / "ui" / "a.png").write_bytes(b"0123456789")
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    return tmp_path / "pack"
+
+
+def test_a_pack_reads_its_files_whole_or_in_part(folder):
+    pack = open_pack(folder, list(walk(folder)))
+    assert pack.read("ui/a.png", None) == b"0123456789"
+    assert pack.read("ui/a.png", 4) == b"0123"
+    assert pack.place == folders_of(folder) == folder.parts[1:]
+
+
+@pytest.mark.parametrize("path", ["../secret.png", "ui/../../secret.png", "ui/b.png", "ui", "", "/etc/passwd"])
+def test_a_pack_reads_nothing_else(folder, path):
+    pack = open_pack(folder, list(walk(folder)))
+    with pytest.raises(UnreadableTexture, match="no file of this pack"):
+        pack.read(path, None)
+
+
+def plant_a_link(folder):
+    (folder / "ui" / "a.png").unlink()
+    (folder / "ui" / "a.png").symlink_to(folder.parent / "secret.png")
+
+
+def plant_a_folder_link(folder):
+    (folder / "ui").rename(folder.parent / "moved")
+    (folder / "ui").symlink_to(folder.parent / "moved")
+
+
+def plant_a_pipe(folder):
+    (folder / "ui" / "a.png").unlink()
+    os.mkfifo(folder / "ui" / "a.png")
+
+
+@pytest.mark.parametrize("plant", [plant_a_link, plant_a_folder_link, plant_a_pipe])
+def test_what_was_put_there_since_is_not_followed(folder, plant):
+    pack = open_pack(folder, list(walk(folder)))
+    plant(folder)
+    with pytest.raises(UnreadableTexture, match=r"^ui/a\.png: ") as caught:
+        pack.read("ui/a.png", None)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_link_of_the_pack_is_not_read(folder):
+    (folder / "b.png").symlink_to(folder.parent / "secret.png")
+    pack = open_pack(folder, list(walk(folder)))
+    with pytest.raises(UnreadableTexture, match="no file of this pack"):
+        pack.read("b.png", None)
+
+
+def test_a_beetle_pack_without_its_folder_is_not_of_pcsx2():
+    names = [f"{k:x}abcd{k:x}-{k + 7:x}00{k:x}.png" for k in range(16, 26)]
+    entries = [Entry(name, 1, "texture") for name in names]
+    found = detect(Pack(entries, ("home", "pack"), lambda path, limit: b""))
+    assert found.convention.id == "beetle-psx"

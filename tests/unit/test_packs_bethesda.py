@@ -1,0 +1,322 @@
+"""texup.packs.bethesda: roles, what is left alone, DDS, detection and the games' own rules."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from texup.errors import UnreadableTexture
+from texup.packs.bethesda import BETHESDA
+from texup.packs.classify import Treatment, policy_for
+from texup.packs.convention import Finding, Pack, Planned, Wishes
+from texup.packs.quake import QUAKE
+from texup.packs.walk import Entry, walk
+from texup.textures.codecs import SUFFIXES
+from texup.textures.dds_header import DdsHeader, pack_header
+from texup.textures.enlarge import enlarge
+from texup.textures.texture import Container, Texture
+
+laws = settings(deadline=None, derandomize=True)
+CLAMP = ("clamp", "clamp")
+LIST = [
+    "textures/armor/body_msn.dds",
+    "textures/armor/cube_e.dds",
+    "textures/armor/iron_sword.dds",
+    "textures/armor/iron_sword_n.dds",
+]
+BC3 = DdsHeader(64, 32, 0xA1007, mips=7, format_flags=5, fourcc=b"DXT5", caps=0x401008)
+BC7 = replace(BC3, fourcc=b"DX10", dxgi=98, dimension=3, misc=0, array_size=1, misc2=0)
+
+
+def pack(files, place=("home", "mods", "Sword")):
+    data = {path: pack_header(BC3) for path in files} if isinstance(files, list) else files
+
+    def read(path, size):
+        if data[path] is None:
+            raise UnreadableTexture(f"{path}: cannot read")
+        return data[path][:size]
+
+    def kind(path):
+        return "texture" if f".{path.rpartition('.')[2].lower()}" in SUFFIXES else "other"
+
+    return Pack([Entry(path, len(data[path] or b""), kind(path)) for path in sorted(data)], place, read)
+
+
+def plan(files, **wishes):
+    """Return the plans by path, and the findings; each file must have one plan."""
+    source = pack(files)
+    items = list(BETHESDA.plan(source, Wishes(**wishes)))
+    plans = {item.path: item for item in items if isinstance(item, Planned)}
+    assert sorted(plans) == [entry.path for entry in source.entries]
+    assert len(plans) == sum(isinstance(item, Planned) for item in items)
+    return plans, [item for item in items if isinstance(item, Finding)]
+
+
+def treatment(path, **wishes):
+    return plan([path], **wishes)[0][path].treatment
+
+
+def check(files):
+    return [(finding.severity, finding.path, finding.text) for finding in BETHESDA.check(pack(files))]
+
+
+def dds(pixels, block="bc3"):
+    return Texture(np.ascontiguousarray(pixels, np.uint8), Container("dds", block=block))
+
+
+def coded(vectors):
+    return np.rint((vectors / np.linalg.norm(vectors, axis=2, keepdims=True) + 1) * 127.5)
+
+
+def bumps(side=16):
+    y, x = np.mgrid[:side, :side]
+    return coded(np.stack([np.sin(x / 2), np.sin(y / 3), np.ones((side, side))], axis=2))
+
+
+def lengths(pixels):
+    return np.linalg.norm(pixels[..., :3].astype(float) / 127.5 - 1, axis=2)
+
+
+# The list of the specification
+
+
+def test_the_specified_list():
+    plans, findings = plan(LIST)
+    assert findings == []
+    assert {path: item.target for path, item in plans.items()} == {path: path for path in LIST}
+    assert {path for path, item in plans.items() if item.action != "upscale"} == {"textures/armor/cube_e.dds"}
+    cube = plans["textures/armor/cube_e.dds"]
+    assert (cube.action, cube.reason) == ("copy", "an environment cube map")
+    assert {item.treatment.mips for item in plans.values() if item.action == "upscale"} == {"inside"}
+
+
+def test_colour_goes_through_the_net():
+    seen = dds(np.random.default_rng(0).integers(40, 160, (16, 16, 4)))
+    policy = policy_for(seen, treatment("textures/armor/iron_sword.dds"))
+    assert (policy.kind, policy.method) == ("colour", "net")
+
+
+def test_tangent_normals_face_up_at_length_one_and_specular_in_alpha_is_filtered(disc):
+    strength = np.rint(disc(16, 16, radius=5, soft=True) * 255)[..., None]
+    seen = dds(np.concatenate([bumps(), strength], axis=2))
+    policy = policy_for(seen, treatment("textures/armor/iron_sword_n.dds"))
+    assert (policy.kind, policy.method, policy.normal, policy.alpha) == ("normal", "vectors", "tangent", "data")
+    result = enlarge(seen, policy.method, 4, policy.edges, policy.normal).pixels
+    assert result.shape == (64, 64, 4)
+    assert np.abs(lengths(result) - 1).max() < 0.01
+    assert result[..., 2].min() >= 127
+    alone = Texture(seen.pixels[..., 3:].copy(), seen.container)
+    assert (result[..., 3:] == enlarge(alone, "smooth", 4, policy.edges, None).pixels).all()
+
+
+def test_model_space_normals_keep_three_channels():
+    away = coded(np.random.default_rng(0).normal((0, 0, -1), 1, (16, 16, 3)))
+    policy = policy_for(dds(away), treatment("textures/armor/body_msn.dds"))
+    assert (policy.method, policy.normal) == ("vectors", "object")
+    result = enlarge(dds(away), "vectors", 4, CLAMP, policy.normal).pixels
+    assert result[..., 2].mean() < 100
+    assert np.abs(lengths(result) - 1).max() < 0.01
+
+
+def test_fallout_normals_have_two_channels():
+    two = bumps()
+    two[..., 2] = 0
+    policy = policy_for(dds(two, "bc5"), treatment("textures/armor/iron_sword_n.dds"))
+    assert policy.normal == "two_channel"
+    result = enlarge(dds(two, "bc5"), policy.method, 4, CLAMP, policy.normal).pixels
+    whole = enlarge(dds(bumps()), "vectors", 4, CLAMP, "tangent").pixels
+    assert np.abs(result[..., :2].astype(int) - whole[..., :2]).max() <= 1
+    assert (result[..., 2] == 0).all()
+
+
+def test_fallout_specular_is_no_normal_map():
+    assert policy_for(dds(bumps(), "bc5"), treatment("textures/armor/iron_s.dds")).method == "smooth"
+
+
+# Roles and places
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind", "method"),
+    [
+        ("", "colour", "net"),
+        ("_d", "colour", "net"),
+        ("_n", "normal", "vectors"),
+        ("_msn", "normal", "vectors"),
+        ("_s", "mask", "smooth"),
+        ("_g", "emissive", "net"),
+        ("_m", "mask", "smooth"),
+        ("_em", "mask", "smooth"),
+        ("_sk", "colour", "net"),
+        ("_p", "height", "smooth"),
+        ("_b", "emissive", "net"),
+        ("_HL", "mask", "smooth"),
+    ],
+)
+def test_suffixes_say_how_a_texture_is_enlarged(suffix, kind, method):
+    seen = dds(np.random.default_rng(0).integers(40, 160, (16, 16, 3)))
+    policy = policy_for(seen, treatment(f"textures/armor/iron_sword{suffix}.dds"))
+    assert (policy.kind, policy.method) == (kind, method)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "textures/LOD/tree.dds",
+        "textures/lodtrees/tree.dds",
+        "textures/terrain/tamriel/a.dds",
+        "Data/textures/Interface/map.dds",
+        "interface/map.dds",
+        "textures/cubemaps/ore.dds",
+        "textures/actors/character/FaceGenData/facetint/a.dds",
+        "textures/armor/Cube_E.DDS",
+    ],
+)
+def test_what_the_games_or_their_tools_make_is_copied_with_a_reason(path):
+    item = plan([path])[0][path]
+    assert (item.action, item.target) == ("copy", path)
+    assert item.reason
+
+
+@pytest.mark.parametrize("path", ["textures/lodge/wall.dds", "textures/armor/lod.dds", "lod/textures/a.dds"])
+def test_names_that_only_look_like_it_are_upscaled(path):
+    assert plan([path])[0][path].action == "upscale"
+
+
+@pytest.mark.parametrize(
+    ("path", "alpha"),
+    [
+        ("textures/landscape/dirt01.dds", "data"),
+        ("textures/landscape/dirt01_d.dds", "data"),
+        ("textures/landscape/trees/pine.dds", "auto"),
+        ("textures/plants/fern.dds", "auto"),
+    ],
+)
+def test_alpha_of_the_ground_is_strength_of_highlights_and_that_of_trees_is_not(path, alpha):
+    assert treatment(path).alpha == alpha
+
+
+def test_a_ground_that_is_opaque_stays_so():
+    opaque = np.full((16, 16, 4), 255)
+    opaque[..., :3] = np.random.default_rng(0).integers(0, 256, (16, 16, 3))
+    assert policy_for(dds(opaque), treatment("textures/landscape/dirt01.dds")).alpha == "constant"
+
+
+def test_other_files_are_left_out_unless_wished():
+    files = {"meshes/a.nif": b"", "textures/a.dds": pack_header(BC3)}
+    assert plan(files)[0]["meshes/a.nif"].action == "skip"
+    assert plan(files, copy_other=True)[0]["meshes/a.nif"].action == "copy"
+
+
+# Names and DDS
+
+
+@given(st.text(st.characters(exclude_characters="/", exclude_categories=("Cs",)), min_size=1, max_size=12))
+@laws
+def test_names_come_back_byte_for_byte(stem):
+    name = BETHESDA.parse(f"textures/{stem}.dds")
+    assert name is None or BETHESDA.format(name) == f"{stem}.dds"
+
+
+def test_the_games_do_not_mind_case():
+    assert BETHESDA.lookup("Textures/A.DDS") == BETHESDA.lookup("textures/a.dds")
+
+
+@pytest.mark.parametrize("wish", ["", "auto", "bc1", "bc3", "bc7"])
+def test_a_coding_is_changed_on_request_and_for_colour_only(wish):
+    store = "" if wish == "auto" else wish
+    assert treatment("textures/a.dds", dds=wish).store == store
+    assert treatment("textures/a_g.dds", dds=wish).store == store
+    assert {treatment(f"textures/a{end}.dds", dds=wish).store for end in ("_n", "_msn", "_s", "_p")} == {""}
+
+
+def test_codings_with_a_catch_are_named():
+    assert [[f.severity for f in plan(LIST, dds=wish)[1]] for wish in ("auto", "bc1", "bc3", "bc7")] == [
+        [],
+        ["warning"],
+        [],
+        ["hint"],
+    ]
+
+
+def test_other_formats_become_dds_on_request():
+    item = plan({"textures/a.tga": b""}, dds="auto")[0]["textures/a.tga"]
+    assert (item.target, item.treatment.store, item.treatment.mips) == ("textures/a.dds", "bc3", "inside")
+    assert plan({"textures/a.tga": b""})[0]["textures/a.tga"].treatment == Treatment()
+
+
+# Detection
+
+
+def test_the_specified_list_is_found_out():
+    assert BETHESDA.detect(pack(LIST)) == 1
+    assert QUAKE.detect(pack(LIST)) == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "score"),
+    [
+        (["textures/a.dds", "textures/b.dds"], 0.4),
+        (["textures/clutter/a.dds"], 1),
+        ({"textures/a.dds": b"", "a.esp": b""}, 1.1),
+        (["dds/textures/a_n.dds"], 0),
+        (["other/a_n.dds"], 0),
+        (["textures/a_n.png"], 0),
+        (["textures/a_n.dds", "textures/b.png"], 0.5),
+        ([], 0),
+    ],
+)
+def test_dds_below_textures_needs_something_else_that_speaks_of_the_games(files, score):
+    assert BETHESDA.detect(pack(files)) == pytest.approx(score)
+
+
+def test_a_pack_rooted_at_textures_is_found_out():
+    assert BETHESDA.detect(pack(["armor/a_n.dds"], ("mods", "Textures"))) == 1
+
+
+def test_no_real_pack_is_taken_for_a_mod(shared_packs):
+    names = ("crawl_tiles", "freedoom", "librequake", "programmerart")
+    packs = [Pack(list(walk(shared_packs / name)), shared_packs.parts, None) for name in names]
+    assert [BETHESDA.detect(pack) for pack in packs] == [0, 0, 0, 0]
+
+
+# The games' own rules
+
+
+def test_a_sound_pack_has_no_findings():
+    assert check(LIST) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "severity", "words"),
+    [
+        (replace(BC3, width=62), "error", "62 x 32"),
+        (replace(BC3, fourcc=b"XYZW"), "error", "XYZW"),
+        (replace(BC3, width=48, mips=6), "warning", "powers of two"),
+        (replace(BC3, mips=6), "warning", "6 of 7 levels"),
+        (replace(BC3, mips=0), "warning", "1 of 7 levels"),
+    ],
+)
+def test_what_the_games_refuse_or_show_wrongly(header, severity, words):
+    ((found, path, text),) = check({"textures/a.dds": pack_header(header)})
+    assert (found, path) == (severity, "textures/a.dds")
+    assert words in text
+
+
+def test_damaged_and_foreign_files():
+    found = check({"textures/a.dds": b"DDS ", "textures/b.png": b"", "textures/c.dds": None, "readme.txt": b""})
+    assert [(severity, path) for severity, path, _ in found] == [
+        ("error", "textures/a.dds"),
+        ("warning", "textures/b.png"),
+        ("error", "textures/c.dds"),
+    ]
+
+
+def test_new_block_kinds_are_named_once():
+    ((severity, path, text),) = check({f"textures/{k}.dds": pack_header(BC7) for k in "abc"})
+    assert (severity, path) == ("hint", "textures/a.dds")
+    assert "and 2 more" in text

@@ -1,0 +1,466 @@
+"""texup.packs.minecraft and mcmeta: what becomes of every file of a resource pack, and what the game makes of it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from texup.packs import mcmeta
+from texup.packs.convention import Finding, Pack, Planned, Wishes
+from texup.packs.mcmeta import Meta, frame_size
+from texup.packs.minecraft import MINECRAFT
+from texup.packs.opening import open_pack
+from texup.packs.walk import NOT_SELECTED, Entry, walk
+from texup.textures.cells import Cells
+from texup.textures.codecs import SUFFIXES, encode
+from texup.textures.texture import Container, Texture
+
+ASSETS = "assets/minecraft/textures/"
+ROOT = b'{"pack": {"pack_format": 15, "description": "x"}}'
+LAW = settings(deadline=None, derandomize=True)
+
+
+def png(width, height, channels=4) -> bytes:
+    return encode(Texture(np.full((height, width, channels), 77, np.uint8), Container("png")))
+
+
+def packed(files: dict[str, bytes], place=("packs", "mine"), *, left_out=()) -> Pack:
+    entries = [
+        Entry(
+            path,
+            len(data),
+            "texture" if "." + path.rpartition(".")[2].lower() in SUFFIXES else "other",
+            NOT_SELECTED if path in left_out else None,
+        )
+        for path, data in files.items()
+    ]
+    return Pack(entries, place, lambda path, limit: files[path][:limit])
+
+
+def planned(pack: Pack, **wishes) -> dict[str, Planned]:
+    found = [item for item in MINECRAFT.plan(pack, Wishes(**wishes)) if isinstance(item, Planned)]
+    assert sorted(item.path for item in found) == sorted(entry.path for entry in pack.entries)
+    return {item.path: item for item in found}
+
+
+def findings(pack: Pack, **wishes) -> list[Finding]:
+    return [item for item in MINECRAFT.plan(pack, Wishes(**wishes)) if isinstance(item, Finding)]
+
+
+def said(found) -> list[tuple[str, str]]:
+    return [(finding.severity, finding.path) for finding in found]
+
+
+def rewritten(pack: Pack, scale=4) -> dict[str, bytes]:
+    wishes = Wishes(scale=scale)
+    plans = [item for item in MINECRAFT.plan(pack, wishes) if isinstance(item, Planned)]
+    return {car.target: car.data for car in MINECRAFT.sidecars(pack, plans, wishes)}
+
+
+FIRE = b'{"animation":{"frames":[16,17,0]}}'
+SEA = b'{\n  "animation": {"width": 32, "height": 16}\n}\n'
+BUTTON = b'{"gui":{"scaling":{"type":"nine_slice","width":200,"height":20,"border":3}}}'
+LISTED = {
+    "pack.mcmeta": ROOT,
+    "pack.png": png(64, 64),
+    ASSETS + "block/stone.png": png(16, 16),
+    ASSETS + "block/fire_0.png": png(16, 512),
+    ASSETS + "block/fire_0.png.mcmeta": FIRE,
+    ASSETS + "block/sea.png": png(32, 64),
+    ASSETS + "block/sea.png.mcmeta": SEA,
+    ASSETS + "block/leaves.png": png(16, 16),
+    ASSETS + "block/stone_n.png": png(16, 16),
+    ASSETS + "block/stone_s.png": png(16, 16),
+    ASSETS + "colormap/grass.png": png(256, 256),
+    ASSETS + "gui/sprites/button.png": png(200, 20),
+    ASSETS + "gui/sprites/button.png.mcmeta": BUTTON,
+    "assets/minecraft/optifine/emissive.properties": b"suffix.emissive=_e\n",
+    "assets/minecraft/lang/x.json": b"{}",
+}
+
+
+def test_each_file_of_the_listed_pack_keeps_its_place():
+    plans = planned(packed(LISTED))
+    assert {path: plan.target for path, plan in plans.items()} == {path: path for path in LISTED}
+
+
+def test_pictures_are_enlarged_and_the_rest_is_copied():
+    plans = planned(packed(LISTED))
+    copied = {path for path, plan in plans.items() if plan.action == "copy"}
+    assert copied == {
+        "pack.mcmeta",
+        "pack.png",
+        ASSETS + "block/fire_0.png.mcmeta",
+        ASSETS + "colormap/grass.png",
+        ASSETS + "gui/sprites/button.png.mcmeta",
+        "assets/minecraft/optifine/emissive.properties",
+        "assets/minecraft/lang/x.json",
+    }
+    assert {path for path, plan in plans.items() if plan.action == "rewrite"} == {ASSETS + "block/sea.png.mcmeta"}
+
+
+def test_strips_are_cut_into_frames():
+    plans = planned(packed(LISTED))
+    assert plans[ASSETS + "block/fire_0.png"].treatment.cells == Cells("texels", 16, 16)
+    assert plans[ASSETS + "block/sea.png"].treatment.cells == Cells("texels", 32, 16)
+    assert plans[ASSETS + "block/stone.png"].treatment.cells is None
+
+
+def test_the_frame_size_of_the_listed_sea_is_scaled():
+    assert rewritten(packed(LISTED)) == {
+        ASSETS + "block/sea.png.mcmeta": b'{\n  "animation": {"width": 128, "height": 64}\n}\n'
+    }
+
+
+def test_normals_and_material_numbers_are_no_colours():
+    plans = planned(packed(LISTED))
+    normal, material = (plans[f"{ASSETS}block/stone{role}.png"].treatment for role in ("_n", "_s"))
+    assert (normal.kind, normal.normal, normal.alpha) == ("normal", "two_channel", "data")
+    assert (material.method, material.alpha) == ("nearest", "data")
+
+
+def test_the_listed_pack_has_nothing_to_warn_of():
+    assert findings(packed(LISTED)) == []
+    assert list(MINECRAFT.check(packed(LISTED))) == []
+
+
+@pytest.mark.parametrize(
+    ("meta", "size", "frame"),
+    [
+        (Meta(width=8, height=4), (16, 64), (8, 4)),
+        (Meta(width=8), (16, 64), (8, 64)),
+        (Meta(height=8), (16, 64), (16, 8)),
+        (Meta(), (16, 64), (16, 16)),
+        (Meta(), (64, 16), (16, 16)),
+    ],
+)
+def test_a_frame_has_the_size_that_is_given_or_is_square(meta, size, frame):
+    assert frame_size(meta, *size) == frame
+
+
+def test_a_strip_that_is_no_multiple_of_its_frame_is_copied_with_its_description():
+    strip = ASSETS + "block/odd.png"
+    pack = packed({strip: png(16, 40), strip + ".mcmeta": b'{"animation": {"height": 16}}'})
+    plans = planned(pack)
+    assert [(plan.action, plan.target) for plan in plans.values()] == [("copy", path) for path in plans]
+    assert said(findings(pack)) == [("warning", strip)]
+    assert "not a multiple of the frame size 16x16" in findings(pack)[0].text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"animation": {',
+        b"[]",
+        b'{"animation": 3}',
+        b'{"animation": {"width": 0}}',
+        b'{"animation": {"width": true}}',
+        b'{"animation": {"width": 1.5}}',
+        b'{"animation": {"width": NaN}}',
+        b'{"animation": {"frames": 3}}',
+        b'{"animation": {"frames": ["a"]}}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b" " * (mcmeta.MAX_BYTES + 1),
+    ],
+)
+def test_a_broken_description_leaves_both_files_as_they_are(text):
+    strip = ASSETS + "block/odd.png"
+    pack = packed({strip: png(16, 32), strip + ".mcmeta": text})
+    assert {plan.action for plan in planned(pack).values()} == {"copy"}
+    assert said(findings(pack)) == [("warning", strip)]
+
+
+def test_a_strip_without_a_description_is_one_picture_and_is_named():
+    pack = packed({ASSETS + "block/lava.png": png(16, 320), ASSETS + "item/rod.png": png(16, 32)})
+    assert said(findings(pack)) == [("warning", ASSETS + "block/lava.png")]
+    assert "20 frames" in findings(pack)[0].text
+    assert planned(pack)[ASSETS + "block/lava.png"].treatment.cells is None
+
+
+def test_a_description_is_not_rewritten_for_a_picture_that_is_left_out():
+    strip = ASSETS + "block/sea.png"
+    pack = packed({strip: png(32, 64), strip + ".mcmeta": SEA}, left_out=[strip])
+    assert planned(pack)[strip + ".mcmeta"].action == "copy"
+
+
+def test_a_description_stays_when_rules_took_its_picture_from_the_nets():
+    pack = packed(LISTED)
+    plans = [item for item in MINECRAFT.plan(pack, Wishes()) if isinstance(item, Planned)]
+    changed = [Planned(p.path, "copy", "rule 1", p.target) if p.path.endswith("sea.png") else p for p in plans]
+    assert [car.data for car in MINECRAFT.sidecars(pack, changed, Wishes())] == [SEA]
+
+
+@pytest.mark.parametrize(
+    ("path", "edges"),
+    [
+        ("block/stone.png", "auto"),
+        ("blocks/stone.png", "auto"),
+        ("item/stick.png", "clamp"),
+        ("gui/icons.png", "clamp"),
+        ("entity/pig/pig.png", "clamp"),
+        ("environment/rain.png", "auto"),
+        ("environment/sun.png", "clamp"),
+        ("machines/of/a/mod.png", "auto"),
+    ],
+)
+def test_only_blocks_and_weather_may_wrap(path, edges):
+    assert planned(packed({ASSETS + path: png(16, 16)}))[ASSETS + path].treatment.edges == (edges, edges)
+
+
+def test_a_description_may_clamp_a_block_and_repeat_a_button():
+    files = {
+        ASSETS + "block/a.png": png(16, 16),
+        ASSETS + "block/a.png.mcmeta": b'{"texture": {"blur": false, "clamp": true}}',
+        ASSETS + "gui/sprites/b.png": png(16, 16),
+        ASSETS + "gui/sprites/b.png.mcmeta": b'{"gui": {"scaling": {"type": "tile", "width": 16, "height": 16}}}',
+    }
+    plans = planned(packed(files))
+    assert plans[ASSETS + "block/a.png"].treatment.edges == ("clamp", "clamp")
+    assert plans[ASSETS + "gui/sprites/b.png"].treatment.edges == ("auto", "auto")
+    assert plans[ASSETS + "gui/sprites/b.png.mcmeta"].action == "copy"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ASSETS + "colormap/foliage.png",
+        ASSETS + "misc/vignette.png",
+        ASSETS + "environment/clouds.png",
+        ASSETS + "trims/color_palettes/gold.png",
+        "assets/minecraft/optifine/colormap/swamp.png",
+        "assets/minecraft/optifine/lightmap/world0.png",
+        ASSETS + "block/stone.tga",
+        "assets/minecraft/icons/icon_16x16.png",
+        "docs/picture.png",
+    ],
+)
+def test_pictures_that_are_looked_up_or_not_read_are_copied_with_a_reason(path):
+    plan = planned(packed({path: png(16, 16)}))[path]
+    assert (plan.action, plan.target) == ("copy", path)
+    assert plan.reason
+
+
+def test_glyphs_and_the_patterns_of_trims_keep_their_exact_values():
+    plans = planned(packed({ASSETS + "font/ascii.png": png(128, 128), ASSETS + "trims/items/boots.png": png(16, 16)}))
+    assert [plan.treatment.method for plan in plans.values()] == ["nearest", "nearest"]
+    assert plans[ASSETS + "font/ascii.png"].treatment.kind == "font"
+
+
+@pytest.mark.parametrize(
+    ("path", "cells"),
+    [
+        (ASSETS + "environment/moon_phases.png", Cells("count", 4, 2)),
+        ("assets/minecraft/optifine/sky/world0/night.png", Cells("count", 3, 2)),
+    ],
+)
+def test_the_moon_and_skies_are_grids(path, cells):
+    assert planned(packed({path: png(96, 64)}))[path].treatment.cells == cells
+    assert planned(packed({path: png(97, 64)}))[path].treatment.cells is None
+
+
+def test_a_suffix_makes_a_map_only_where_its_base_or_its_twin_is_there():
+    names = ("gate_n", "gate_s", "rail_s", "lamp", "lamp_e", "rose_e", "door", "door_n", "door_s", "door_w")
+    plans = planned(packed({f"{ASSETS}block/{name}.png": png(16, 16) for name in names}))
+    kinds = {name: plans[f"{ASSETS}block/{name}.png"].treatment.kind for name in names}
+    assert kinds == {
+        **dict.fromkeys(("rail_s", "lamp", "rose_e", "door", "door_n", "door_s", "door_w"), "colour"),
+        "gate_n": "normal",
+        "gate_s": "mask",
+        "lamp_e": "emissive",
+    }
+
+
+def test_pixels_may_deny_a_normal_map_for_which_nothing_vouches():
+    alone = planned(packed({ASSETS + "block/wall_n.png": png(16, 16)}))[ASSETS + "block/wall_n.png"].treatment
+    vouched = planned(packed(LISTED))[ASSETS + "block/stone_n.png"].treatment
+    assert (alone.kind, alone.doubted, vouched.doubted) == ("normal", True, False)
+
+
+def test_optifine_may_name_another_suffix_for_what_glows():
+    files = {
+        "assets/minecraft/optifine/emissive.properties": b"# glow\r\nsuffix.emissive = _glow\r\n",
+        ASSETS + "block/lamp.png": png(16, 16),
+        ASSETS + "block/lamp_glow.png": png(16, 16),
+        ASSETS + "block/lamp_e.png": png(16, 16),
+    }
+    plans = planned(packed(files))
+    assert plans[ASSETS + "block/lamp_glow.png"].treatment.kind == "emissive"
+    assert plans[ASSETS + "block/lamp_e.png"].treatment.kind == "colour"
+
+
+def test_maps_of_a_strip_are_cut_like_their_base():
+    files = {
+        ASSETS + "block/sea.png": png(16, 64),
+        ASSETS + "block/sea.png.mcmeta": b'{"animation": {}}',
+        ASSETS + "block/sea_n.png": png(16, 64),
+        ASSETS + "block/sea_s.png": png(16, 16),
+    }
+    plans = planned(packed(files))
+    assert plans[ASSETS + "block/sea_n.png"].treatment.cells == Cells("texels", 16, 16)
+
+
+@pytest.mark.parametrize(("scale", "severities"), [(2, []), (3, ["warning"]), (4, []), (6, ["warning"])])
+def test_scales_that_are_no_powers_of_two_are_warned_of(scale, severities):
+    assert [finding.severity for finding in findings(packed(LISTED), scale=scale)] == severities
+
+
+@pytest.mark.parametrize(("dds", "severity"), [("auto", "warning"), ("bc7", "error"), ("bc3", "error")])
+def test_dds_is_refused_when_asked_for_by_name(dds, severity):
+    assert said(findings(packed(LISTED), dds=dds)) == [(severity, "")]
+    assert all(plan.treatment.store in ("", "png") for plan in planned(packed(LISTED), dds=dds).values())
+
+
+def test_palettes_are_kept_when_wished():
+    stone = ASSETS + "block/stone.png"
+    assert planned(packed(LISTED))[stone].treatment.store == "png"
+    assert planned(packed(LISTED), palette="keep")[stone].treatment.store == ""
+
+
+def test_detection_takes_the_listed_pack_and_old_ones_without_assets():
+    old = {f"textures/{folder}/{name}.png": b"" for folder in ("blocks", "items") for name in "abc"}
+    assert MINECRAFT.detect(packed(LISTED)) >= 0.9
+    assert MINECRAFT.detect(packed({**old, "pack.mcmeta": ROOT})) >= 1
+    assert MINECRAFT.detect(packed(old)) >= 1
+
+
+def test_detection_knows_a_pack_opened_inside_assets():
+    files = {"block/stone.png": b"", "item/stick.png": b""}
+    place = ("home", "pack", "assets", "minecraft", "textures")
+    assert MINECRAFT.detect(packed(files, place)) >= 1
+    assert planned(packed(files, place))["block/stone.png"].treatment.edges == ("auto", "auto")
+
+
+def test_detection_leaves_other_textures_alone():
+    assert MINECRAFT.detect(packed({"textures/base/wall.png": b"", "textures/e1/floor.png": b""})) == 0
+    assert MINECRAFT.detect(packed({"textures/block/wall.png": b"", "wall.png": b""})) == 0
+    bedrock = {"manifest.json": b"{}", "textures/blocks/a.png": b"", "textures/items/b.png": b""}
+    assert MINECRAFT.detect(packed(bedrock)) == 0
+    assert MINECRAFT.detect(packed({})) == 0
+
+
+@LAW
+@given(
+    st.from_regex(r"[a-z0-9_.-]{1,12}", fullmatch=True),
+    st.from_regex(r"[a-z0-9_/.-]{0,20}", fullmatch=True),
+    st.from_regex(r"[a-z0-9_.-]{1,12}(_n|_s|_e)?\.(png|PNG)", fullmatch=True),
+)
+def test_names_are_returned_byte_for_byte(namespace, folder, bare):
+    name = MINECRAFT.parse(f"assets/{namespace}/textures/{folder}/{bare}")
+    assert name is not None
+    assert MINECRAFT.format(name) == bare
+
+
+def test_files_that_are_no_pictures_of_the_game_have_no_name():
+    for path in ("pack.png", "assets/minecraft/lang/x.json", "assets/minecraft/textures/block/a.png.mcmeta"):
+        assert MINECRAFT.parse(path) is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9999, 9999) | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["width", "height", "a"]) | st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+ANIMATIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "width": st.integers(1, 4096),
+        "frames": st.lists(
+            st.integers(0, 99) | st.fixed_dictionaries({"index": st.integers(0, 9), "time": st.just(3)})
+        ),
+        "height": st.integers(1, 4096),
+        "frametime": st.integers(1, 99),
+        "more": JSON,
+    },
+)
+
+
+@LAW
+@given(ANIMATIONS, st.dictionaries(st.text(max_size=6), JSON, max_size=3), st.integers(1, 8), st.booleans(), st.data())
+def test_scaling_changes_the_size_of_a_frame_and_nothing_else(animation, others, scale, is_pretty, data):
+    others = {key: value for key, value in others.items() if key not in ("gui", "texture", "animation")}
+    root = {**others, "animation": animation, "gui": {"scaling": {"type": "nine_slice", "width": 200, "height": 20}}}
+    mark = b"\xef\xbb\xbf" * data.draw(st.booleans())
+    text = json.dumps(root, indent=2 if is_pretty else None, ensure_ascii=data.draw(st.booleans()))
+    source = mark + text.encode()
+    expected = {key: value * scale if key in ("width", "height") else value for key, value in animation.items()}
+    result = mcmeta.scaled(source, scale)
+    assert json.loads(result.decode("utf-8-sig")) == {**root, "animation": expected}
+    assert mcmeta.scaled(source, 1) == source
+
+
+def checked(files: dict[str, bytes]) -> list[tuple[str, str]]:
+    return said(MINECRAFT.check(packed(files)))
+
+
+SOUND = {"pack.mcmeta": ROOT, ASSETS + "block/stone.png": png(16, 16)}
+
+
+def test_a_sound_pack_has_no_findings():
+    assert checked(SOUND) == []
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b"{}", b'{"pack": {"description": "x"}}', b"\xff"])
+def test_a_pack_that_the_game_does_not_list_is_an_error(text):
+    assert checked({**SOUND, "pack.mcmeta": text}) == [("error", "pack.mcmeta")]
+
+
+def test_a_missing_root_file_is_an_error_where_there_are_assets():
+    assert checked({ASSETS + "block/a.png": png(16, 16)}) == [("error", "")]
+    deep = packed({"mine/pack.mcmeta": ROOT, f"mine/{ASSETS}block/a.png": png(16, 16)})
+    assert "lies in mine/" in next(MINECRAFT.check(deep)).text
+
+
+def test_an_old_partial_pack_is_warned_of():
+    assert checked({"textures/blocks/a.png": png(16, 16)}) == [("warning", ""), ("warning", "")]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"block/Stone.png": png(16, 16)}, ("error", "block/Stone.png")),
+        ({"block/a b.png": png(16, 16)}, ("error", "block/a b.png")),
+        ({"block/a.tga": b""}, ("warning", "block/a.tga")),
+        ({"block/a.png": b"no picture"}, ("error", "block/a.png")),
+        ({"block/a.png": png(17, 16)}, ("warning", "block/a.png")),
+        ({"block/a_n.png": png(16, 16)}, ("warning", "block/a_n.png")),
+        ({"block/a.png": png(16, 16), "block/a_e.png": png(8, 8)}, ("warning", "block/a_e.png")),
+        ({"block/a.png.mcmeta": b"{}"}, ("warning", "block/a.png.mcmeta")),
+        ({"block/a.png": png(16, 16), "block/a.png.mcmeta": b"{"}, ("error", "block/a.png.mcmeta")),
+        ({"block/a.png": png(16, 40), "block/a.png.mcmeta": b'{"animation": {}}'}, ("error", "block/a.png")),
+        (
+            {"block/a.png": png(16, 32), "block/a.png.mcmeta": b'{"animation": {"frames": [0, 2]}}'},
+            ("warning", "block/a.png.mcmeta"),
+        ),
+    ],
+)
+def test_each_fault_is_found_once(files, expected):
+    found = checked(SOUND | {ASSETS + path: data for path, data in files.items()})
+    assert found == [(expected[0], ASSETS + expected[1])]
+
+
+def test_sixteen_bits_are_warned_of():
+    deep = encode(Texture(np.full((16, 16, 3), 777, np.uint16), Container("png", 16)))
+    assert checked({**SOUND, ASSETS + "block/a.png": deep}) == [("warning", ASSETS + "block/a.png")]
+
+
+def test_games_before_1_11_take_upper_case():
+    old = {**SOUND, "pack.mcmeta": b'{"pack": {"pack_format": 2}}', ASSETS + "block/Old.png": png(16, 16)}
+    assert checked(old) == [("warning", ASSETS + "block/Old.png")]
+
+
+def test_a_real_old_pack_is_found_planned_and_passes(shared_packs):
+    root = shared_packs / "programmerart"
+    pack = open_pack(root, list(walk(root)))
+    plans = planned(pack)
+    assert MINECRAFT.detect(pack) >= 1
+    assert sum(plan.action == "upscale" for plan in plans.values()) == 788
+    assert plans["textures/blocks/water_flow.png"].treatment.cells == Cells("texels", 16, 16)
+    assert [finding.severity for finding in MINECRAFT.check(pack)] == ["warning"]

@@ -1,0 +1,57 @@
+"""``texup check``: would the pack load?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from texup.cli.console import print_json, printable, report
+from texup.errors import ExitCode
+
+
+@click.command()
+@click.argument("pack", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "format_",
+    default="auto",
+    show_default=True,
+    metavar="auto|ID",
+    help="Whose rules: dolphin, pcsx2, gliden64, rice, rt64, ppsspp, duckstation, minecraft, gzdoom, citra, "
+    "beetle-psx, quake, bethesda or plain; auto looks at the names and folders.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+@click.option("-v", "--verbose", is_flag=True, help="Print hints too.")
+@click.pass_context
+def check(ctx: click.Context, pack: Path, format_: str, as_json: bool, verbose: bool) -> None:
+    """Check whether the emulator or game would load PACK, by its loader's own rules.
+
+    PACK is a folder or a zip, made by texup or not. Looks at names, folders, sizes, formats, mip levels and the files
+    beside the textures; no model is needed and nothing is written. An error is a file that fails to load or breaks
+    others, a warning one that is ignored or shown otherwise than meant. Exits with 3 on errors, 0 with warnings only,
+    2 when there is no pack.
+
+    \b
+    Examples:
+      texup check ./n64_textures_x4
+      texup check ./GALE01 --format dolphin
+    """
+    from texup.checking import check_pack  # here, so that the help of texup stays light
+    from texup.packs.conventions import convention_by_id
+
+    convention, findings = check_pack(pack, None if format_ == "auto" else convention_by_id(format_))
+    counts = Counter(found.severity for found in findings)
+    if as_json:
+        print_json({"format": convention.id, "findings": [asdict(found) for found in findings]})
+    else:
+        for found in findings:
+            if found.severity != "hint" or verbose:
+                where = f"{found.path}: " if found.path else ""
+                click.echo(printable(f"{found.severity}: {where}{found.text}"))
+    shown = ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for word, count in counts.items() if word != "hint")
+    rules = "general rules alone, choose a loader's with --format" if convention.id == "plain" else convention.title
+    report(f"checked as {convention.id} ({rules}): {shown or 'nothing wrong'}")
+    ctx.exit(ExitCode.SOME_FAILED if counts["error"] else ExitCode.OK)

@@ -1,0 +1,143 @@
+"""How Citra, Azahar and Lime3DS name the textures of 3DS games, and the ``pack.json`` that says how to read them.
+
+References:
+    azahar-emu/azahar, src/video_core/custom_textures/custom_tex_manager.cpp: DumpTexture, ParseFilename, ReadConfig;
+    src/video_core/rasterizer_cache/pixel_format.h: the numbers of formats.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from texup.errors import TextureError
+from texup.packs.convention import Name, Pack
+from texup.packs.game_folders import Spot, locate
+
+# Nine digits are more than any side or level, and int() refuses thousands of them.
+_NAME = re.compile(
+    r"""tex1_(?P<w>[1-9]\d{0,8})x(?P<h>[1-9]\d{0,8})_(?P<hash>[0-9A-Fa-f]{1,16})_(?P<fmt>\d{1,2})
+        (?:_mip(?P<mip>\d{1,9}))?(?:\.(?P<map>norm))?\.(?P<ext>(?i:png|dds|ktx))""",
+    re.VERBOSE | re.ASCII,
+)
+INTENSITY = ("7", "8", "10", "11")  # I8, A8, I4, A4: letters and shadows
+WITHOUT_SOFT_ALPHA = ("1", "2", "3", "6", "7", "10", "12")  # RGB8, RGB5A1, RGB565, RG8, I8, I4, ETC1
+
+TITLE_ID = re.compile("[0-9A-Fa-f]{16}", re.ASCII)
+CONFIG = "pack.json"
+CONFIG_LIMIT = 1 << 22
+_OPTIONS = ("skip_mipmap", "flip_png_files", "use_new_hash")
+_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a ``pack.json`` says; the defaults are what the loader takes without one."""
+
+    skip_mipmap: bool = True
+    flip_png_files: bool = True
+    use_new_hash: bool = False
+    mapped: frozenset[str] = frozenset()
+    """Bare names of the files that it gives hashes to; these can be named in any way."""
+    problem: str = ""
+    """Why the loader does not take it."""
+    path: str = ""
+    """Where it was found."""
+
+
+def parse(path: str) -> Name | None:
+    """Read a path; None where the loader would not know the name without a ``pack.json``."""
+    match = _NAME.fullmatch(path.rpartition("/")[2])
+    if match is None:
+        return None
+    fields = {key: value for key, value in match.groupdict().items() if value is not None}
+    return Name(path, fields, (int(fields["w"]), int(fields["h"])), int(fields.get("mip", "0")))
+
+
+def format_name(name: Name) -> str:
+    """Return the bare name as a dump spells it: 16 capital digits of the hash, and a small extension."""
+    fields = name.fields
+    mip = f"_mip{name.level}" if "mip" in fields else ""
+    kind = ".norm" if "map" in fields else ""
+    head = f"tex1_{fields['w']}x{fields['h']}_{int(fields['hash'], 16):016X}_{fields['fmt']}"
+    return f"{head}{mip}{kind}.{fields['ext'].lower()}"
+
+
+def key_of(path: str) -> str:
+    """Return what the loader finds a file by: its hash and map; the bare name where only a ``pack.json`` knows it."""
+    name = parse(path)
+    if name is None:
+        return path.rpartition("/")[2]
+    return f"{int(name.fields['hash'], 16):016X}{'.norm' if 'map' in name.fields else ''}"
+
+
+def lookup(target: str) -> str:
+    """Return title and texture: the loader searches the title's folder with all that is below."""
+    title = next((folder for folder in target.split("/")[:-1] if TITLE_ID.fullmatch(folder)), "")
+    return f"{title.upper()}/{key_of(target)}"
+
+
+def detect(pack: Pack) -> float:
+    """Return the share of textures with names of a dump, and 0.2 more in a title's folder.
+
+    Hashes with small letters are not counted: Dolphin's names without a palette would be taken too.
+    """
+    paths = [entry.path for entry in pack.entries if entry.kind == "texture"]
+    known = sum(name is not None and not re.search("[a-f]", name.fields["hash"]) for name in map(parse, paths))
+    if not known:
+        return 0.0
+    spot = locate(pack, TITLE_ID)
+    fits = any(TITLE_ID.fullmatch(spot(path).game) for path in paths)
+    return min(1.0, known / len(paths) + 0.2 * fits)
+
+
+def configs(pack: Pack, spot: Callable[[str], Spot]) -> dict[str, Config]:
+    """Return what the ``pack.json`` of each title says; titles without one are left out."""
+    found = {}
+    for entry in pack.entries:
+        place = spot(entry.path)
+        if place.below == CONFIG:
+            found[place.game] = replace(_read(pack, entry.path), path=entry.path)
+    return found
+
+
+def _read(pack: Pack, path: str) -> Config:
+    try:
+        return read_config(pack.read(path, CONFIG_LIMIT))
+    except TextureError:
+        return Config(problem="cannot be read")
+
+
+def read_config(data: bytes) -> Config:
+    """Return what a ``pack.json`` says; one that the loader refuses has a ``problem`` and the defaults.
+
+    Comments are taken, as the loader takes them.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+        found = json.loads(_COMMENT.sub(lambda match: match[1] or " ", text))
+    except (ValueError, RecursionError):
+        return Config(problem="is no JSON")
+    options = found.get("options") if isinstance(found, dict) else None
+    if not isinstance(options, dict):
+        return Config(problem="has no options")
+    wrong = [key for key in _OPTIONS if not isinstance(options.get(key), bool)]
+    if wrong:
+        return Config(problem=f"needs true or false for {' and '.join(wrong)}")
+    textures = found.get("textures", {})
+    if not isinstance(textures, dict) or not all(map(_is_files, textures.values())):
+        return Config(problem="has textures that are no files")
+    mapped = frozenset(_files(textures))
+    return Config(options["skip_mipmap"], options["flip_png_files"], options["use_new_hash"], mapped)
+
+
+def _is_files(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(file, str) for file in value))
+
+
+def _files(textures: dict[str, Any]) -> list[str]:
+    values = [[value] if isinstance(value, str) else value for value in textures.values()]
+    return [re.split(r"[/\\]", file)[-1] for files in values for file in files]

@@ -1,0 +1,53 @@
+"""The table of all conventions."""
+
+from __future__ import annotations
+
+import difflib
+
+from texup.errors import UsageError
+from texup.packs.beetle_psx import BEETLE_PSX
+from texup.packs.bethesda import BETHESDA
+from texup.packs.citra import CITRA
+from texup.packs.convention import Convention
+from texup.packs.dolphin import DOLPHIN
+from texup.packs.duckstation import DUCKSTATION
+from texup.packs.gliden64 import GLIDEN64, RICE
+from texup.packs.gzdoom import GZDOOM
+from texup.packs.minecraft import MINECRAFT
+from texup.packs.pcsx2 import PCSX2
+from texup.packs.plain import PLAIN
+from texup.packs.ppsspp import PPSSPP
+from texup.packs.quake import QUAKE
+from texup.packs.rt64 import RT64
+
+CONVENTIONS: tuple[Convention, ...] = (
+    DOLPHIN,
+    PCSX2,
+    GLIDEN64,
+    RICE,
+    RT64,
+    PPSSPP,
+    DUCKSTATION,
+    MINECRAFT,
+    GZDOOM,
+    CITRA,
+    BEETLE_PSX,
+    QUAKE,
+    BETHESDA,
+    PLAIN,
+)
+"""In the order in which they are shown."""
+
+
+def convention_by_id(id_: str) -> Convention:
+    """Return the convention of an id.
+
+    Raises:
+        UsageError: there is none.
+    """
+    known = {convention.id: convention for convention in CONVENTIONS}
+    if id_ in known:
+        return known[id_]
+    near = difflib.get_close_matches(id_.lower(), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(known)}"
+    raise UsageError(f"--format {id_}: there is no such format; {hint}")

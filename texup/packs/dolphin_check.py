@@ -1,0 +1,179 @@
+"""What Dolphin does with the files of a finished texture pack, by its own rules.
+
+References:
+    dolphin-emu/dolphin, Source/Core/VideoCommon/Assets/TextureAssetUtils.cpp: sizes and levels;
+    Assets/CustomTextureData.cpp: DDS; HiresTextures.cpp: names; UICommon/ResourcePack/Manifest.cpp: resource packs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from texup.errors import TextureError
+from texup.packs.convention import Finding, Name, Pack
+from texup.packs.dolphin_dds import coding, faults, levels
+from texup.packs.dolphin_names import (
+    GAME_ID,
+    RESOURCE_TEXTURES,
+    SURE_ID,
+    is_marker,
+    is_render_target,
+    lookup,
+    parse,
+    stem_of,
+)
+from texup.packs.game_folders import Spot, locate
+from texup.textures.codecs import read_header
+from texup.textures.dds_header import parse_dds
+
+MANIFEST = "manifest.json"
+HEAD = 65536
+_REQUIRED = ("name", "version", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """What Dolphin sees of one file."""
+
+    width: int
+    height: int
+    format: str
+    """The pixel format that Dolphin keeps it in: "rgba8" or a block coding."""
+    levels: int = 1
+
+
+def check(pack: Pack) -> Iterator[Finding]:
+    """Yield what Dolphin would refuse, ignore or show badly."""
+    spot = locate(pack, SURE_ID, RESOURCE_TEXTURES)
+    yield from _check_manifest(pack)
+    yield from _check_games(pack, spot)
+    seen: dict[str, str] = {}
+    chains: defaultdict[tuple[str, ...], dict[int, Name]] = defaultdict(dict)
+    for entry in pack.entries:
+        name = parse(entry.path) if entry.kind == "texture" else None
+        if name is None:
+            if entry.kind == "texture" and not _is_logo(pack, entry.path):
+                yield Finding("warning", entry.path, _why_ignored(entry.path))
+            continue
+        place = spot(entry.path)
+        first = seen.setdefault(f"{place.game}/{lookup(entry.path.rpartition('/')[2])}", entry.path)
+        if first != entry.path:
+            yield Finding("error", entry.path, f"the same texture as {first}; Dolphin ignores one of them: remove it")
+            continue
+        chains[entry.path.rpartition("/")[0], stem_of(name), name.fields["ext"]][name.level] = name
+    sizes = {entry.path: entry.size for entry in pack.entries}
+    for chain in chains.values():
+        yield from _check_levels(pack, chain, sizes)
+
+
+def read_manifest(pack: Pack) -> dict[str, Any] | None:
+    """Return the manifest of a resource pack; None where it is no JSON object."""
+    try:
+        found = json.loads(pack.read(MANIFEST, HEAD).decode("utf-8-sig"))
+    except (ValueError, RecursionError, TextureError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _check_manifest(pack: Pack) -> Iterator[Finding]:
+    if not any(entry.path == MANIFEST for entry in pack.entries):
+        return
+    manifest = read_manifest(pack)
+    if manifest is None:
+        yield Finding("error", MANIFEST, "no JSON object, so Dolphin cannot install the resource pack")
+        return
+    missing = [key for key in _REQUIRED if not isinstance(manifest.get(key), str)]
+    if missing:
+        yield Finding("error", MANIFEST, f"needs {' and '.join(missing)} as text, or Dolphin refuses the resource pack")
+
+
+def _check_games(pack: Pack, spot: Callable[[str], Spot]) -> Iterator[Finding]:
+    marked = {spot(entry.path).game for entry in pack.entries if is_marker(entry)}
+    places = dict.fromkeys(spot(entry.path).game for entry in pack.entries if spot(entry.path).is_sure)
+    for game in places:
+        if game not in marked and not GAME_ID.fullmatch(game):
+            text = f"'{game}' is no game id such as GALE01 and has no file such as GALE01.txt: Dolphin never reads it"
+            yield Finding("warning", "", text)
+
+
+def _is_logo(pack: Pack, path: str) -> bool:
+    return path == "logo.png" and any(entry.path == MANIFEST for entry in pack.entries)
+
+
+def _why_ignored(path: str) -> str:
+    if is_render_target(path):
+        return "a render target, which Dolphin never reads back"
+    if path.lower().endswith((".png", ".dds")):
+        return "not a Dolphin name, so Dolphin ignores it"
+    return "Dolphin reads only PNG and DDS"
+
+
+def _check_levels(pack: Pack, chain: Mapping[int, Name], sizes: Mapping[str, int]) -> Iterator[Finding]:
+    """Check a texture from its largest level down; the first level that is wrong ends it."""
+    if 0 not in chain:
+        name = chain[min(chain)]
+        yield Finding("error", name.path, "has no level 0 beside it, so Dolphin never reads it")
+        return
+    first = yield from _check_file(pack, chain[0], sizes)
+    if first is None:
+        return
+    yield from _check_native(chain[0], first)
+    width, height, count = first.width, first.height, 1
+    while count < first.levels:
+        width, height, count = max(width // 2, 1), max(height // 2, 1), count + 1
+    for level in sorted(chain)[1:]:
+        name = chain[level]
+        if level < count:
+            yield Finding("warning", name.path, "the DDS of level 0 holds this level already; Dolphin ignores the file")
+            continue
+        if level > count:
+            yield Finding("error", name.path, f"there is no level {count} before it, where Dolphin stops")
+            break
+        image = yield from _check_file(pack, name, sizes)
+        if image is None:
+            break
+        if max(width, height) == 1:
+            yield Finding("error", name.path, "comes after a level of 1 x 1; Dolphin drops it")
+            break
+        width, height, count = max(width // 2, 1), max(height // 2, 1), count + 1
+        if (image.width, image.height) != (width, height):
+            text = f"{image.width} x {image.height}, but must be {width} x {height}; Dolphin drops it and all smaller"
+            yield Finding("error", name.path, text)
+            break
+        if image.format != first.format:
+            text = f"{image.format}, but level 0 is {first.format}; Dolphin refuses the whole texture"
+            yield Finding("error", name.path, text)
+            break
+    if "m" in chain[0].fields and count == 1:
+        yield Finding("warning", chain[0].path, "the game uses smaller levels, but there are none: it will shimmer")
+
+
+def _check_native(name: Name, image: _Image) -> Iterator[Finding]:
+    native_width, native_height = name.native or (1, 1)
+    size = f"{image.width} x {image.height}"
+    native = f"the native {native_width} x {native_height}"
+    if image.width * native_height != image.height * native_width:
+        yield Finding("warning", name.path, f"{size} has not the aspect of {native}; Dolphin may show it distorted")
+    elif image.width % native_width or image.height % native_height:
+        yield Finding("warning", name.path, f"{size} is not a whole multiple of {native}, as Dolphin asks for")
+
+
+def _check_file(pack: Pack, name: Name, sizes: Mapping[str, int]) -> Generator[Finding, None, _Image | None]:
+    """Return what Dolphin sees of a file; None, after a finding, where it refuses it."""
+    path = name.path
+    try:
+        data = pack.read(path, HEAD)
+        if path.lower().endswith(".dds"):
+            header = parse_dds(data)
+            found = list(faults(header, sizes[path], is_first=name.level == 0))
+            yield from (Finding("error", path, f"Dolphin refuses this DDS: {text}") for text in found)
+            return None if found else _Image(header.width, header.height, coding(header), levels(header))
+        head = read_header(data, path)
+    except TextureError as error:
+        yield Finding("error", path, str(error).removeprefix(f"{path}: "))
+        return None
+    return _Image(head.width, head.height, "rgba8")

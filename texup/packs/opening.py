@@ -1,0 +1,78 @@
+"""A pack as conventions see it: its files, where it lies, and a way to read them that follows no link out of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from texup.errors import UnreadableTexture
+from texup.packs.convention import Pack
+from texup.packs.walk import Entry, walk
+from texup.packs.zips import is_zip, unpacked
+
+READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def folders_of(path: Path) -> tuple[str, ...]:
+    """Return the names from the root of the file system down to ``path``, its own last."""
+    absolute = Path(os.path.abspath(path))
+    return absolute.relative_to(absolute.anchor).parts
+
+
+def open_pack(root: Path, entries: Sequence[Entry], place: tuple[str, ...] | None = None) -> Pack:
+    """Return the pack of a folder.
+
+    Args:
+        root: the folder that the entries' paths begin at.
+        entries: what :func:`texup.packs.walk.walk` found there.
+        place: the folders of the pack where ``root`` is only a copy of it, as for a zip; None for those of ``root``.
+    """
+    known = frozenset(entry.path for entry in entries if entry.kind != "refused")
+
+    def read(path: str, limit: int | None) -> bytes:
+        if path not in known:
+            raise UnreadableTexture(f"{path}: no file of this pack")
+        try:
+            with os.fdopen(_open(root, path), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise UnreadableTexture(f"{path}: neither a file nor a folder")
+                return file.read(-1 if limit is None else limit)
+        except OSError as error:
+            reason = "a link" if error.errno == errno.ELOOP else error.strerror or str(error)
+            raise UnreadableTexture(f"{path}: cannot read: {reason}") from error
+
+    return Pack(tuple(entries), folders_of(root) if place is None else place, read)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Pack]:
+    """Give the pack at a path, a folder or a zip, with all its files; a zip's copy is removed at the end.
+
+    Raises:
+        PackError: a zip that cannot be unpacked safely.
+    """
+    if not is_zip(path):
+        yield open_pack(path, list(walk(path)))
+        return
+    with unpacked(path) as folder:
+        yield open_pack(folder, list(walk(folder)), folders_of(path.with_suffix("")))
+
+
+def _open(root: Path, path: str) -> int:
+    """Open a file below ``root`` so that no part of the path is a link, even one that was put there just now."""
+    if os.open not in os.supports_dir_fd:  # Windows, where making a link is a privilege
+        return os.open(root / path, READ)
+    *folders, name = path.split("/")
+    at = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for folder in folders:
+            below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
+            os.close(at)
+            at = below
+        return os.open(name, READ, dir_fd=at)
+    finally:
+        os.close(at)

@@ -1,0 +1,172 @@
+"""The plan of a pack: one decision for every file, from names alone, before any pixel is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from texup.errors import PackError, TextureError
+from texup.packs.convention import Convention, Finding, Pack, Planned, Sidecar, Wishes
+from texup.packs.portability import folded
+from texup.packs.rules import RULES_NAME, Rule, candidates, unused
+from texup.packs.walk import NOT_SELECTED, Entry, is_safe
+from texup.textures.bc7 import NEEDS_EXTRA, is_installed
+from texup.textures.codecs import SUFFIXES
+from texup.textures.dds_header import HEADER_SIZE, parse_dds
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done with a pack."""
+
+    convention: Convention
+    pack: Pack
+    files: Sequence[Planned]
+    """One for each entry, in the order of the walk."""
+    sidecars: Sequence[Sidecar]
+    """The new content of every file with the action "rewrite", and files made anew."""
+    findings: Sequence[Finding]
+
+
+def plan_pack(
+    pack: Pack, convention: Convention, wishes: Wishes, rules: Sequence[Rule] = (), out: tuple[str, ...] = ()
+) -> Plan:
+    """Return the plan for every file of a pack.
+
+    Args:
+        pack: all that the walk yields, refused and unselected files included.
+        convention: whose loader will read the result.
+        wishes: what the user wants.
+        rules: the user's own; the first that fits a file goes before the convention's treatment.
+        out: names of the folders down to the output; where it ends in the loader's own folders they are not repeated.
+
+    Raises:
+        PackError: the convention refuses the pack, or two files would have one target.
+    """
+    planned: dict[str, Planned] = {}
+    findings: list[Finding] = []
+    readable = [_seen(entry) for entry in pack.entries if entry.kind != "refused" and entry.path != RULES_NAME]
+    for item in convention.plan(replace(pack, entries=readable), wishes):
+        if isinstance(item, Finding):
+            findings.append(item)
+        else:
+            assert item.path not in planned, item.path
+            planned[item.path] = item
+    _refuse(findings)
+    files = [_overruled(_settled(entry, planned, wishes), rules) for entry in pack.entries]
+    sidecars = list(convention.sidecars(replace(pack, entries=readable), files, wishes))
+    prefix = _own_home(files, 0 if wishes.resource_pack else convention.home, out)
+    files = [_compressible(file, pack) for file in _ignored([_moved(file, prefix) for file in files], convention)]
+    sidecars = [replace(sidecar, target=sidecar.target.removeprefix(prefix)) for sidecar in sidecars]
+    _check_targets(files, sidecars)
+    findings += unused(rules, [entry.path for entry in readable if entry.kind == "texture"])
+    if wishes.palette == "keep" and not convention.palettes:
+        findings.append(Finding("warning", "", f"{convention.title} reads no palettes; --palette keep is not used"))
+    return Plan(convention, pack, files, sidecars, findings)
+
+
+def _seen(entry: Entry) -> Entry:
+    """Return an entry as a convention sees it: one that is not selected still says what the pack is made of."""
+    is_texture = entry.reason == NOT_SELECTED and PurePosixPath(entry.path).suffix.lower() in SUFFIXES
+    return replace(entry, kind="texture") if is_texture else entry
+
+
+def _refuse(findings: Sequence[Finding]) -> None:
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        first = errors[0]
+        more = f"; and {len(errors) - 1} more, see texup inspect" if len(errors) > 1 else ""
+        raise PackError(f"{first.path}: {first.text}{more}" if first.path else f"{first.text}{more}")
+
+
+def _settled(entry: Entry, planned: dict[str, Planned], wishes: Wishes) -> Planned:
+    """Return an entry's plan, where it is refused, not selected or the rules file without asking the convention."""
+    if entry.kind == "refused":
+        return Planned(entry.path, "refuse", entry.reason or "")
+    if entry.path == RULES_NAME:
+        return Planned(entry.path, "skip", "rules for texup")
+    plan = planned[entry.path]
+    if entry.reason != NOT_SELECTED or plan.action not in ("upscale", "copy"):
+        return plan
+    if not wishes.copy_other:
+        return Planned(entry.path, "skip", NOT_SELECTED)
+    return Planned(entry.path, "copy", NOT_SELECTED, _own_suffix(plan))
+
+
+def _own_suffix(plan: Planned) -> str:
+    """Return the target with the source's suffix, for bytes that are taken as they are."""
+    return str(PurePosixPath(plan.target).with_suffix(PurePosixPath(plan.path).suffix))
+
+
+def _overruled(plan: Planned, rules: Sequence[Rule]) -> Planned:
+    """Lay the user's rules over a plan; rules that ask for pixels are left for the time when they are known."""
+    if plan.action not in ("upscale", "copy") or PurePosixPath(plan.path).suffix.lower() not in SUFFIXES:
+        return plan
+    fitting = candidates(rules, plan.path)
+    if not fitting:
+        return plan
+    first = fitting[0]
+    if first.needs_pixels or first.action in (None, "upscale"):
+        return replace(plan, action="upscale", rules=fitting) if plan.action == "upscale" or first.action else plan
+    if first.action == "skip":
+        return Planned(plan.path, "skip", f"rule {first.number}", rules=(first,))
+    return Planned(plan.path, "copy", f"rule {first.number}", _own_suffix(plan), rules=(first,))
+
+
+def _own_home(files: Sequence[Planned], home: int, out: tuple[str, ...]) -> str:
+    """Return those of the loader's own folders that the output already ends in, as a prefix of targets."""
+    homes = {tuple(file.target.split("/")[:home]) for file in files if file.target and home}
+    depth = next((k for k in range(home, 0, -1) if any(out[-k:] == place[:k] for place in homes)), 0)
+    return "/".join(out[-depth:]) + "/" if depth else ""
+
+
+def _moved(file: Planned, prefix: str) -> Planned:
+    """Return a plan whose targets leave out ``prefix``."""
+    if file.target and not file.target.startswith(prefix):
+        return Planned(file.path, "skip", f"belongs to {file.target.rpartition('/')[0]}, outside this output")
+    return replace(file, target=file.target.removeprefix(prefix), level_target=file.level_target.removeprefix(prefix))
+
+
+def _ignored(files: list[Planned], convention: Convention) -> Iterator[Planned]:
+    """Leave out textures of which the loader would take another one of the same key."""
+    seen: dict[str, Planned] = {}
+    for file in files:
+        if file.action in ("upscale", "copy") and PurePosixPath(file.target).suffix.lower() in SUFFIXES:
+            first = seen.setdefault(convention.lookup(file.target), file)
+            if first is not file and first.target != file.target:
+                yield Planned(file.path, "skip", f"the loader would see only one of it and {first.path}")
+                continue
+        yield file
+
+
+def _compressible(file: Planned, pack: Pack) -> Planned:
+    """Refuse what needs BC7 where the extra that writes it is missing."""
+    if file.action != "upscale" or is_installed():
+        return file
+    if file.treatment.store == "bc7" or (not file.treatment.store and _is_bc7(file.path, pack)):
+        return replace(file, action="refuse", reason=NEEDS_EXTRA, target="")
+    return file
+
+
+def _is_bc7(path: str, pack: Pack) -> bool:
+    if not path.lower().endswith(".dds"):
+        return False
+    try:
+        header = parse_dds(pack.read(path, HEADER_SIZE))
+    except TextureError:
+        return False  # reading it says why
+    return header.block == "bc7" and not header.extra
+
+
+def _check_targets(files: Sequence[Planned], sidecars: Sequence[Sidecar]) -> None:
+    """Refuse targets outside the output, and two files of one target."""
+    rewritten = {sidecar.source for sidecar in sidecars}
+    targets = [(file.path, file.target) for file in files if file.target and file.path not in rewritten]
+    seen: dict[str, str] = {}
+    for path, target in [*targets, *((sidecar.source or sidecar.target, sidecar.target) for sidecar in sidecars)]:
+        if not is_safe(target):
+            raise PackError(f"{path}: would be written to {target}, outside the output; rename it")
+        first = seen.setdefault(folded(target), path)
+        if first != path:
+            raise PackError(f"'{first}' and '{path}' would both become {target}; remove one of them")

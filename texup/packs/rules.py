@@ -1,0 +1,295 @@
+r"""Rules: what the user knows better than texup about some files of a pack, in a ``texup.toml`` beside them.
+
+::
+
+    [[rule]]
+    match = ["ui/**", "*font*"]                     # one glob or several, as for --include
+    when = { alpha = "binary", max_side = 32 }      # what the picture must be
+    method = "nearest"                              # what is done then
+
+    [[rule]]
+    match = "walls/**"
+    model = ["clean-x1.pth", "texup-x4-gan"]        # files beside these rules, or names of the catalog
+    edges = "wrap,clamp"
+
+    [[rule]]
+    match = "fonts/ascii.png"
+    cells = "16x16 cells"                           # or "8x8 texels", the size of one
+
+    [[rule]]
+    when = { kind = "lookup" }
+    action = "copy"
+
+For each file the first rule that fits decides, and only that one. All that a rule's ``match`` and ``when`` ask must
+hold; a list asks for any of its values. What a rule does not set stays as the convention, the pixels or the command
+line have it. What it sets wins over them: a rule speaks of some files, an option of all.
+
+``when``: ``kind``, ``alpha`` and ``format`` are what the picture is found to be; ``min_`` and ``max_`` with ``width``,
+``height`` or ``side`` bound its texels, both sides in the case of ``side``. Settings: ``action`` ("upscale", "copy",
+"skip"), ``method`` ("net", "nearest", "smooth", "vectors"), ``treat_as`` (a kind), ``treat_alpha_as``, ``edges``,
+``cells`` (also "whole" and "islands"), ``normal_form``, and ``model``, ``blend`` and ``scale`` as on the command line.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from texup.errors import UsageError
+from texup.models.catalog import SUFFIXES as WEIGHTS
+from texup.packs.classify import AlphaChoice, EdgeChoice, Kind, Treatment
+from texup.packs.convention import Finding
+from texup.packs.rule_values import SETTINGS, RuleAction, RuleMethod, read_table, shown
+from texup.packs.walk import matches, patterns
+from texup.textures.cells import Cells
+from texup.textures.normals import NormalForm
+from texup.textures.planes import AlphaKind
+
+RULES_NAME = "texup.toml"
+MAX_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a decoded texture is found to be."""
+
+    kind: Kind
+    alpha: AlphaKind
+    width: int
+    height: int
+    format: str
+    """As ``Container.format``."""
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """What a picture must be; empty and None ask for nothing."""
+
+    kind: tuple[Kind, ...] = ()
+    alpha: tuple[AlphaKind, ...] = ()
+    format: tuple[str, ...] = ()
+    min_width: int | None = None
+    max_width: int | None = None
+    min_height: int | None = None
+    max_height: int | None = None
+    min_side: int | None = None
+    max_side: int | None = None
+
+    def fits(self, facts: Facts) -> bool:
+        """Return whether all that is asked holds."""
+        sides = {
+            "width": (facts.width, facts.width),
+            "height": (facts.height, facts.height),
+            "side": (min(facts.width, facts.height), max(facts.width, facts.height)),
+        }
+        named = ((self.kind, facts.kind), (self.alpha, facts.alpha), (self.format, facts.format))
+        return all(not wanted or found in wanted for wanted, found in named) and all(
+            (getattr(self, f"min_{name}") or 0) <= least and most <= (getattr(self, f"max_{name}") or most)
+            for name, (least, most) in sides.items()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule; what it does not set is None or empty."""
+
+    number: int
+    """Place in its file, from 1."""
+    match: tuple[str, ...] = ()
+    """Globs; none fit every file."""
+    when: When = When()
+    action: RuleAction | None = None
+    method: RuleMethod | None = None
+    treat_as: Kind | None = None
+    treat_alpha_as: AlphaChoice | None = None
+    edges: tuple[EdgeChoice, EdgeChoice] | None = None
+    """(vertical axis, horizontal axis)."""
+    cells: Cells | Literal["whole", "islands"] | None = None
+    normal_form: NormalForm | None = None
+    models: tuple[str, ...] = ()
+    """The chain: names of the catalog, and paths of files, which are joined to the folder of the rules."""
+    blend: float | Literal["auto"] | None = None
+    scale: int | None = None
+    _patterns: list[list[str]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Split the globs, which thousands of paths will be compared with."""
+        object.__setattr__(self, "_patterns", patterns(self.match))
+
+    def fits(self, path: str) -> bool:
+        """Return whether a relative path is one of those that the rule is about."""
+        return not self.match or matches(path, self._patterns)
+
+    @property
+    def needs_pixels(self) -> bool:
+        """Whether only a decoded texture can tell if it fits."""
+        return self.when != When()
+
+    @property
+    def has_route(self) -> bool:
+        """Whether it sets how textures go through the nets: by other models, another blend or another scale."""
+        return bool(self.models) or self.blend is not None or self.scale is not None
+
+
+def candidates(rules: Sequence[Rule], path: str) -> tuple[Rule, ...]:
+    """Return the rules that may decide about a path, in order, none after the first that asks for no pixels."""
+    found = []
+    for rule in rules:
+        if rule.fits(path):
+            found.append(rule)
+            if not rule.needs_pixels:
+                break
+    return tuple(found)
+
+
+def decide(rules: Sequence[Rule], facts: Facts) -> Rule | None:
+    """Return the first of a file's ``candidates`` that fits what the file is, or None."""
+    return next((rule for rule in rules if rule.when.fits(facts)), None)
+
+
+def applied(rule: Rule, treatment: Treatment) -> Treatment:
+    """Return a treatment with what a rule sets laid over it.
+
+    Another kind takes the method and the form of normals with it that were meant for the old one, and "upscale" a
+    method that copies; what the rule sets itself stays.
+    """
+    if rule.treat_as is not None and rule.treat_as != treatment.kind:
+        treatment = replace(treatment, kind=rule.treat_as, method=None, normal=None)
+    if rule.treat_as is not None:
+        treatment = replace(treatment, doubted=False)
+    if rule.action == "upscale" and treatment.method == "copy":
+        treatment = replace(treatment, method=None)
+    return replace(
+        treatment,
+        method=rule.method or treatment.method,
+        alpha=rule.treat_alpha_as or treatment.alpha,
+        edges=rule.edges or treatment.edges,
+        cells=rule.cells or treatment.cells,
+        normal=rule.normal_form or treatment.normal,
+    )
+
+
+def unused(rules: Sequence[Rule], paths: Collection[str]) -> Iterator[Finding]:
+    """Yield a warning for each rule that decides about none of ``paths``, whatever the pictures are."""
+    waiting = {rule.number for rule in rules}
+    fitting: set[int] = set()
+    for path in paths:
+        if not waiting:
+            return
+        is_open = True
+        for rule in rules:
+            if (is_open or rule.number in waiting - fitting) and rule.fits(path):
+                fitting.add(rule.number)
+                if is_open:
+                    waiting.discard(rule.number)
+                    is_open = rule.needs_pixels
+    for rule in rules:
+        if rule.number in waiting & fitting:
+            yield Finding(
+                "warning", "", f"rule {rule.number} never decides: earlier rules take every file it fits; move it up"
+            )
+        elif rule.number in waiting:
+            globs = ", ".join(map(shown, rule.match))
+            yield Finding("warning", "", f"rule {rule.number} fits no file of the pack; check match = {globs}")
+
+
+def as_facts(rule: Rule) -> dict[str, Any]:
+    """Return as plain JSON values what decides the pixels of a file that the rule may fit.
+
+    Files of models are left out: what they hold counts, not where they lie.
+    """
+    return {"when": asdict(rule.when), **_settings(replace(rule, models=()))}
+
+
+def _settings(rule: Rule) -> dict[str, Any]:
+    """Return what a rule sets, by the names of its fields."""
+    values = {name: value for name, value in asdict(rule).items() if value not in (None, ())}
+    return {name: value for name, value in values.items() if name not in ("number", "match", "when", "_patterns")}
+
+
+def load_rules(path: Path) -> tuple[Rule, ...]:
+    """Read a file of rules.
+
+    Raises:
+        UsageError: it cannot be read, is no TOML, has no rules, or has a key or a value that no rule has.
+    """
+    try:
+        values = _toml(_text(path))
+        tables = _tables(values)
+        return tuple(_rule(number, table, path.parent) for number, table in enumerate(tables, 1))
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise ValueError("there is no such file of rules")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from error
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"larger than {MAX_BYTES >> 20} MiB; no file of rules is")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"line {line} is not UTF-8; save the file as UTF-8") from error
+
+
+def _toml(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("no TOML that texup reads: nested too deeply") from error
+    except ValueError as error:  # a number of thousands of digits is no TOMLDecodeError
+        raise ValueError(f"no valid TOML: {error}") from error
+
+
+def _tables(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    for key in values:
+        if key != "rule":
+            raise ValueError(f"unknown key {shown(key)}; a file of rules holds [[rule]] tables and nothing else")
+    tables = values.get("rule", [])
+    if not isinstance(tables, list) or not all(isinstance(table, Mapping) for table in tables):
+        raise ValueError("rule must be a list of tables; write [[rule]], with two brackets, above each one")
+    if not tables:
+        raise ValueError("holds no rules; write [[rule]] tables, or remove the file")
+    return tables
+
+
+def _rule(number: int, table: Mapping[str, Any], folder: Path) -> Rule:
+    try:
+        values = read_table(table, SETTINGS)
+        when = When(**values.pop("when", {}))
+        models = tuple(_located(name, folder) for name in values.pop("model", ()))
+        rule = Rule(number, values.pop("match", ()), when, models=models, **values)
+        _check_sense(rule)
+    except ValueError as error:
+        raise ValueError(f"rule {number}: {error}") from error
+    return rule
+
+
+def _check_sense(rule: Rule) -> None:
+    """Refuse what cannot have been meant."""
+    given = [name for name in _settings(rule) if name != "action"]
+    if not given and rule.action is None:
+        raise ValueError('it sets nothing; write action = "upscale" if later rules shall not decide about its files')
+    if rule.action in ("copy", "skip") and given:
+        name = "model" if given[0] == "models" else given[0]
+        raise ValueError(f'{name} has no effect beside action = "{rule.action}"; remove one of them')
+    if rule.models and rule.blend is not None:
+        raise ValueError("blend mixes the catalog's own pair; leave out model or blend")
+    for side in ("width", "height", "side"):
+        least, most = (getattr(rule.when, f"{end}_{side}") for end in ("min", "max"))
+        if least is not None and most is not None and least > most:
+            raise ValueError(f"when.min_{side} = {least} is above when.max_{side} = {most}; nothing can fit")
+
+
+def _located(name: str, folder: Path) -> str:
+    """Return a file of weights joined to the folder of the rules, and the name of a model as it is."""
+    return str(folder / name) if Path(name).name != name or name.endswith(WEIGHTS) else name

@@ -1,0 +1,115 @@
+"""The way of one texture: from its pixels to those of its result, asking for nets on the way.
+
+``upscale_texture`` is a generator that yields the planes that must go through a net and is sent them upscaled, so that
+an engine can hold many textures at that point and fill its batches from all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+
+from texup.engines.engine import GRID, Plane, Request
+from texup.packs.classify import CORRECTED, Policy
+from texup.run import Pass, Settings
+from texup.textures.cells import Cells, boxes_of, cut, joined
+from texup.textures.color import correct_drift, reduce_plane
+from texup.textures.enlarge import enlarge, renormalised
+from texup.textures.planes import THROUGH_NET, Planes, as_grey, bleed, finish_alpha, merge, split
+from texup.textures.seams import Edges, pad
+from texup.textures.texture import Texture
+
+ROUNDING = 1e-6  # what bleeding adds to one colour; a tenth of the least difference between 16-bit samples
+
+# A texture on its way: asks for planes, is sent them upscaled, returns the result.
+Way = Generator[list[Request], list[Plane], Texture]
+
+
+def upscale_texture(texture: Texture, policy: Policy, passes: Sequence[Pass], settings: Settings) -> Way:
+    """Upscale one texture; yields the planes that must go through a net and is sent them upscaled.
+
+    Returns:
+        A texture ``settings.scale`` times as large, of the same channels, sample type and container.
+    """
+    scale, edges = settings.scale, policy.edges
+    if policy.method in ("nearest", "smooth", "vectors"):
+        return _placed(enlarge(texture, policy.method, scale, edges, policy.normal), scale)
+    size = (texture.pixels.shape[0] * scale, texture.pixels.shape[1] * scale)
+    planes = split(texture, policy.alpha)
+    opacity = None if policy.alpha == "data" else planes.alpha
+    colour = planes.colour if opacity is None else as_grey(bleed(planes.colour, opacity, edges))
+    wanted = [colour] if planes.alpha is None or policy.alpha not in THROUGH_NET else [colour, planes.alpha]
+
+    upscaled = yield from _through_nets(wanted, edges, passes, settings.margin)
+
+    is_light = policy.alpha != "data" and policy.kind != "normal"
+    result, *rest = (reduce_plane(p, size, edges, light=is_light and k == 0) for k, p in enumerate(upscaled))
+    if settings.color_fix and is_light and policy.kind in CORRECTED:
+        result = correct_drift(result, colour, opacity, edges)
+    alpha = planes.alpha
+    if alpha is not None:
+        alpha = finish_alpha(rest[0] if rest else None, alpha, scale, policy.alpha, edges)
+    merged = merge(Planes(result, alpha, policy.alpha), texture)
+    return _placed(merged if policy.normal is None else renormalised(merged, policy.normal), scale)
+
+
+def upscale_sheet(texture: Texture, policy: Policy, passes: Sequence[Pass], settings: Settings) -> Way:
+    """Upscale a texture cell by cell where it holds several pictures, so that none sees another; else as a whole."""
+    boxes = boxes_of(texture, policy.cells, policy.alpha, policy.edges)
+    if not boxes:
+        return (yield from upscale_texture(texture, policy, passes, settings))
+    own = policy if isinstance(policy.cells, Cells) else replace(policy, edges=("clamp", "clamp"))
+    results = yield from _together([upscale_texture(cut(texture, box), own, passes, settings) for box in boxes])
+    return _placed(joined(results, boxes, texture, settings.scale), settings.scale)
+
+
+def _together(ways: list[Way]) -> Generator[list[Request], list[Plane], list[Texture]]:
+    """Move several textures on side by side, so that what they ask for shares batches."""
+    results: dict[int, Texture] = {}
+    answers: dict[int, list[Plane] | None] = dict.fromkeys(range(len(ways)))  # None starts a generator
+    while answers:
+        asked: dict[int, list[Request]] = {}
+        for k, planes in answers.items():
+            try:
+                asked[k] = ways[k].send(planes)  # type: ignore[arg-type]
+            except StopIteration as stop:
+                results[k] = stop.value
+        upscaled = iter((yield [request for requests in asked.values() for request in requests]) if asked else ())
+        answers = {k: list(islice(upscaled, len(requests))) for k, requests in asked.items()}
+    return [results[k] for k in range(len(ways))]
+
+
+def _placed(texture: Texture, scale: int) -> Texture:
+    """Scale the offsets by which a game places the picture."""
+    if texture.container.grab is None:
+        return texture
+    x, y = texture.container.grab
+    return replace(texture, container=replace(texture.container, grab=(x * scale, y * scale)))
+
+
+def _through_nets(
+    planes: list[Plane], edges: Edges, passes: Sequence[Pass], margin: int
+) -> Generator[list[Request], list[Plane], list[Plane]]:
+    """Send planes (H, W, C) through every pass; planes of one colour are enlarged without a net."""
+    for step in passes:
+        busy = [k for k, plane in enumerate(planes) if not _is_flat(plane)]
+        requests = [Request(_framed(planes[k], edges, margin), step.model, margin) for k in busy]
+        results = dict(zip(busy, (yield requests) if requests else [], strict=True))
+        for k, plane in enumerate(planes):
+            h, w, channels = plane.shape[0] * step.scale, plane.shape[1] * step.scale, plane.shape[2]
+            enlarged = results[k][:h, :w] if k in results else np.full((h, w, channels), plane[0, 0])
+            planes[k] = np.clip(enlarged, 0, 1, out=enlarged)
+    return planes
+
+
+def _is_flat(plane: Plane) -> bool:
+    return bool((np.abs(plane - plane[:1, :1]) < ROUNDING).all())
+
+
+def _framed(plane: Plane, edges: Edges, margin: int) -> Plane:
+    """Lay ``margin`` texels around a plane, and a little more below and right to reach a multiple of ``GRID``."""
+    h, w = plane.shape[:2]
+    return pad(plane, (margin, margin + -h % GRID, margin, margin + -w % GRID), edges)
