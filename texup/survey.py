@@ -133,7 +133,7 @@ def _reason(planned: Planned, policy: Policy, rule: int | None) -> str:
     """Return what was decided about a texture, in words."""
     vertical, horizontal = (EDGE_REASONS[edge] for edge in policy.edges)
     parts = [f"rule {rule}" if rule else "", planned.reason, KIND_REASONS[policy.kind], METHOD_REASONS[policy.method]]
-    parts.append("cell by cell" if isinstance(policy.cells, Cells) else "")
+    parts.append("cell by cell" if isinstance(policy.cells, Cells) else "sprite by sprite" if policy.cells else "")
     parts += [ALPHA_REASONS[policy.alpha], f"{horizontal} horizontally, {vertical} vertically"]
     return "; ".join(part for part in parts if part)
 

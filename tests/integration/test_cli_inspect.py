@@ -47,13 +47,14 @@ def test_the_plan_in_words(texup, pack, tmp_path):
     assert rest["plan"] == "upscale: 3, refuse: 1, fill: 1, skip: 1, twin: 1"
     assert rest["sizes"].startswith("24x16: 3, ")
     assert rest["modes"] == "RGB 8 bit: 3, grey 8 bit: 1, RGBA 8 bit: 1"
-    assert rest["alpha"] == "none: 4, binary: 1"
+    assert rest["alphas"] == "none: 4, binary: 1"
     assert rest["edges"].startswith("(x,y)")
     assert rest["result"] == f"{tmp_path / 'pack_x4'}, 4 times as large, by tiny-gan"
     assert rest["estimate"].endswith(" MB for a batch on cpu")
     assert rest["kinds"] == "colour: 5"
     assert rest["format"].startswith("plain (any folder of textures): ")
-    assert len(lines) == 10
+    assert rest["writes"] == "the same paths"
+    assert len(lines) == 13
 
 
 @pytest.mark.usefixtures("catalog")

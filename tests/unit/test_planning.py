@@ -10,6 +10,7 @@ from texup.errors import PackError
 from texup.packs.classify import Treatment
 from texup.packs.convention import Finding, Pack, Planned, Sidecar, Wishes
 from texup.packs.dolphin import DOLPHIN
+from texup.packs.gliden64 import GLIDEN64
 from texup.packs.plain import PLAIN
 from texup.packs.planning import plan_pack
 from texup.packs.rules import Rule, When
@@ -174,3 +175,12 @@ def test_bc7_without_its_extra_is_refused_before_the_run(monkeypatch):
     assert file.action == "refuse"
     assert "texup[dds]" in file.reason
     assert not file.target
+
+
+def test_half_a_texture_whose_other_half_is_not_wanted_is_left_out():
+    whole, alpha = "GAME#0A1B2C40#0#3_rgb.png", "GAME#0A1B2C40#0#3_a.png"
+    files = planned(pack(entry(whole, selected=False), alpha, place=("GAME",)), GLIDEN64)
+    assert [file.action for file in files.values()] == ["skip", "skip"]
+    assert whole in files[alpha].reason
+    files = planned(pack(whole, entry(alpha, selected=False), place=("GAME",)), GLIDEN64)
+    assert [file.action for file in files.values()] == ["upscale", "joined"]

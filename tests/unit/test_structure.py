@@ -17,6 +17,7 @@ import pytest
 import texup
 from texup.cli.main import COMMANDS, main
 from texup.errors import ExitCode
+from texup.packs.conventions import CONVENTIONS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "texup").rglob("*.py"))
@@ -143,6 +144,14 @@ def test_every_command_has_help_with_an_example():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_readme_shows_every_command(command):
     assert re.search(rf"(^\s*(\$ )?|`)texup {command}\b", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+
+
+def test_the_readme_has_a_table_of_the_formats():
+    rows = re.findall(r"^\| ((?:`[a-z0-9-]+`(?:, )?)+) \| \S", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    named = [name for row in rows for name in re.findall("`([^`]+)`", row)]
+    known = [convention.id for convention in CONVENTIONS]
+    assert [name for name in named if name in known] == sorted(known, key=named.index)
+    assert all(set(convention.facts) == {"dump", "writes", "alpha", "mips"} for convention in CONVENTIONS)
 
 
 def test_the_readme_has_a_table_of_the_exit_codes():

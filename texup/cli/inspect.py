@@ -58,6 +58,7 @@ def show_survey(run: Run, options: dict[str, Any]) -> None:
         return
     shown = items if options["verbose"] else [item for item in items if item.action == "refuse"]
     lines = [f"{'format':12} {plan.convention.id} ({plan.convention.title}): {why}"]
+    lines += [f"{name:12} {fact}" for name, fact in plan.convention.facts.items() if name != "dump"]
     for line in [*_plan_lines(shown), *map(finding_line, plan.findings), *lines, *_summary(run, survey, estimate)]:
         click.echo(printable(line))
 
@@ -85,7 +86,7 @@ def _summary(run: Run, survey: Survey, estimate: dict[str, Any]) -> list[str]:
         "kinds": survey.kinds,
         "sizes": survey.sizes,
         "modes": survey.modes,
-        "alpha": survey.alphas,
+        "alphas": survey.alphas,
         "edges (x,y)": survey.edges,
     }
     lines = [f"{title:12} {_top(count)}" for title, count in counts.items()]

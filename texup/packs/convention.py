@@ -157,4 +157,4 @@ class Convention:
     palettes: bool = True
     """Whether the loader reads palette files."""
     facts: Mapping[str, str] = field(default_factory=dict)
-    """Rows for people (README, ``texup inspect``): "dump", "writes", "alpha", "mips"."""
+    """In words for people, what ``texup inspect`` shows: "dump" (where sources lie), "writes", "alpha", "mips"."""

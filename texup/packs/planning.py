@@ -55,6 +55,8 @@ def plan_pack(
             planned[item.path] = item
     _refuse(findings)
     files = [_overruled(_settled(entry, planned, wishes), rules) for entry in pack.entries]
+    used = {path for file in files if file.action == "upscale" for path in file.others}
+    files = [_unless_left_over(file, used) for file in files]
     sidecars = list(convention.sidecars(replace(pack, entries=readable), files, wishes))
     prefix = _own_home(files, 0 if wishes.resource_pack else convention.home, out)
     files = [_compressible(file, pack) for file in _ignored([_moved(file, prefix) for file in files], convention)]
@@ -92,6 +94,12 @@ def _settled(entry: Entry, planned: dict[str, Planned], wishes: Wishes) -> Plann
     if not wishes.copy_other:
         return Planned(entry.path, "skip", NOT_SELECTED)
     return Planned(entry.path, "copy", NOT_SELECTED, _own_suffix(plan))
+
+
+def _unless_left_over(file: Planned, used: set[str]) -> Planned:
+    """Leave out half a texture whose other half is not upscaled."""
+    is_left_over = file.action == "joined" and file.path not in used
+    return Planned(file.path, "skip", f"{file.reason}, which is not upscaled") if is_left_over else file
 
 
 def _own_suffix(plan: Planned) -> str:

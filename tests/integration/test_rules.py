@@ -1,0 +1,147 @@
+"""Rules of the user decide over whole runs, and ``inspect`` says which one did."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+RULES = """
+[[rule]]
+match = "ui/**"
+when = { max_side = 8 }
+method = "nearest"
+
+[[rule]]
+match = "ui/**"
+model = "tiny-psnr"
+scale = 2
+
+[[rule]]
+match = "*.bin.png"
+action = "skip"
+
+[[rule]]
+match = "lut/*"
+action = "copy"
+
+[[rule]]
+match = "sheet.png"
+cells = "16x16 texels"
+edges = "clamp"
+"""
+
+
+@pytest.fixture
+def pack(tmp_path, wall) -> Path:
+    folder = tmp_path / "pack"
+    for k, name in enumerate(("ui/icon.png", "ui/panel.png", "a.bin.png", "lut/a.png", "sheet.png", "wall.png")):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(wall(8, 8, seed=k) if name == "ui/icon.png" else wall(32, 32, seed=k)).save(path)
+    (folder / "texup.toml").write_text(RULES)
+    return folder
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+def records_of(out: Path) -> dict[str, dict]:
+    lines = [json.loads(line) for line in (out / "texup-manifest.jsonl").read_text().splitlines()]
+    return {line["path"]: line for line in lines if "path" in line}
+
+
+@pytest.mark.usefixtures("catalog")
+def test_the_first_rule_that_fits_decides(texup, pack, tmp_path):
+    out = tmp_path / "out"
+    assert texup("upscale", pack, "-o", out).code == 0
+    icon = pixels(pack / "ui" / "icon.png")
+    assert np.array_equal(pixels(out / "ui" / "icon.png"), icon.repeat(4, 0).repeat(4, 1))
+    assert pixels(out / "ui" / "panel.png").shape == (64, 64, 3)
+    assert not (out / "a.bin.png").exists()
+    assert (out / "lut" / "a.png").read_bytes() == (pack / "lut" / "a.png").read_bytes()
+    records = records_of(out)
+    done = {path: record["policy"] for path, record in records.items() if record["outcome"] == "upscaled"}
+    assert {path: policy.get("rule") for path, policy in done.items()} == {
+        "ui/icon.png": 1,
+        "ui/panel.png": 2,
+        "sheet.png": 5,
+        "wall.png": None,
+    }
+    assert records["a.bin.png"]["reason"] == "rule 3"
+    assert records["sheet.png"]["policy"]["cells"] == {"unit": "texels", "across": 16, "down": 16}
+
+
+@pytest.mark.usefixtures("catalog")
+def test_a_rule_with_a_model_is_that_model(texup, pack, tmp_path):
+    assert texup("upscale", pack, "-o", tmp_path / "rules").code == 0
+    (pack / "texup.toml").unlink()
+    options = ("--model", "tiny-psnr", "--scale", "2")
+    assert texup("upscale", pack, "-o", tmp_path / "alone", *options).code == 0
+    ruled, alone = (pixels(tmp_path / name / "ui" / "panel.png") for name in ("rules", "alone"))
+    assert np.array_equal(ruled, alone)
+
+
+@pytest.mark.usefixtures("catalog")
+def test_a_cell_does_not_see_its_neighbours(texup, pack, tmp_path):
+    assert texup("upscale", pack, "-o", tmp_path / "a").code == 0
+    sheet = pixels(pack / "sheet.png").copy()
+    sheet[:16, :16] = (255, 0, 0)
+    Image.fromarray(sheet).save(pack / "sheet.png")
+    assert texup("upscale", pack, "-o", tmp_path / "b").code == 0
+    before, after = (pixels(tmp_path / name / "sheet.png") for name in ("a", "b"))
+    assert np.array_equal(before[64:], after[64:])
+    assert np.array_equal(before[:64, 64:], after[:64, 64:])
+    assert not np.array_equal(before[:64, :64], after[:64, :64])
+
+
+@pytest.mark.usefixtures("catalog")
+def test_only_what_a_changed_rule_decides_is_done_again(texup, pack, tmp_path):
+    out = tmp_path / "out"
+    assert texup("upscale", pack, "-o", out).code == 0
+    (pack / "texup.toml").write_text(RULES.replace('method = "nearest"', 'method = "smooth"'))
+    result = texup("upscale", pack, "-o", out, "-v")
+    done = sorted(line for line in result.err.splitlines() if line.startswith(("upscaled: ", "copied: ")))
+    assert done == ["upscaled: ui/icon.png", "upscaled: ui/panel.png"], "both may be decided by the rule that changed"
+
+
+@pytest.mark.usefixtures("catalog")
+def test_inspect_says_which_rule_decided(texup, pack):
+    files = {file["path"]: file for file in texup("inspect", pack, "--json").json["files"]}
+    assert files["ui/icon.png"]["rule"] == 1
+    assert files["ui/icon.png"]["reason"].startswith("rule 1; texels repeated; ")
+    assert files["sheet.png"]["reason"].startswith("rule 5; cell by cell; ")
+    assert (files["a.bin.png"]["action"], files["a.bin.png"]["reason"]) == ("skip", "rule 3")
+    assert files["wall.png"]["rule"] is None
+
+
+@pytest.mark.usefixtures("catalog")
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[[rule]]\nmatsch = "a"\naction = "copy"', ("rule 1", "match")),
+        ("[[rule]]\nmethod = = 1", ("line 2",)),
+        ("", ("holds no rules",)),
+        ('[[rule]]\nmodel = "tiny-psrn"', ("tiny-psnr",)),
+    ],
+)
+def test_bad_rules_are_refused_before_anything_is_written(texup, pack, tmp_path, text, words):
+    (tmp_path / "my.toml").write_text(text)
+    result = texup("upscale", pack, "-o", tmp_path / "out", "--rules", tmp_path / "my.toml")
+    assert result.code == 2
+    (line,) = result.errors
+    assert all(word in line for word in words), line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("catalog")
+def test_a_rule_that_fits_nothing_is_a_warning(texup, pack, tmp_path):
+    (tmp_path / "my.toml").write_text('[[rule]]\nmatch = "nothing/*"\naction = "copy"')
+    result = texup("upscale", pack, "-o", tmp_path / "out", "--rules", tmp_path / "my.toml")
+    assert result.code == 0
+    assert any(line.startswith("warning: ") and "rule 1" in line for line in result.err.splitlines())
