@@ -23,7 +23,7 @@ from texup.files import atomic_write, output_lock, read_pieces, remove_leftovers
 from texup.jobs import Left, Work, coded, facts_of, read_job, sources_of, twin_key
 from texup.manifest import Finished, Manifest, finished, is_done
 from texup.packs.convention import Convention
-from texup.packs.planning import Plan
+from texup.packs.planning import Plan, own_suffix
 from texup.packs.walk import MANIFEST_NAME, check_overlap, walk
 from texup.pixels import upscale_sheet
 from texup.record import Record, Written
@@ -180,7 +180,8 @@ def start(job: Job, run: Run, convention: Convention) -> Task | Outcome:
     if isinstance(work, Left):
         if work.action == "skip":
             return Outcome(job.path, "skipped", work.reason, work.source_sha256)
-        return _copied(job, work.source_sha256, work.reason)
+        kept = replace(job.planned, target=own_suffix(job.planned))  # not the suffix of what it would have become
+        return _copied(replace(job, planned=kept), work.source_sha256, work.reason)
     pixels = sum(texture.pixels.shape[0] * texture.pixels.shape[1] for texture in work.works)
     return Task(
         job,

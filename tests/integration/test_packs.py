@@ -489,3 +489,14 @@ def test_two_textures_of_one_name_in_hires_are_refused(texup, tmp_path, catalog)
     assert result.code == 2
     assert "STARTAN2.png" in result.errors[0]
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_kept_keeps_its_suffix_though_dds_is_wished(texup, tmp_path, catalog):
+    texture = DOLPHIN["tex1_64x32_00112233445566aa_14.png"]
+    folder = write(tmp_path / "pack", {"wall.png": texture, "lut.png": texture.rotate(180)})
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rule]]\nmatch = "lut.png"\ntreat_as = "lookup"')
+    result = texup("upscale", folder, "-o", tmp_path / "out", "--dds", "bc1", "--rules", rules)
+    assert result.code == 0, result.err
+    assert files_of(tmp_path / "out") == {"wall.dds": (256, 128), "lut.png": (64, 32)}
+    assert texup("verify", tmp_path / "out").code == 0

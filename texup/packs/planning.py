@@ -93,7 +93,7 @@ def _settled(entry: Entry, planned: dict[str, Planned], wishes: Wishes) -> Plann
         return plan
     if not wishes.copy_other:
         return Planned(entry.path, "skip", NOT_SELECTED)
-    return Planned(entry.path, "copy", NOT_SELECTED, _own_suffix(plan))
+    return Planned(entry.path, "copy", NOT_SELECTED, own_suffix(plan))
 
 
 def _unless_left_over(file: Planned, used: set[str]) -> Planned:
@@ -102,7 +102,7 @@ def _unless_left_over(file: Planned, used: set[str]) -> Planned:
     return Planned(file.path, "skip", f"{file.reason}, which is not upscaled") if is_left_over else file
 
 
-def _own_suffix(plan: Planned) -> str:
+def own_suffix(plan: Planned) -> str:
     """Return the target with the source's suffix, for bytes that are taken as they are."""
     return str(PurePosixPath(plan.target).with_suffix(PurePosixPath(plan.path).suffix))
 
@@ -119,7 +119,7 @@ def _overruled(plan: Planned, rules: Sequence[Rule]) -> Planned:
         return replace(plan, action="upscale", rules=fitting) if plan.action == "upscale" or first.action else plan
     if first.action == "skip":
         return Planned(plan.path, "skip", f"rule {first.number}", rules=(first,))
-    return Planned(plan.path, "copy", f"rule {first.number}", _own_suffix(plan), rules=(first,))
+    return Planned(plan.path, "copy", f"rule {first.number}", own_suffix(plan), rules=(first,))
 
 
 def _own_home(files: Sequence[Planned], home: int, out: tuple[str, ...]) -> str:
