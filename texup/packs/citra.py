@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from texup.errors import TextureError
+from texup.packs.block_choice import store_for
 from texup.packs.citra_check import check
 from texup.packs.citra_names import (
     CONFIG,
@@ -29,12 +30,11 @@ from texup.packs.citra_names import (
     parse,
 )
 from texup.packs.classify import Treatment
-from texup.packs.convention import Convention, Finding, Name, Pack, Planned, Wishes
+from texup.packs.convention import Convention, Finding, Pack, Planned, Wishes
 from texup.packs.game_folders import Spot, locate
 from texup.packs.intensity import from_plane, to_plane
 from texup.packs.walk import Entry
 from texup.textures.codecs import read_header
-from texup.textures.storing import Store
 from texup.textures.texture import Texture
 
 
@@ -137,7 +137,7 @@ def _plan_texture(entry: Entry, view: _View) -> Iterator[Planned | Finding]:
     else:
         spelt = format_name(name)
         reason = "" if spelt == bare else f"written as {spelt}"
-        store = _store(name, view.wishes)
+        store = store_for(name, view.wishes, WITHOUT_SOFT_ALPHA)
         if view.wishes.dds and not store:
             text = (
                 f"{name.fields['w']} x {name.fields['h']} times {view.wishes.scale} is no multiple of 4; not made DDS"
@@ -168,15 +168,6 @@ def _treatment(bare: str, view: _View) -> Treatment:
     if bare.split(".")[1:-1] != ["norm"]:
         return Treatment()
     return Treatment(kind="normal", method="vectors" if view.wishes.normals == "copy" else None)
-
-
-def _store(name: Name, wishes: Wishes) -> Store:
-    """Return the coding of a DDS; "" without the wish, or where the picture could not be cut into blocks of 4 x 4."""
-    if not wishes.dds or name.native is None or any(side * wishes.scale % 4 for side in name.native):
-        return ""
-    if wishes.dds == "auto" or (wishes.dds == "bc1" and name.fields["fmt"] not in WITHOUT_SOFT_ALPHA):
-        return "bc7"
-    return wishes.dds
 
 
 def to_work(texture: Texture, planned: Planned) -> Texture:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from texup.packs.block_choice import store_for
 from texup.packs.classify import Treatment
 from texup.packs.convention import Convention, Finding, Name, Pack, Planned, Sidecar, Wishes
 from texup.packs.dolphin_check import MANIFEST, check, read_manifest
@@ -40,7 +41,6 @@ from texup.packs.dolphin_names import (
 from texup.packs.game_folders import Spot, locate
 from texup.packs.intensity import from_plane, to_plane
 from texup.packs.walk import Entry
-from texup.textures.storing import Store
 from texup.textures.texture import Texture
 
 RENDER_TARGET = "a picture that the game drew itself; Dolphin never reads it back"
@@ -125,7 +125,7 @@ def _plan_other(entry: Entry, view: _View) -> Planned:
 def _plan_texture(name: Name, view: _View) -> Iterator[Planned | Finding]:
     """Plan level 0 of a texture whose smaller levels, if it has any, are made from it."""
     bare = format_name(name)
-    store = _store(name, view.wishes)
+    store = store_for(name, view.wishes, WITHOUT_SOFT_ALPHA)
     if view.wishes.dds and not store:
         yield _no_dds(name, view.wishes)
     is_dds = store != "" or bare.endswith(".dds")
@@ -168,7 +168,7 @@ def _plan_own_level(name: Name, view: _View) -> Iterator[Planned | Finding]:
         yield Finding("warning", name.path, "its smaller levels, which differ in content, are missing; dump them too")
     bare = format_name(name)
     first = parse(levels[0])
-    store = _store(first, wishes) if first is not None else ""
+    store = store_for(first, wishes, WITHOUT_SOFT_ALPHA) if first is not None else ""
     treatment = Treatment(storage=_storage(name), store=store)
     target = view.target(name.path, _with_suffix(bare, is_dds=store != "" or bare.endswith(".dds")))
     if wishes.dds and not store and name.level == 0:
@@ -181,15 +181,6 @@ def _plan_own_level(name: Name, view: _View) -> Iterator[Planned | Finding]:
         yield Planned(name.path, "upscale", _respelt(name, bare), target, treatment, others, "levels")
     else:
         yield Planned(name.path, "joined", f"level {name.level} inside the DDS of {levels[0]}")
-
-
-def _store(name: Name, wishes: Wishes) -> Store:
-    """Return the coding of a DDS; "" without the wish, or where level 0 could not be cut into blocks of 4 x 4."""
-    if not wishes.dds or name.native is None or any(side * wishes.scale % 4 for side in name.native):
-        return ""
-    if wishes.dds == "auto" or (wishes.dds == "bc1" and name.fields["fmt"] not in WITHOUT_SOFT_ALPHA):
-        return "bc7"
-    return wishes.dds
 
 
 def _no_dds(name: Name, wishes: Wishes) -> Finding:

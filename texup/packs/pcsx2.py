@@ -14,12 +14,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from texup.packs.block_choice import fills_blocks
 from texup.packs.classify import Mips, Treatment
 from texup.packs.convention import Convention, Finding, Name, Pack, Planned, Wishes
 from texup.packs.pcsx2_check import check
 from texup.packs.pcsx2_names import Place, format_name, key_of, locate, lookup, parse
 from texup.packs.walk import Entry, is_safe
-from texup.textures.storing import Store, as_rgba
+from texup.textures.storing import Store, as_rgba, in_bytes
 from texup.textures.texture import Pixels, Texture
 
 OPAQUE = 128
@@ -96,7 +97,7 @@ def _plan_texture(path: str, name: Name, home: str, wishes: Wishes) -> Iterator[
     spelt = format_name(name)
     reason = "" if spelt == _bare(path) else f"written as {spelt}, the way PCSX2 spells it"
     store: Store = "" if spelt.endswith(".dds") else "rgba"
-    if wishes.dds in ("auto", "bc3", "bc7") and _fills_blocks(name, wishes.scale):
+    if wishes.dds in ("auto", "bc3", "bc7") and fills_blocks(name, wishes.scale):
         store = "bc3" if wishes.dds == "bc3" else "bc7"
         spelt = f"{spelt[:-4]}.dds"
     elif wishes.dds in ("auto", "bc3", "bc7"):
@@ -108,17 +109,13 @@ def _plan_texture(path: str, name: Name, home: str, wishes: Wishes) -> Iterator[
     yield Planned(path, "upscale", reason, home + spelt, treatment)
 
 
-def _fills_blocks(name: Name, scale: int) -> bool:
-    return name.native is None or not any(side * scale % 4 for side in name.native)
-
-
 def _bare(path: str) -> str:
     return path.rpartition("/")[2]
 
 
 def to_work(texture: Texture, _planned: Planned) -> Texture:
     """Return 8-bit pixels; alpha of at most 128 is spread so that opaque is 255."""
-    pixels = _in_bytes(texture.pixels)
+    pixels = in_bytes(texture.pixels)
     if pixels.shape[2] in (2, 4) and pixels[..., -1].max() <= OPAQUE:
         pixels = pixels.copy()
         pixels[..., -1] = np.minimum(pixels[..., -1].astype(np.uint16) * 2, 255)
@@ -127,7 +124,7 @@ def to_work(texture: Texture, _planned: Planned) -> Texture:
 
 def from_work(result: Texture, source: Texture, _planned: Planned) -> Texture:
     """Return RGBA with alpha in the source's range, never above its maximum; without alpha the loader's own 128."""
-    pixels = as_rgba(_in_bytes(result.pixels)).copy()
+    pixels = as_rgba(in_bytes(result.pixels)).copy()
     pixels[..., 3] = _alpha(pixels[..., 3], source.pixels)
     layout = result.container.layout
     container = replace(
@@ -139,7 +136,7 @@ def from_work(result: Texture, source: Texture, _planned: Planned) -> Texture:
 def _alpha(worked: NDArray[np.uint8], source: Pixels) -> NDArray[np.uint8] | int:
     if source.shape[2] in (1, 3):
         return OPAQUE
-    levels = np.unique(_in_bytes(source[..., -1:]))
+    levels = np.unique(in_bytes(source[..., -1:]))
     highest = int(levels[-1])
     if len(levels) == 1:
         return highest
@@ -148,13 +145,6 @@ def _alpha(worked: NDArray[np.uint8], source: Pixels) -> NDArray[np.uint8] | int
         if np.isin(levels, (0, OPAQUE)).all():
             return np.where(worked >= OPAQUE // 2, OPAQUE, 0).astype(np.uint8)
     return np.minimum(worked, highest)
-
-
-def _in_bytes(pixels: Pixels) -> NDArray[np.uint8]:
-    """Return 8-bit samples: the loader reads 16-bit files as garbage."""
-    if pixels.dtype == np.uint8:
-        return pixels.astype(np.uint8, copy=False)
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 PCSX2 = Convention(

@@ -29,7 +29,7 @@ def stored(texture: Texture, store: Store) -> Texture:
     """
     if store == "":
         return texture
-    pixels, old = _in_bytes(texture.pixels), texture.container
+    pixels, old = in_bytes(texture.pixels), texture.container
     if store in ("png", "rgba"):
         return Texture(as_rgba(pixels) if store == "rgba" else pixels, Container("png", grab=old.grab))
     if store == "bgra8":
@@ -50,7 +50,7 @@ def as_rgba(pixels: NDArray[Sample]) -> NDArray[Sample]:
     return np.concatenate((colour, alpha), axis=2)
 
 
-def _in_bytes(pixels: Pixels) -> NDArray[np.uint8]:
+def in_bytes(pixels: Pixels) -> NDArray[np.uint8]:
     """Return the nearest 8-bit samples."""
     if pixels.dtype == np.uint8:
         return pixels.astype(np.uint8, copy=False)
