@@ -27,6 +27,7 @@ from texup.nets.rrdbnet import RRDBNet
 from texup.packs.classify import Policy
 from texup.pixels import upscale_texture
 from texup.run import Settings, plan_passes
+from texup.textures.decoders import Decoders
 from texup.textures.texture import Container, Texture
 
 torch.set_num_threads(1)  # tiny nets gain nothing from threads, and tests that run side by side lose much
@@ -222,9 +223,24 @@ class Result:
         return json.loads(self.out)
 
 
+@pytest.fixture(scope="session")
+def decoders():
+    """Processes that decode for all tests, as starting some for each of hundreds of runs would take a minute."""
+
+    class Kept(Decoders):
+        def close(self) -> None:
+            pass
+
+    kept = Kept()
+    yield kept
+    Decoders.close(kept)
+
+
 @pytest.fixture
-def texup(monkeypatch, capsys):
+def texup(monkeypatch, capsys, decoders):
     """Runs ``texup ARGUMENTS`` in this process, as its entry point does, on the CPU unless told otherwise."""
+    for user in ("upscaling", "survey"):
+        monkeypatch.setattr(f"texup.{user}.Decoders", lambda: decoders)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
 

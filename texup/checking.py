@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from texup.errors import PackError, TextureError
+from texup.manifest import records
 from texup.packs.convention import Convention, Finding, Pack
 from texup.packs.detection import detect
 from texup.packs.opening import opened
@@ -46,7 +48,20 @@ def check_pack(root: Path, convention: Convention | None) -> tuple[Convention, l
 def check_output(out: Path, convention: Convention) -> list[Finding]:
     """Return what is wrong with a folder that texup wrote, errors first; nothing for one without textures."""
     with opened(out) as pack:
-        return _sorted(check(pack, convention))
+        return _sorted([*check(pack, convention), *_mixture(out)])
+
+
+def _mixture(out: Path) -> Iterator[Finding]:
+    """Yield a warning where nets ran for some textures on another kind of device, or in another type, than for others.
+
+    A pack that was begun on a graphics card may be finished without it; that shall not go unsaid.
+    """
+    last = {r.path: f"{r.device} in {r.precision}" if r.device else "" for r in records(out) if r is not None}
+    ways = Counter(way for way in last.values() if way)
+    if len(ways) > 1:
+        shares = ", ".join(f"{count} on {way}" for way, count in sorted(ways.items()))
+        text = f"nets ran {shares}: pixels may differ by a few levels between them; --force does all of them again"
+        yield Finding("warning", "", text)
 
 
 def _sorted(findings: Iterable[Finding]) -> list[Finding]:

@@ -8,8 +8,10 @@
     │   └── DeviceError        2  the requested device is not there
     ├── TextureError           3  one texture failed; the pack goes on
     │   ├── UnreadableTexture  3  the file is damaged or is no picture
-    │   └── UnsupportedTexture 3  the file is sound but cannot be written back in kind
+    │   ├── UnsupportedTexture 3  the file is sound but cannot be written back in kind
+    │   └── DecoderDied        3  the file killed or hung the process that decoded it
     ├── WeightsError           4  weights refused
+    ├── LostDevice             1  the device stopped working in the middle of a run
     ├── OutputError            5  the output cannot be written, or the disk is full
     └── LockedError            6  another run holds the output
 """
@@ -68,10 +70,18 @@ class UnsupportedTexture(TextureError):
     """The file is sound, but texup could not write it back in kind."""
 
 
+class DecoderDied(TextureError):
+    """The file killed or hung the process that decoded it; trying again would only take the time again."""
+
+
 class WeightsError(TexupError):
     """Weights were refused: unsafe, damaged, unknown or not what the catalog says."""
 
     exit_code = ExitCode.WEIGHTS
+
+
+class LostDevice(TexupError):
+    """The device stopped working; no texture is to blame, and those that are left stay to be done."""
 
 
 class OutputError(TexupError):

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,10 +22,22 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def read_pieces(path: Path) -> Iterator[bytes]:
-    """Yield a file's bytes in pieces of 1 MiB."""
-    with path.open("rb") as file:
-        while piece := file.read(CHUNK):
+    """Yield a file's bytes in pieces of 1 MiB.
+
+    Raises:
+        OSError: it cannot be read, is no file, or is written to by another program meanwhile.
+    """
+    # Not Path.open: with a pipe it would wait for a writer.
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(fd, "rb") as file:
+        before, size = os.fstat(fd), 0
+        if not stat.S_ISREG(before.st_mode):
+            raise OSError(errno.EINVAL, "not a file")
+        while size <= before.st_size and (piece := file.read(CHUNK)):
+            size += len(piece)
             yield piece
+        if (size, os.fstat(fd).st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise OSError(errno.ESTALE, "changed meanwhile; run the same command again")
 
 
 def sha256_of(path: Path) -> str:
@@ -55,6 +68,26 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def _make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, so that they outlive a power cut.
+
+    Another thread may write into it before its place is synced: a power cut then takes both, and the next run sees it.
+    """
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            if not folder.is_dir():  # or another thread was faster
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
+        _sync_folder(folder.parent)
+
+
+def _mark(path: Path) -> str:
+    """Return how the names of a file's temporary files begin, so that a later run finds them again."""
+    return TEMP_PREFIX + hashlib.sha256(os.fsencode(path.name)).hexdigest()[:6]
+
+
 def atomic_write(path: Path, data: bytes | Iterable[bytes]) -> None:
     """Put ``data``, whole or in pieces, at ``path`` so that a file under that name is always whole and durable.
 
@@ -65,12 +98,11 @@ def atomic_write(path: Path, data: bytes | Iterable[bytes]) -> None:
         OutputError: no permission, no space, or any other failure of the file system.
     """
     # A name of its own, not the final one with something added: that may already be 255 bytes long.
-    temp = path.parent / f"{TEMP_PREFIX}{secrets.token_hex(6)}{TEMP_SUFFIX}"
+    temp = path.parent / f"{_mark(path)}{secrets.token_hex(3)}{TEMP_SUFFIX}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        _make_folder(path.parent)
         try:
-            with os.fdopen(fd, "wb") as file:
+            with temp.open("xb") as file:
                 file.writelines([data] if isinstance(data, bytes) else data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -82,6 +114,17 @@ def atomic_write(path: Path, data: bytes | Iterable[bytes]) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         raise output_error(path, error) from error
+
+
+def check_inside(out: Path, target: str) -> None:
+    """Refuse to write a file below ``out`` where a link leads elsewhere, even one that was put there just now.
+
+    Raises:
+        OutputError: it does.
+    """
+    parent = (out / target).parent
+    if os.path.realpath(parent) != os.path.join(os.path.realpath(out), *target.split("/")[:-1]):
+        raise OutputError(f"{parent}: a link inside the output leads elsewhere; remove it")
 
 
 def is_temp(name: str) -> bool:
@@ -105,8 +148,25 @@ def remove_leftovers(folder: Path) -> int:
     Raises:
         OutputError: one cannot be removed.
     """
+    return _remove(leftovers(folder))
+
+
+def remove_leftovers_of(path: Path) -> int:
+    """Remove temporary files that a killed run left of the one file ``path``; return how many.
+
+    This is for a folder that no lock guards. A process that is writing this very file fails then.
+
+    Raises:
+        OutputError: one cannot be removed.
+    """
+    mark = _mark(path)
+    names = os.listdir(path.parent) if path.parent.is_dir() else []
+    return _remove(path.parent / name for name in names if is_temp(name) and name.startswith(mark))
+
+
+def _remove(paths: Iterable[Path]) -> int:
     removed = 0
-    for path in leftovers(folder):
+    for path in paths:
         try:
             path.unlink()
         except OSError as error:
@@ -126,6 +186,22 @@ def _lock(fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def _open_lock(path: Path) -> int:
+    """Open a lock file, made if missing; refuse what somebody else put in its place, where nothing may be written."""
+    way = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        fd = os.open(path, way, 0o666)
+    except OSError as error:
+        if os.path.lexists(path):
+            raise output_error(path, error) from error
+        raise
+    status = os.fstat(fd)
+    if stat.S_ISREG(status.st_mode) and status.st_nlink <= 1:
+        return fd
+    os.close(fd)
+    raise OutputError(f"{path}: not the lock of texup but another file or its hard link; remove it")
+
+
 def _is_at(path: Path, fd: int) -> bool:
     try:
         return os.path.samestat(os.fstat(fd), path.lstat())
@@ -143,18 +219,19 @@ def output_lock(folder: Path) -> Iterator[None]:
     """
     path = folder / LOCK_NAME
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder)
         while True:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+            fd = _open_lock(path)
             try:
                 _lock(fd)
             except OSError as error:
-                holder = os.read(fd, 32).decode("ascii", "replace").strip()
+                written = os.read(fd, 32).strip()
+                holder = written.decode() if written.isdigit() else "unknown"
                 os.close(fd)
                 if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
                     raise
                 raise LockedError(
-                    f"{folder}: another texup run (process {holder or 'unknown'}) is writing here; wait for it"
+                    f"{folder}: another texup run (process {holder}) is writing here; wait for it"
                 ) from error
             if _is_at(path, fd):
                 break

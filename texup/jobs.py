@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from texup.engines.engine import Files, Job
-from texup.errors import UnreadableTexture, UnsupportedTexture
-from texup.files import sha256_of
+from texup.engines.steps import reason_for
+from texup.errors import DecoderDied, UnreadableTexture, UnsupportedTexture
+from texup.files import read_pieces, sha256_of
 from texup.packs.classify import DATA, Policy, Treatment, policy_for
 from texup.packs.convention import Convention, Planned
 from texup.packs.rules import Facts, Rule, applied, decide
 from texup.run import Route, Run, Settings
 from texup.textures.cells import Cells, cut, grid_boxes, island_boxes
-from texup.textures.codecs import decode, encode, encode_levels
+from texup.textures.codecs import decode, encode, encode_levels, read_header
 from texup.textures.dds import must_copy
+from texup.textures.decoders import Decode
 from texup.textures.mips import smaller_levels
 from texup.textures.planes import with_alpha
 from texup.textures.seams import Edge, detect_edges
@@ -27,6 +29,8 @@ from texup.textures.texture import Texture
 
 MAX_SOURCE_BYTES = 1 << 30
 MAX_RESULT_PIXELS = 1 << 28  # 16384 x 16384, the largest texture that graphics cards take
+# Memory that a texture takes on its way, measured with 16-bit RGBA at x1, x2 and x4; 8-bit RGB takes 33 for 44.
+SOURCE_BYTES, RESULT_BYTES = 260, 44  # a pixel
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +48,22 @@ class Work:
     rule: Rule | None
     """The user's rule that decided."""
 
+    def memory(self, run: Run) -> int:
+        """Return about how many bytes it takes on its way."""
+        return sum(memory_for(texture.pixels.shape[0], texture.pixels.shape[1], run) for texture in self.works)
+
 
 @dataclass(frozen=True, slots=True)
 class Left:
     """A texture that is not upscaled, which only its content told."""
 
-    action: Literal["copy", "skip"]
+    action: Literal["copy", "skip", "refuse"]
     reason: str
     source_sha256: str
 
 
-def read_job(job: Job, run: Run, convention: Convention) -> Work | Left:
-    """Read a job's files and decide what is done with them.
+def read_job(job: Job, run: Run, convention: Convention, decode: Decode = decode) -> Work | Left:
+    """Read a job's files and decide what is done with them; a file that kills its decoder is refused.
 
     Raises:
         TextureError: a file cannot be read, or its result would be too large.
@@ -67,7 +75,10 @@ def read_job(job: Job, run: Run, convention: Convention) -> Work | Left:
     reason = _left_as_it_is(datas[0], job)
     if reason is not None:
         return Left("copy", reason, sha256)
-    sources = [_decoded(data, path, run) for data, path in zip(datas, paths, strict=True)]
+    try:
+        sources = [_decoded(data, path, run, decode) for data, path in zip(datas, paths, strict=True)]
+    except DecoderDied as error:
+        return Left("refuse", reason_for(job, error), sha256)
     if planned.joins == "alpha":
         sources = [_joined(sources, paths)]
     works = [convention.to_work(source, planned) for source in sources]
@@ -102,7 +113,7 @@ def read_file(pack: Path, path: str) -> bytes:
     try:
         if (pack / path).stat().st_size > MAX_SOURCE_BYTES:
             raise UnsupportedTexture(f"{name}: larger than {MAX_SOURCE_BYTES >> 20} MiB; no texture is")
-        return (pack / path).read_bytes()
+        return b"".join(read_pieces(pack / path))
     except OSError as error:
         raise UnreadableTexture(f"{name}: cannot read: {error.strerror}") from error
 
@@ -121,11 +132,28 @@ def sources_of(job: Job) -> str:
     return sources_sha256([sha256_of(job.source / path) for path in (job.path, *job.planned.others)])
 
 
-def _decoded(data: bytes, path: str, run: Run) -> Texture:
-    growth = max(
-        max(prod(p.scale for p in route.passes), route.settings.scale) for route in (run.route, *run.routes.values())
-    )
-    return decode(data, path.rpartition("/")[2], max_pixels=MAX_RESULT_PIXELS // growth**2)
+def _growth(run: Run) -> int:
+    """Return how many times as wide as its source the widest plane of any texture gets."""
+    routes = (run.route, *run.routes.values())
+    return max(max(prod(p.scale for p in route.passes), route.settings.scale) for route in routes)
+
+
+def memory_for(height: int, width: int, run: Run) -> int:
+    """Return about how many bytes a texture of a size takes on its way."""
+    return height * width * (SOURCE_BYTES + RESULT_BYTES * _growth(run) ** 2)
+
+
+def _decoded(data: bytes, path: str, run: Run, decode: Decode) -> Texture:
+    """Decode a file whose header says that its result suits graphics cards and the memory of this machine."""
+    name, most = path.rpartition("/")[2], MAX_RESULT_PIXELS // _growth(run) ** 2
+    head = read_header(data, name)
+    need = memory_for(head.height, head.width, run)
+    if head.width * head.height <= most and need > run.memory:
+        raise UnsupportedTexture(
+            f"{name}: {head.width} x {head.height} pixels take about {need / 1e9:.1f} GB of memory on their way, and"
+            f" texup may use {run.memory / 1e9:.1f} GB of what is free; close programs, or use a smaller --scale"
+        )
+    return decode(data, name, most)
 
 
 def _joined(sources: Sequence[Texture], paths: Sequence[str]) -> Texture:
@@ -189,8 +217,24 @@ def coded(work: Work, results: Sequence[Texture], convention: Convention, *, ind
     pairs = zip(levels, sources, strict=True)
     levels = [stored(convention.from_work(level, source, planned), treatment.store) for level, source in pairs]
     if levels[0].container.format == "dds" and treatment.mips != "files":
-        return (encode_levels(levels),)
-    return tuple(encode(level, indexed=indexed and level.container.palette is not None) for level in levels)
+        files = [encode_levels(levels)]
+    else:
+        files = [encode(level, indexed=indexed and level.container.palette is not None) for level in levels]
+    _check_sizes(files, levels, work)
+    return tuple(files)
+
+
+def _check_sizes(files: Sequence[bytes], levels: Sequence[Texture], work: Work) -> None:
+    """Refuse files whose own headers do not say the size that is due: the source's times the scale."""
+    due = [level.pixels.shape[:2] for level in levels]
+    due[: len(work.works)] = [
+        (height * work.route.settings.scale, width * work.route.settings.scale)
+        for height, width in (source.pixels.shape[:2] for source in work.works)
+    ]
+    for file, size in zip(files, due, strict=False):
+        head = read_header(file, f"its result.{levels[0].container.format}")
+        if (head.height, head.width) != size:
+            raise UnsupportedTexture(f"came out as {head.width} x {head.height} pixels for {size[1]} x {size[0]}")
 
 
 def _gets_levels(work: Work) -> bool:

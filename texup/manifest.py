@@ -2,8 +2,9 @@
 
 A header opens every run that adds something, then comes one line per source file, appended after its result has its
 final name. Lines are not synced one by one: a power cut that takes the last of them only makes the next run repeat
-those files. What is read back is not trusted: a line that is torn, too long, of wrong types or whose path leaves the
-pack counts for nothing.
+those files. What is read back is not trusted: a line that is torn, too long, of wrong types, not what its sum says or
+whose path leaves the pack counts for nothing. What a record says was written is only ever looked at, never opened,
+replaced or removed because the record says so.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from texup.errors import UsageError
-from texup.files import CHUNK, atomic_write, output_error
+from texup.files import CHUNK, atomic_write, output_error, read_pieces
+from texup.packs.portability import folded
 from texup.packs.walk import MANIFEST_NAME
-from texup.record import Record, Result, record_from
+from texup.record import GIVEN_UP, Record, Result, Written, line_of, record_from, value_of
 
 NAME = MANIFEST_NAME
 SCHEMA = 2  # 1 had one target a record, always of the source's own path
@@ -40,14 +42,62 @@ class Header:
     convention: str = "plain"
 
 
-class Finished(NamedTuple):
-    """The part of a record that resuming needs, small enough for 100,000 of them."""
+class Last(NamedTuple):
+    """The part of the newest record of a source that resuming and verifying need, small enough for 100,000 of them."""
 
-    source_sha256: bytes
+    source_sha256: bytes | None
     settings: str
-    targets: tuple[tuple[str, int], ...]
-    """Path in the output and bytes of each; none when the file was skipped."""
+    targets: tuple[Written, ...]
+    """None when the file was skipped, joined or failed."""
     outcome: Result
+    reason: str
+    """Only why it failed."""
+    is_given_up: bool = False
+    """Whether it failed so that trying again would only fail again."""
+
+
+@dataclass(slots=True)
+class Past:
+    """What the lines of a manifest say together."""
+
+    last: dict[str, Last] = field(default_factory=dict)
+    """By path of the source, but for those that are gone."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """By each file ever written, the source whose record was the last to name it."""
+    damaged: int = 0
+    """Lines that count for nothing."""
+
+    def add(self, record: Record) -> None:
+        """Let a newer record take the place of what was said before."""
+        for target in record.targets:
+            self.owners[target.path] = record.path
+        if record.outcome == "gone":
+            self.last.pop(record.path, None)
+            return
+        source = None if record.source_sha256 is None else bytes.fromhex(record.source_sha256)
+        reason = (record.reason or "no reason recorded") if record.outcome == "failed" else ""
+        targets = tuple(record.targets)
+        settings, is_given_up = sys.intern(record.settings), bool(reason) and GIVEN_UP in record.notes
+        self.last[record.path] = Last(source, settings, targets, record.outcome, reason, is_given_up)
+
+    def done(self, path: str) -> Last | None:
+        """Return the newest record of a source, if it is done for good and no other record took a file from it."""
+        last = self.last.get(path)
+        if last is None or last.outcome == "failed" or last.source_sha256 is None:
+            return None
+        return last if all(self.owners[target.path] == path for target in last.targets) else None
+
+    def targets(self) -> dict[str, Written]:
+        """Return the files that should be in the output, by path."""
+        each = ((path, target) for path, last in self.last.items() for target in last.targets)
+        return {target.path: target for path, target in each if self.owners[target.path] == path}
+
+    def orphans(self) -> set[str]:
+        """Return the files that some run wrote and no newest record names, also not in another case."""
+        targets = self.targets()
+        former = self.owners.keys() - targets.keys()
+        same = {folded(path) for path in targets} if former else set()
+        return {path for path in former if folded(path) not in same}
 
 
 class Manifest:
@@ -62,15 +112,19 @@ class Manifest:
         """
         self._path = out / NAME
         self._ahead = b""
+        self.past = Past()
+        """What earlier runs have done."""
         if os.path.lexists(self._path):
-            _check(self._path)
-            self._ahead = _line({"format": FORMAT, **asdict(header)})  # written with this run's first record, if any
+            self.past = past_of(out)
+            self._ahead = line_of({"format": FORMAT, **asdict(header)})  # written with this run's first record, if any
         else:
-            atomic_write(self._path, _line({"format": FORMAT, **asdict(header)}))
+            atomic_write(self._path, line_of({"format": FORMAT, **asdict(header)}))
         try:
+            if self._path.stat().st_nlink > 1:  # also the manifest of a copy that is made of hard links
+                atomic_write(self._path, read_pieces(self._path))
             whole = _whole_size(self._path)
             self._file = self._path.open("r+b", buffering=0)
-            self._file.truncate(whole)
+            os.ftruncate(self._file.fileno(), whole)  # which goes on after a signal, as file.truncate does not
             self._file.seek(whole)
         except OSError as error:
             raise output_error(self._path, error) from error
@@ -81,13 +135,32 @@ class Manifest:
         Raises:
             OutputError: it cannot be written.
         """
-        rest = self._ahead + _line(asdict(record))
+        rest = self._ahead + line_of(asdict(record))
         try:
             while rest:  # one round, except on a disk that fills up just here
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
             raise output_error(self._path, error) from error
         self._ahead = b""
+
+    def retract(self, path: str) -> None:
+        """Unsay, durably, that a file is done, before its results are replaced.
+
+        Else a run with other settings that is killed between a result and its line would leave that result under the
+        old line, and where sizes do not change with the settings the next run with the old ones would believe it.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if self.past.done(path) is None:
+            return
+        self.append(
+            Record(path, "failed", "a run stopped while it was doing this again", None, [], "", {}, None, [], 0.0)
+        )
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise output_error(self._path, error) from error
 
     def close(self) -> None:
         """Make the lines durable and close the file.
@@ -111,66 +184,60 @@ class Manifest:
 
 
 def records(out: Path) -> Iterator[Record | None]:
-    """Yield the records in ``out`` as they were appended, None for each damaged line; a torn last line is left out.
+    """Yield the records in ``out`` as they were appended, None for each damaged line, a torn last one included.
 
     Raises:
         UsageError: there is no manifest, or the file is none of texup, or of a newer one.
     """
     path = out / NAME
     _check(path)
+    expects_sum = False  # lines of early versions have none; behind a header that has one, every line has
     for line in _lines(path):
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            value = None
+        value, has_sum = value_of(line)
         if _is_header(value):
             _refuse_newer(path, value["schema"])
-        else:
+            expects_sum = has_sum
+        elif has_sum == expects_sum:
             yield record_from(value)
+        else:
+            yield None
+            expects_sum = has_sum or expects_sum
+            if has_sum and value is not None:  # then it is the header that is damaged
+                yield record_from(value)
 
 
-def finished(out: Path) -> dict[str, Finished]:
-    """Return what earlier runs have done for good in ``out``, by path.
-
-    The last line of a path wins, and failed files are left out. Without a manifest there is nothing.
+def past_of(out: Path) -> Past:
+    """Return what the runs so far have done in ``out``.
 
     Raises:
-        UsageError: the file is no manifest of texup, or of a newer one.
+        UsageError: there is no manifest, or the file is none of texup, or of a newer one.
     """
-    done: dict[str, Finished] = {}
-    if not os.path.lexists(out / NAME):
-        return done
+    past = Past()
     for record in records(out):
         if record is None:
-            continue
-        done.pop(record.path, None)
-        if record.outcome != "failed" and record.source_sha256 is not None:
-            source = bytes.fromhex(record.source_sha256)
-            targets = tuple((target.path, target.size) for target in record.targets)
-            done[record.path] = Finished(source, sys.intern(record.settings), targets, record.outcome)
-    return done
+            past.damaged += 1
+        else:
+            past.add(record)
+    return past
 
 
-def is_done(entry: Finished | None, source_sha256: str, settings: str, out: Path) -> bool:
+def is_done(last: Last | None, source_sha256: str, settings: str, out: Path) -> bool:
     """Return whether source and settings are those of the record and each target is still a file of its size.
 
-    The content of the targets is not read; :func:`texup.verification.verify` does that.
+    The content of the targets is not read: they are 16 times as large as the sources. ``texup verify`` does that.
     """
-    if entry is None or entry.source_sha256.hex() != source_sha256 or entry.settings != settings:
+    if last is None or last.source_sha256 != bytes.fromhex(source_sha256) or last.settings != settings:
         return False
-    return all(_is_file(out / path, size) for path, size in entry.targets)
+    return all(is_file(out / target.path, target.size) for target in last.targets)
 
 
-def _is_file(path: Path, size: int) -> bool:
+def is_file(path: Path, size: int | None = None) -> bool:
+    """Return whether there is a file, no link, and of the size that is asked for."""
     try:
         status = path.lstat()
     except OSError:
         return False
-    return stat.S_ISREG(status.st_mode) and status.st_size == size
-
-
-def _line(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
+    return stat.S_ISREG(status.st_mode) and size in (None, status.st_size)
 
 
 def _check(path: Path) -> None:
@@ -183,7 +250,7 @@ def _check(path: Path) -> None:
     except OSError as error:
         raise UsageError(f"{path}: cannot read the manifest that texup upscale writes: {error.strerror}") from error
     try:
-        value = json.loads(first)
+        value = json.loads(first.decode("ascii"))  # whatever its sum says: one wrong bit shall not cost a whole pack
     except (ValueError, RecursionError):
         value = None
     if not (first.endswith(b"\n") and _is_header(value)):
@@ -192,7 +259,9 @@ def _check(path: Path) -> None:
 
 
 def _is_header(value: Any) -> bool:
-    return isinstance(value, dict) and value.get("format") == FORMAT and type(value.get("schema")) is int
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        return False
+    return type(value.get("schema")) is int and value["schema"] > 0
 
 
 def _refuse_newer(path: Path, schema: int) -> None:
@@ -214,10 +283,12 @@ def _whole_size(path: Path) -> int:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """Yield the whole lines; an empty one for each that is longer than ``MAX_LINE``."""
+    """Yield the lines; an empty one for each that is longer than ``MAX_LINE`` or has no end."""
     with path.open("rb") as file:
         whole = True
         while piece := file.readline(MAX_LINE):
             if piece.endswith(b"\n"):
                 yield piece if whole else b""
             whole = piece.endswith(b"\n")
+        if not whole:
+            yield b""

@@ -13,6 +13,7 @@ from itertools import islice
 import numpy as np
 
 from texup.engines.engine import GRID, Plane, Request
+from texup.errors import TextureError
 from texup.packs.classify import CORRECTED, Policy
 from texup.run import Pass, Settings
 from texup.textures.cells import Cells, boxes_of, cut, joined
@@ -33,6 +34,9 @@ def upscale_texture(texture: Texture, policy: Policy, passes: Sequence[Pass], se
 
     Returns:
         A texture ``settings.scale`` times as large, of the same channels, sample type and container.
+
+    Raises:
+        TextureError: what was sent is not finite.
     """
     scale, edges = settings.scale, policy.edges
     if policy.method in ("nearest", "smooth", "vectors"):
@@ -101,6 +105,8 @@ def _through_nets(
         for k, plane in enumerate(planes):
             h, w, channels = plane.shape[0] * step.scale, plane.shape[1] * step.scale, plane.shape[2]
             enlarged = results[k][:h, :w] if k in results else np.full((h, w, channels), plane[0, 0])
+            if not np.isfinite(enlarged.sum()):  # as an integer it would be black, without a word
+                raise TextureError("its result is not finite; the weights do not suit it")
             planes[k] = np.clip(enlarged, 0, 1, out=enlarged)
     return planes
 

@@ -187,7 +187,7 @@ def upscaled(sample: Sample, settings: Settings, device: Device) -> Texture:
     try:
         requests = next(task)
         while True:
-            requests = task.send(answered(requests, device)[0])
+            requests = task.send(answered(requests, device))
     except StopIteration as stop:
         result: Texture = stop.value
         return result

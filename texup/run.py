@@ -14,6 +14,7 @@ from typing import Literal
 
 from texup import __version__
 from texup.engines.engine import Engine
+from texup.engines.memory import memory_budget
 from texup.errors import UsageError
 from texup.manifest import SCHEMA, Header
 from texup.packs.classify import AlphaChoice, EdgeChoice
@@ -106,6 +107,8 @@ class Run:
     force: bool = False
     """Do everything again, and write into a folder that texup did not make."""
     fail_fast: bool = False
+    memory: int = field(default_factory=memory_budget)
+    """Bytes that a texture and its result may take."""
 
     @property
     def settings(self) -> Settings:

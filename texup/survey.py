@@ -18,6 +18,7 @@ from texup.packs.convention import Convention, Planned
 from texup.packs.planning import Plan
 from texup.run import Route, Run
 from texup.textures.cells import Cells
+from texup.textures.decoders import Decode, Decoders
 from texup.textures.planes import THROUGH_NET, AlphaKind
 from texup.textures.seams import Edge
 from texup.textures.texture import Texture
@@ -101,17 +102,18 @@ def survey_pack(run: Run, plan: Plan) -> Iterator[Item]:
     """Decode every texture that is to be upscaled and yield what will become of each file, in the order of the walk."""
     source = run.source if run.source.is_dir() else run.source.parent
     seen: dict[bytes, str] = {}
-    for planned in plan.files:
-        if planned.action == "upscale":
-            yield _texture_item(Job(planned, source, run.out), run, plan.convention, seen)
-        else:
-            yield Item(planned.path, planned.action, planned.reason, target=planned.target)
+    with Decoders() as decoders:
+        for planned in plan.files:
+            if planned.action == "upscale":
+                yield _texture_item(Job(planned, source, run.out), run, plan.convention, seen, decoders.decode)
+            else:
+                yield Item(planned.path, planned.action, planned.reason, target=planned.target)
 
 
-def _texture_item(job: Job, run: Run, convention: Convention, seen: dict[bytes, str]) -> Item:
+def _texture_item(job: Job, run: Run, convention: Convention, seen: dict[bytes, str], decode: Decode) -> Item:
     planned = job.planned
     try:
-        work = read_job(job, run, convention)
+        work = read_job(job, run, convention, decode)
     except TextureError as error:
         return Item(job.path, "refuse", reason_for(job, error))
     if isinstance(work, Left):

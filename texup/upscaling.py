@@ -18,17 +18,29 @@ from itertools import chain
 from pathlib import Path
 
 from texup.engines.engine import Job, Outcome, Task, Upscaling
-from texup.errors import OutputError, UsageError
-from texup.files import atomic_write, output_lock, read_pieces, remove_leftovers, sha256_of
-from texup.jobs import Left, Work, coded, facts_of, read_job, sources_of, twin_key
-from texup.manifest import Finished, Manifest, finished, is_done
-from texup.packs.convention import Convention
+from texup.engines.steps import failed
+from texup.errors import TextureError, UnreadableTexture, UsageError
+from texup.files import (
+    atomic_write,
+    check_inside,
+    output_lock,
+    read_pieces,
+    remove_leftovers,
+    remove_leftovers_of,
+    sha256_of,
+)
+from texup.jobs import Left, Work, coded, facts_of, read_job, sources_of, sources_sha256, twin_key
+from texup.manifest import Last, Manifest, is_done
+from texup.packs.convention import Convention, Sidecar
 from texup.packs.planning import Plan, own_suffix
-from texup.packs.walk import MANIFEST_NAME, check_overlap, walk
+from texup.packs.walk import MANIFEST_NAME, NOT_SELECTED, check_overlap, walk
 from texup.pixels import upscale_sheet
-from texup.record import Record, Written
+from texup.record import GIVEN_UP, Record, Written, gone
 from texup.run import Digest, Run, plan_of
+from texup.textures.codecs import decode
+from texup.textures.decoders import Decode, Decoders
 
+TRIED = "tried before, --force tries again: "
 SIDECAR = "sidecar"  # stands for the settings digest of a file that no setting changes
 
 
@@ -41,7 +53,8 @@ def upscale_pack(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
 
     Yields:
         One outcome for every file of the pack, and one for each file that texup adds; those that an earlier run
-        finished come as "unchanged".
+        finished come as "unchanged". Once all have come, each has a record, the last of its path; after a stop, also
+        by ``run.fail_fast``, files that were not reached or not recorded yet have none, and are done by the next run.
 
     Raises:
         PackError: the pack is refused, before anything is written.
@@ -55,10 +68,11 @@ def upscale_pack(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
         run.load_engine()  # refuses bad weights and a missing device before the first write
     with output_lock(run.out):
         remove_leftovers(run.out)
-        before = {} if run.force else finished(run.out)
         with Manifest(run.out, run.header(plan.convention.id)) as manifest:
             digest, planned = run.digests(plan.convention.id), {file.path: file for file in plan.files}
-            todo = chain(_todo(plan, run, before, digest), _sidecars(plan, run, before))
+            for path in sorted(manifest.past.last.keys() - planned - {_path_of(sidecar) for sidecar in plan.sidecars}):
+                manifest.append(gone(path))
+            todo = chain(_todo(plan, run, manifest, digest), _sidecars(plan, run, manifest))
             for outcome in _outcomes(todo, run, plan.convention):
                 if outcome.outcome != "unchanged":
                     is_made = outcome.outcome == "written"
@@ -78,6 +92,7 @@ def upscale_file(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
     check_overlap(run.source, run.out)
     if run.out.exists() and not run.force:
         raise UsageError(f"{run.out}: exists already; give another place with --output, or --force")
+    remove_leftovers_of(run.out)
     plan = plan or plan_of(run)[0]
     planned = replace(plan.files[0], target=run.out.name, level_target="")
     yield from _outcomes(iter([Job(planned, run.source.parent, run.out.parent)]), run, plan.convention)
@@ -93,95 +108,146 @@ def _check_empty(out: Path) -> None:
         )
 
 
-def _todo(plan: Plan, run: Run, before: dict[str, Finished], digest: Digest) -> Iterator[Job | Outcome]:
+def _todo(plan: Plan, run: Run, manifest: Manifest, digest: Digest) -> Iterator[Job | Outcome]:
     """Yield as outcomes what is settled, and as jobs what must be upscaled."""
-    real_out = run.out.resolve()
     for planned in plan.files:
         job = Job(planned, run.source, run.out)
         if planned.target:
-            _check_inside(real_out, run.out, planned.target)
+            check_inside(run.out, planned.target)
         if planned.action == "refuse":
             yield Outcome(planned.path, "failed", planned.reason)
         elif planned.action == "rewrite":
             continue  # its new content comes with the sidecars
-        elif _is_unchanged(job, before.get(planned.path), digest(planned)):
+        elif _is_unchanged(job, manifest.past.done(planned.path), digest(planned), run):
             yield Outcome(planned.path, "unchanged")
-        elif planned.action == "upscale":
-            yield job
+        elif given_up := _given_up(job, manifest.past.last.get(planned.path), digest(planned), run):
+            yield given_up
         else:
-            yield _settled(job)
+            manifest.retract(planned.path)
+            yield job if planned.action == "upscale" else _settled(job)
 
 
-def _check_inside(real_out: Path, out: Path, target: str) -> None:
-    if (out / target).parent.resolve() != (real_out / target).parent:
-        raise OutputError(f"{(out / target).parent}: a link inside the output leads elsewhere; remove it")
-
-
-def _is_unchanged(job: Job, earlier: Finished | None, digest: str) -> bool:
-    if earlier is None or (earlier.targets and earlier.targets[0][0] != job.target(0)):
+def _is_unchanged(job: Job, last: Last | None, digest: str, run: Run) -> bool:
+    if last is not None and last.targets and job.planned.reason == NOT_SELECTED:
+        return True  # what this run is not asked for stays as it was done, by whatever settings
+    if last is None or run.force or not _is_own(job, last):
         return False
     try:
-        return is_done(earlier, sources_of(job), digest, job.out)
+        return is_done(last, sources_of(job), digest, job.out)
     except OSError:
         return False  # reading it again says why
+
+
+def _given_up(job: Job, last: Last | None, digest: str, run: Run) -> Outcome | None:
+    """Return the failure of a file that killed or hung its decoder in an earlier run, if it would do so again."""
+    if last is None or not last.is_given_up or run.force:
+        return None
+    try:
+        sha256 = sources_of(job)
+    except OSError:
+        return None  # reading it again says why
+    reason = f"{TRIED}{last.reason.removeprefix(TRIED)}"
+    same = is_done(last, sha256, digest, job.out)
+    return Outcome(job.path, "failed", reason, sha256, notes=[GIVEN_UP]) if same else None
+
+
+def _is_own(job: Job, last: Last) -> bool:
+    """Tell whether what a record claims is what the job may write."""
+    paths, planned = [target.path for target in last.targets], job.planned
+    is_kept = last.outcome == "copied" and planned.target and paths == [own_suffix(planned)]
+    return bool(is_kept) or paths == [job.target(k) for k in range(len(paths))]
 
 
 def _settled(job: Job) -> Outcome:
     """Copy, leave out or account for a file that is not upscaled."""
     planned = job.planned
     try:
-        sha256 = sha256_of(job.source / planned.path)
         if planned.action == "copy":
-            return _copied(job, sha256, planned.reason or None)
+            return _copied(job, planned.reason or None)
+        sha256 = sha256_of(job.source / planned.path)
     except OSError as error:
         return Outcome(planned.path, "failed", f"cannot read: {error.strerror}")
+    except TextureError as error:
+        return failed(job, error)
     return Outcome(planned.path, "joined" if planned.action == "joined" else "skipped", planned.reason, sha256)
 
 
-def _copied(job: Job, sha256: str, reason: str | None) -> Outcome:
-    """Copy a file as it is, piece by piece: it may be a film of any size."""
-    source, target = job.source / job.path, job.out / job.target(0)
-    atomic_write(target, read_pieces(source))
-    written = Written(job.target(0), sha256_of(target), target.stat().st_size)
-    return Outcome(job.path, "copied", reason, sha256, [written])
+def _copied(job: Job, reason: str | None, expected: str | None = None) -> Outcome:
+    """Copy a file as it is, piece by piece: it may be a film of any size.
+
+    Args:
+        job: whose file.
+        reason: why it is not upscaled.
+        expected: digest of the sources that this was decided about, if it was for what they hold.
+
+    Raises:
+        TextureError: it cannot be read, or is another file by now.
+    """
+    digest, target = hashlib.sha256(), job.out / job.target(0)
+    check_inside(job.out, job.target(0))
+    atomic_write(target, _pieces(job, digest, expected))
+    written = Written(job.target(0), digest.hexdigest(), target.stat().st_size)
+    return Outcome(job.path, "copied", reason, expected or written.sha256, [written])
 
 
-def _sidecars(plan: Plan, run: Run, before: dict[str, Finished]) -> Iterator[Outcome]:
+def _pieces(job: Job, digest: hashlib._Hash, expected: str | None) -> Iterator[bytes]:
+    """Yield the bytes of a job's file and add them to ``digest``, so that a record is of what was copied."""
+    try:
+        for piece in read_pieces(job.source / job.path):
+            digest.update(piece)
+            yield piece
+        others = [sha256_of(job.source / path) for path in job.planned.others]
+    except OSError as error:
+        raise UnreadableTexture(f"cannot read: {error.strerror}") from error
+    if expected is not None and sources_sha256([digest.hexdigest(), *others]) != expected:
+        raise UnreadableTexture("cannot read: changed meanwhile; run the same command again")
+
+
+def _path_of(sidecar: Sidecar) -> str:
+    """Return what a sidecar is recorded under."""
+    return sidecar.source or sidecar.target
+
+
+def _sidecars(plan: Plan, run: Run, manifest: Manifest) -> Iterator[Outcome]:
     """Write the files that stand beside the textures."""
-    real_out = run.out.resolve()
     for sidecar in plan.sidecars:
-        _check_inside(real_out, run.out, sidecar.target)
-        path = sidecar.source or sidecar.target
+        check_inside(run.out, sidecar.target)
+        path = _path_of(sidecar)
         sha256 = hashlib.sha256(sidecar.data).hexdigest()
         written = Written(sidecar.target, sha256, len(sidecar.data))
-        if is_done(before.get(path), sha256, SIDECAR, run.out):
+        if not run.force and is_done(manifest.past.done(path), sha256, SIDECAR, run.out):
             yield Outcome(path, "unchanged")
             continue
+        manifest.retract(path)
         atomic_write(run.out / sidecar.target, sidecar.data)
         yield Outcome(path, "written", None, sha256, [written])
 
 
 def _outcomes(items: Iterator[Job | Outcome], run: Run, convention: Convention) -> Iterator[Outcome]:
     """Pass outcomes on, and hand everything from the first job on to an engine."""
+    decoders = Decoders()  # no process yet; the engine ends those that its textures start
     for item in items:
         if isinstance(item, Job):
-            yield from run.load_engine().run(chain([item], items), lambda job: start(job, run, convention))
+            engine, rest = run.load_engine(), chain([item], items)
+            yield from engine.run(rest, lambda job: start(job, run, convention, decoders.decode), decoders.close)
             return
         yield item
 
 
-def start(job: Job, run: Run, convention: Convention) -> Task | Outcome:
+def start(job: Job, run: Run, convention: Convention, decode: Decode = decode) -> Task | Outcome:
     """Read a texture, decide its policy, and make the task that an engine carries through.
 
     Raises:
         TextureError: the file cannot be read, or its result would be too large.
     """
-    work = read_job(job, run, convention)
+    work = read_job(job, run, convention, decode)
     if isinstance(work, Left):
         if work.action == "skip":
             return Outcome(job.path, "skipped", work.reason, work.source_sha256)
+        if work.action == "refuse":
+            return Outcome(job.path, "failed", work.reason, work.source_sha256, notes=[GIVEN_UP])
         kept = replace(job.planned, target=own_suffix(job.planned))  # not the suffix of what it would have become
-        return _copied(replace(job, planned=kept), work.source_sha256, work.reason)
+        return _copied(replace(job, planned=kept), work.reason, work.source_sha256)
     pixels = sum(texture.pixels.shape[0] * texture.pixels.shape[1] for texture in work.works)
     return Task(
         job,
@@ -190,6 +256,7 @@ def start(job: Job, run: Run, convention: Convention) -> Task | Outcome:
         twin_key(work, convention),
         pixels * work.route.settings.scale**2,
         _upscaled_files(work, convention),
+        share=work.memory(run) / max(1, run.memory),
     )
 
 

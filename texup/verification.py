@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from texup.files import leftovers, sha256_of
-from texup.manifest import NAME, records
+from texup.manifest import NAME, Past, is_file, past_of
 from texup.packs.walk import Entry, walk
 from texup.record import Written
 
-Problem = Literal["missing", "changed", "extra", "failed"]
+Problem = Literal["missing", "changed", "extra", "orphan", "failed"]
 
 
 class Finding(NamedTuple):
@@ -22,21 +22,24 @@ class Finding(NamedTuple):
     detail: str
 
 
-def verify(out: Path) -> Iterator[Finding]:
-    """Read every file of ``out`` again and yield each difference from the manifest; nothing is repaired.
+def verify(out: Path, past: Past) -> Iterator[Finding]:
+    """Read every file of ``out`` again and yield each difference from its manifest; nothing is repaired.
 
     No recorded path is ever opened: the folder is walked, and what is found there is looked up.
 
-    Raises:
-        UsageError: there is no manifest that this texup can read.
+    Args:
+        out: the output pack.
+        past: what its manifest says, from :func:`texup.manifest.past_of`.
     """
-    targets, failed, damaged = _expected(out)
-    if damaged:
-        yield Finding(NAME, "changed", f"{damaged} damaged lines were ignored")
-    for name, reason in failed.items():
-        yield Finding(name, "failed", reason)
+    targets, orphans = past.targets(), past.orphans()
+    if past.damaged:
+        yield Finding(NAME, "changed", f"{past.damaged} damaged lines were ignored")
+    for name, last in past.last.items():
+        if last.outcome == "failed":
+            yield Finding(name, "failed", last.reason)
     for entry in walk(out):
-        difference = _compared(out, entry, targets.pop(entry.path, None))
+        target = targets.pop(entry.path, None)
+        difference = _compared(out, entry, target) if target else _unclaimed(entry, orphans)
         if difference is not None:
             yield difference
     for leftover in leftovers(out):
@@ -45,33 +48,30 @@ def verify(out: Path) -> Iterator[Finding]:
         yield Finding(name, "missing", "recorded, but not there")
 
 
-def _expected(out: Path) -> tuple[dict[str, tuple[bytes, int]], dict[str, str], int]:
-    """Return (SHA-256, size) of each recorded target, the reason of each failure, and how many lines were damaged."""
-    written: dict[str, list[Written]] = {}
-    failed: dict[str, str] = {}
-    damaged = 0
-    for record in records(out):
-        if record is None:
-            damaged += 1
-            continue
-        written[record.path] = record.targets
-        failed.pop(record.path, None)
-        if record.outcome == "failed":
-            failed[record.path] = record.reason or "no reason recorded"
-    targets = {t.path: (bytes.fromhex(t.sha256), t.size) for each in written.values() for t in each}
-    return targets, failed, damaged
+def orphans_of(out: Path) -> list[str]:
+    """Return the files in ``out`` that earlier runs wrote and the newest has no use for, sorted.
+
+    They are of sources that are gone or failed since, or of other settings. Nothing is read but the manifest.
+
+    Raises:
+        UsageError: there is no manifest that this texup can read.
+    """
+    return sorted(name for name in past_of(out).orphans() if is_file(out / name))
 
 
-def _compared(out: Path, entry: Entry, target: tuple[bytes, int] | None) -> Finding | None:
-    if target is None:
-        return Finding(entry.path, "extra", entry.reason or "not in the manifest")
-    sha256, size = target
+def _unclaimed(entry: Entry, orphans: set[str]) -> Finding:
+    if entry.path in orphans:
+        return Finding(entry.path, "orphan", "written by an earlier run, of no use to the newest")
+    return Finding(entry.path, "extra", entry.reason or "not in the manifest")
+
+
+def _compared(out: Path, entry: Entry, target: Written) -> Finding | None:
     if entry.kind == "refused":
         return Finding(entry.path, "changed", entry.reason or "refused")
-    if entry.size != size:
-        return Finding(entry.path, "changed", f"{entry.size} bytes instead of {size}")
+    if entry.size != target.size:
+        return Finding(entry.path, "changed", f"{entry.size} bytes instead of {target.size}")
     try:
-        same = sha256_of(out / entry.path) == sha256.hex()
+        same = sha256_of(out / entry.path) == target.sha256
     except OSError as error:
         return Finding(entry.path, "changed", f"cannot be read: {error.strerror}")
     return None if same else Finding(entry.path, "changed", "other content than was written")

@@ -42,7 +42,7 @@ def failing(number: int, error: type[BaseException] = OSError):
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EACCES])
 @pytest.mark.parametrize("function", ["fsync", "replace"])
-def test_a_failing_call_leaves_the_old_file(target, monkeypatch, function, number):
+def test_p02_a_failing_call_leaves_the_old_file(target, monkeypatch, function, number):
     monkeypatch.setattr(os, function, failing(number))
     with pytest.raises(OutputError, match=r"f\.png: "):
         atomic_write(target, NEW)
@@ -50,7 +50,7 @@ def test_a_failing_call_leaves_the_old_file(target, monkeypatch, function, numbe
 
 
 @pytest.mark.parametrize("function", ["fsync", "replace"])
-def test_an_interrupt_leaves_the_old_file(target, monkeypatch, function):
+def test_p04_an_interrupt_leaves_the_old_file_and_no_other(target, monkeypatch, function):
     monkeypatch.setattr(os, function, failing(0, KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         atomic_write(target, NEW)
@@ -58,7 +58,7 @@ def test_an_interrupt_leaves_the_old_file(target, monkeypatch, function):
 
 
 @pytest.mark.parametrize(("number", "is_error"), [(errno.EIO, True), (errno.EINVAL, False), (errno.ENOTSUP, False)])
-def test_a_folder_that_fails_to_sync_is_an_error_but_one_that_cannot_is_none(tmp_path, monkeypatch, number, is_error):
+def test_p05_a_folder_that_fails_to_sync_is_an_error_one_that_cannot_is_none(tmp_path, monkeypatch, number, is_error):
     fsync = os.fsync
 
     def no_folders(fd):
@@ -77,7 +77,7 @@ def test_a_folder_that_fails_to_sync_is_an_error_but_one_that_cannot_is_none(tmp
     assert os.listdir(tmp_path) == ["f"]
 
 
-def test_a_write_that_hits_a_limit_leaves_the_old_file(target):
+def test_p04_a_write_that_hits_a_limit_leaves_the_old_file(target):
     code = (
         "import resource, sys; from pathlib import Path; from texup.files import atomic_write\n"
         "from texup.errors import OutputError\n"
@@ -104,7 +104,7 @@ def full_disk(tmp_path):
         subprocess.run(["umount", disk], check=True)
 
 
-def test_a_full_disk_leaves_the_old_file_and_space(full_disk):
+def test_p04_a_full_disk_leaves_the_old_file_and_space(full_disk):
     (full_disk / "f.png").write_bytes(OLD)
     for _ in range(10):
         with pytest.raises(OutputError, match="the disk is full"):
@@ -133,7 +133,7 @@ for k in count():
 """
 
 
-def test_killed_writers_leave_no_torn_file(tmp_path):
+def test_p02_killed_writers_leave_no_torn_file(tmp_path):
     chance = random.Random(7)
     for _ in range(6):
         child = subprocess.Popen([sys.executable, "-c", WRITER, tmp_path], cwd=ROOT, stdout=subprocess.PIPE)

@@ -36,7 +36,7 @@ def replace(source, target, numbers, again):
     if len(renamed) == {stop_at} + 1:  # the manifest was the first
         os.kill(os.getpid(), numbers[0])
         while again:
-            if signal.getsignal(signal.SIGINT) is not main.stop:
+            if signal.getsignal(signal.SIGINT).__self__.number:  # the first was heard
                 os.kill(os.getpid(), numbers[1])
     real(source, target)
 
@@ -116,7 +116,7 @@ def assert_goes_on(texup, weights, folder, out):
 
 
 @pytest.mark.parametrize("name", STOPPED)
-def test_a_signal_ends_the_run_in_order_and_the_next_goes_on(texup, weights, scene, name):
+def test_p03_p21_a_signal_ends_the_run_in_order_and_the_next_goes_on(texup, weights, scene, name):
     folder, codes = scene
     out = folder / name
     assert codes[name] == STOPPED[name]
@@ -140,7 +140,7 @@ def test_a_signal_ends_the_run_in_order_and_the_next_goes_on(texup, weights, sce
     assert temporary(out) == []
 
 
-def test_leftovers_go_and_nothing_else(texup, weights, scene):
+def test_p04_leftovers_go_and_nothing_else(texup, weights, scene):
     folder, _ = scene
     out = folder / "littered"
     shutil.copytree(folder / "whole", out)
@@ -154,12 +154,21 @@ def test_leftovers_go_and_nothing_else(texup, weights, scene):
     assert len(recorded(out)) == COUNT
 
 
-def test_a_signal_from_outside(texup, weights, scene, tmp_path):
+# Tests that run in the background of a shell have SIGINT ignored, and texup would leave it so.
+HEARING = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); from texup.cli.main import run; run()"
+
+
+def test_p21_a_signal_from_outside(texup, weights, scene, tmp_path):
     folder, _ = scene
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "texup", "upscale", folder / "pack", "-o", out, "--model", weights, *OPTIONS]
+    command = [sys.executable, "-c", HEARING, "upscale", folder / "pack", "-o", out, "--model", weights, *OPTIONS]
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     while process.poll() is None and not any(out.rglob("*.png")):
         time.sleep(0.002)

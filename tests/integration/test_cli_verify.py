@@ -16,9 +16,10 @@ from click.testing import CliRunner
 
 from texup import verification
 from texup.cli.main import main
+from texup.errors import UsageError
 from texup.files import LOCK_NAME
 from texup.manifest import NAME, SCHEMA, Header, Manifest
-from texup.record import Record, Written
+from texup.record import Record, Written, gone
 
 ROOT = Path(__file__).parents[2]
 FILES = {"a.png": b"first", "ui/b c#.png": b"second", "ui/deep/c.tga": b"third", "read.me": b"fourth"}
@@ -89,11 +90,35 @@ def damage_the_manifest(out):
     (out / NAME).write_bytes(lines[0] + b"garbage\n" + b"".join(lines[1:]))
 
 
+def cut_the_manifest(out):
+    (out / NAME).write_bytes((out / NAME).read_bytes()[:-3])
+
+
+def change_what_nothing_depends_on(out):
+    content = (out / NAME).read_bytes()
+    (out / NAME).write_bytes(content.replace(b'"seconds":0.1', b'"seconds":0.2', 1))
+
+
+def leave_by_a_source_that_is_gone(out):
+    append(out, gone("a.png"))
+
+
+def leave_by_other_targets(out):
+    (out / "a.dds").write_bytes(FILES["a.png"])
+    record = upscaled("a.png", FILES["a.png"])
+    append(out, replace(record, targets=[record.targets[0]._replace(path="a.dds")]))
+
+
+def leave_by_a_failure(out):
+    append(out, replace(upscaled("a.png", b""), outcome="failed", reason="damaged", targets=[]))
+
+
 def plant_a_folder_link(out):
     (out / "ui").rename(out.parent / "elsewhere")
     (out / "ui").symlink_to(out.parent / "elsewhere")
 
 
+ORPHAN = "written by an earlier run, of no use to the newest"
 CASES = {
     "one bit": (flip, ["changed: a.png: other content than was written"]),
     "longer": (lambda out: (out / "a.png").write_bytes(b"first!"), ["changed: a.png: 6 bytes instead of 5"]),
@@ -110,6 +135,14 @@ CASES = {
     ),
     "failed": (failed_later, ["failed: a.png: damaged"]),
     "manifest": (damage_the_manifest, [f"changed: {NAME}: 1 damaged lines were ignored"]),
+    "manifest torn": (cut_the_manifest, [f"changed: {NAME}: 1 damaged lines were ignored"]),
+    "manifest word": (
+        change_what_nothing_depends_on,
+        [f"changed: {NAME}: 1 damaged lines were ignored", "extra: a.png: not in the manifest"],
+    ),
+    "source gone": (leave_by_a_source_that_is_gone, [f"orphan: a.png: {ORPHAN}"]),
+    "other target": (leave_by_other_targets, [f"orphan: a.png: {ORPHAN}"]),
+    "failed since": (leave_by_a_failure, ["failed: a.png: damaged", f"orphan: a.png: {ORPHAN}"]),
     "link to a file": (
         lambda out: ((out / "a.png").rename(out.parent / "x"), (out / "a.png").symlink_to(out.parent / "x")),
         ["changed: a.png: a link; texup does not follow links"],
@@ -134,7 +167,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("harm", "expected"), CASES.values(), ids=CASES)
-def test_each_difference_is_one_line_and_exit_3(out, harm, expected):
+def test_p25_each_difference_is_one_line_and_exit_3(out, harm, expected):
     harm(out)
     code, lines, err = call(out)
     assert code == 3
@@ -143,7 +176,29 @@ def test_each_difference_is_one_line_and_exit_3(out, harm, expected):
     assert err.endswith(": " + ", ".join(f"{problems.count(p)} {p}" for p in dict.fromkeys(problems)) + "\n")
 
 
-def test_nothing_is_repaired_or_written(out):
+@pytest.mark.parametrize(("harm", "expected"), CASES.values(), ids=CASES)
+def test_p25_json_holds_every_finding(out, harm, expected):
+    harm(out)
+    code, lines, _ = call(out, "--json")
+    found = json.loads("\n".join(lines))
+    assert (code, found.keys()) == (3, {"checked", "findings"})
+    assert ["{problem}: {path}: {detail}".format(**finding) for finding in found["findings"]] == expected
+
+
+def test_p25_every_byte_counts(out):
+    """Each byte of each file, the manifest included, is flipped once."""
+    for path in sorted(path for path in out.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        for place in range(0, len(content), 1 if path.name != NAME else 7):
+            path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+            result = CliRunner().invoke(main, ["verify", str(out)])
+            is_refused = path.name == NAME and isinstance(result.exception, UsageError)
+            assert result.exit_code == 3 or is_refused, f"{path.name}: byte {place} was not seen"
+        path.write_bytes(content)
+    assert call(out)[0] == 0
+
+
+def test_p25_nothing_is_repaired_or_written(out):
     for harm in (flip, damage_the_manifest):
         harm(out)
     (out / ".texup-0123456789ab.tmp").write_bytes(b"leftover")
@@ -169,7 +224,7 @@ def test_a_failure_that_a_later_run_made_good_is_none(out):
     assert call(out)[:2] == (0, [])
 
 
-def test_a_recorded_path_that_leaves_the_pack_is_never_read(out, monkeypatch):
+def test_p25_a_recorded_path_that_leaves_the_pack_is_never_read(out, monkeypatch):
     (out.parent / "secret.png").write_bytes(b"secret")
     with (out / NAME).open("ab") as file:
         values = {name: getattr(upscaled("x", b"secret"), name) for name in Record.__slots__}

@@ -75,16 +75,18 @@ def test_a_chain_keeps_its_order_and_may_repeat(folder):
 
 
 def test_choosing_parses_no_weights(folder):
-    for path in folder.glob("*.safetensors"):
-        path.write_bytes(b"nothing that loads")
-    for links in (
-        choose_chain([], None),
-        choose_chain(["fine", str(folder / "own.safetensors")], None),
-        choose_chain([], 0.5),
-    ):
-        for link in links:
-            with pytest.raises(WeightsError):
-                link.load()
+    own = folder / "own.safetensors"
+    own.write_bytes(b"nothing that loads")
+    _, link = choose_chain(["fine", str(own)], None)
+    with pytest.raises(WeightsError, match="neither a safetensors file"):
+        link.load()
+
+
+def test_weights_that_are_not_those_of_the_catalog_are_refused_when_chosen(folder):
+    (folder / "fine.safetensors").write_bytes(b"nothing that loads")
+    for names, blend in ((["fine"], None), ([], 0.5)):
+        with pytest.raises(WeightsError, match=r"fine\.safetensors: SHA-256 [0-9a-f]{64} is not the expected"):
+            choose_chain(names, blend)
 
 
 def test_choosing_needs_no_torch():
@@ -97,12 +99,12 @@ def test_choosing_needs_no_torch():
 
 def test_weights_that_changed_since_are_refused(folder):
     named, filed = choose_chain(["fine", str(folder / "own.safetensors")], None)
+    (blend,) = choose_chain([], 0.5)
     for link, file in ((named, "fine.safetensors"), (filed, "own.safetensors")):
         path = folder / file
         path.write_bytes(path.read_bytes()[:-1] + b"\1")
         with pytest.raises(WeightsError, match="is not the expected"):
             link.load()
-    (blend,) = choose_chain([], 0.5)
     with pytest.raises(WeightsError, match=r"fine\.safetensors: SHA-256"):
         blend.load()
 
@@ -132,8 +134,10 @@ def test_blends_differ_in_their_identity_by_the_smallest_step():
 
 def test_a_blend_of_other_parents_is_another(folder):
     before = choose_chain([], 0.5)[0].sha256
-    catalog = folder / "catalog.toml"
-    catalog.write_text(catalog.read_text().replace(sha256_of(folder / "fine.safetensors"), "0" * 64))
+    catalog, fine = folder / "catalog.toml", folder / "fine.safetensors"
+    old = sha256_of(fine)
+    fine.write_bytes(fine.read_bytes()[:-1] + b"\1")
+    catalog.write_text(catalog.read_text().replace(old, sha256_of(fine)))
     assert choose_chain([], 0.5)[0].sha256 != before
 
 

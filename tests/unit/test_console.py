@@ -84,7 +84,9 @@ ERRORS = {
     errors.TextureError: 3,
     errors.UnreadableTexture: 3,
     errors.UnsupportedTexture: 3,
+    errors.DecoderDied: 3,
     errors.WeightsError: 4,
+    errors.LostDevice: 1,
     errors.OutputError: 5,
     errors.LockedError: 6,
 }

@@ -59,6 +59,13 @@ def of_net(nearest_model):
     return lambda net: replace(nearest_model(4), net=net)
 
 
+def together(model, **sizes):
+    """Return a device that shows a net whole batches, as a graphics card does."""
+    device = Device([model], CPU, **sizes)
+    device.at_once = 1 << 20
+    return device
+
+
 def planes(count, shape=(8, 8, 3), seed=0):
     return list(np.random.default_rng(seed).uniform(0, 0.9, (count, *shape)).astype(np.float32))
 
@@ -120,6 +127,20 @@ def test_a_batch_equals_its_planes_alone(tiny_model, precision, channels):
         np.testing.assert_allclose(result.plane, expected, atol=1e-5 if precision == "fp32" else 1 / 32)
 
 
+def test_a_cpu_gives_a_plane_the_same_bits_in_any_batch(of_net, tiny_model):
+    """Seen on the CPU at hand: planes of 32 a side differed by 4e-8 between a batch of one and a batch of two."""
+    net = Odd()
+    Device([of_net(net)], CPU).upscale(0, planes(5))
+    assert [count for _, count in net.notes] == [1] * 5
+    device = Device([tiny_model], CPU)
+    for shape in ((12, 8, 3), (32, 32, 1), (40, 48, 3)):
+        batch = planes(4, shape)
+        alone = [device.upscale(0, [plane])[0].plane for plane in batch]
+        for count in (2, 3, 4):
+            for one, result in zip(alone, device.upscale(0, batch[:count]), strict=False):
+                np.testing.assert_array_equal(result.plane, one)
+
+
 def test_every_net_of_a_chain_is_reached(nearest_model):
     device = Device([nearest_model(4), nearest_model(2)], CPU)
     assert [device.upscale(k, planes(1))[0].plane.shape[0] for k in (0, 1)] == [32, 16]
@@ -161,7 +182,7 @@ def test_what_is_not_finite_in_the_widest_type_has_no_result(of_net):
 
 def test_a_batch_that_does_not_fit_is_halved_and_the_size_kept(of_net):
     net = Small(3 * 64)
-    device = Device([of_net(net)], CPU)
+    device = together(of_net(net))
     batch = planes(8)
     results = device.upscale(0, batch)
     for plane, result in zip(batch, results, strict=True):
@@ -184,10 +205,10 @@ def test_a_single_plane_that_does_not_fit_says_so(of_net):
     assert [(r.plane, r.problem) for r in results] == [(None, "memory")] * 2
 
 
-@pytest.mark.parametrize("error", [RuntimeError, ValueError, MemoryError])
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, OSError])
 def test_no_other_error_is_taken_for_missing_memory(of_net, error):
     net = Small(0, error)
-    device = Device([of_net(net)], CPU)
+    device = together(of_net(net))
     size = device.batch_pixels
     with pytest.raises(error, match="out of memory"):
         device.upscale(0, planes(4))
@@ -197,7 +218,7 @@ def test_no_other_error_is_taken_for_missing_memory(of_net, error):
 
 def test_the_probe_counts_texels(of_net):
     net = Small(1 << 30)
-    device = Device([of_net(net)], CPU, batch_pixels=48 * 48 * 3)
+    device = together(of_net(net), batch_pixels=48 * 48 * 3)
     assert device.texels_per_second(0) > 0
     assert net.notes == [48 * 48, 3 * 48 * 48]
 

@@ -208,6 +208,7 @@ def test_textures_of_one_size_share_calls_of_the_net(logged, dice, tmp_path):
     for k in range(40):
         write(tmp_path / "in" / f"{k:02}.png", dice.integers(0, 256, (16, 16, 3), np.uint8))
     device = Device([logged], CPU, batch_pixels=16 * 32 * 32)
+    device.at_once = 1 << 20  # as on a graphics card
     found = outcomes_of(LocalEngine(device, 2), run_for(tmp_path / "in", tmp_path / "out", [logged]))
     assert {o.outcome for o in found.values()} == {"upscaled"}
     counts = [shape[0] for shape in logged.net.log]
@@ -224,6 +225,7 @@ def test_nearby_sizes_and_tiles_of_large_textures_share_calls(logged, dice, tmp_
     for name, shape in {"a": (13, 15), "b": (16, 14), "c": (16, 16), "d": (64, 32)}.items():
         write(tmp_path / "in" / f"{name}.png", dice.integers(0, 256, (*shape, 3), np.uint8))
     device = Device([logged], CPU, tile=16)
+    device.at_once = 1 << 20
     outcomes_of(LocalEngine(device, 4), run_for(tmp_path / "in", tmp_path / "out", [logged]))
     assert sum(shape[0] for shape in logged.net.log) == 3 + 8
     assert {shape[1:] for shape in logged.net.log} == {(3, 32, 32)}
@@ -359,7 +361,8 @@ class Watched:
 @pytest.fixture
 def unwritten(monkeypatch):
     """No file is written."""
-    monkeypatch.setattr("texup.engines.steps.atomic_write", lambda path, data: None)
+    for step in ("atomic_write", "check_written"):
+        monkeypatch.setattr(f"texup.engines.steps.{step}", lambda path, data: None)
 
 
 def test_what_is_in_flight_is_bounded(nearest_model, unwritten):
@@ -406,6 +409,9 @@ def test_threads_end_with_the_run(nearest_model, unwritten):
     next(outcomes)
     assert threads()
     outcomes.close()
+    assert not [t for t in threads() if "files" in t.name]
+    for thread in threads():
+        thread.join(60)  # a net ends with its batch
     assert not threads()
 
 

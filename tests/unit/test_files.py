@@ -14,7 +14,7 @@ import pytest
 
 from texup import files
 from texup.errors import LockedError, OutputError
-from texup.files import LOCK_NAME, atomic_write, is_temp, output_lock, remove_leftovers, sha256_of
+from texup.files import LOCK_NAME, atomic_write, is_temp, output_lock, remove_leftovers, remove_leftovers_of, sha256_of
 
 ROOT = Path(__file__).parents[2]
 HOLD = "import sys; from pathlib import Path; from texup.files import output_lock\n"
@@ -142,6 +142,25 @@ def test_leftovers_of_any_depth_go_and_nothing_else(tmp_path):
     assert remove_leftovers(out) == 2
     assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()) == sorted(kept)
     assert names(outside) == [".texup-0123456789ab.tmp"]
+
+
+def test_leftovers_of_one_file_go_and_those_of_others_stay(tmp_path, monkeypatch):
+    used = []
+
+    def interrupted(source, _):
+        used.append(Path(source))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", interrupted)
+        for name in ("a.png", "a.png", "b.png"):
+            with pytest.raises(KeyboardInterrupt):
+                atomic_write(tmp_path / name, b"")
+    for path in used:
+        path.write_bytes(b"as if the process had been killed there")
+    assert remove_leftovers_of(tmp_path / "a.png") == 2
+    assert [tmp_path / name for name in names(tmp_path)] == used[2:]
+    assert remove_leftovers_of(tmp_path / "c.png") == remove_leftovers_of(tmp_path / "nowhere" / "a.png") == 0
 
 
 def test_a_leftover_that_cannot_go_is_an_output_error(tmp_path, monkeypatch):

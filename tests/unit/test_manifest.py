@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,19 +17,20 @@ from texup.manifest import (
     MAX_LINE,
     NAME,
     SCHEMA,
-    Finished,
     Header,
+    Last,
     Manifest,
-    finished,
+    Past,
     is_done,
+    past_of,
     records,
 )
-from texup.record import Record, Written
+from texup.record import Record, Written, gone
 
 HEADER = Header(SCHEMA, "0.1.0", [{"name": "net", "sha256": "ab" * 32}], {"scale": 4, "tile": None})
 SOURCE, TARGET = hashlib.sha256(b"source").hexdigest(), hashlib.sha256(b"target").hexdigest()
 WRITTEN = [Written("b/a.png", TARGET, 6), Written("b/a_mip1.png", TARGET, 6)]
-BOTH = (("b/a.png", 6), ("b/a_mip1.png", 6))
+BOTH = tuple(WRITTEN)
 DONE = Record("a/b.png", "upscaled", None, SOURCE, WRITTEN, "d1", {"alpha": "soft"}, "fp32", ["note"], 0.25)
 FAILED = replace(DONE, outcome="failed", reason="damaged", targets=[])
 SKIPPED = replace(DONE, outcome="skipped", reason="no texture", targets=[])
@@ -39,6 +41,14 @@ def write(out: Path, *lines: Record, header: Header = HEADER) -> Path:
         for record in lines:
             manifest.append(record)
     return out / NAME
+
+
+def write_early(out: Path, *lines: object) -> None:
+    """Write a manifest without sums, as a stranger would."""
+    content = [{"format": "texup-manifest", "schema": SCHEMA}, *lines]
+    (out / NAME).write_bytes(b"")
+    for line in content:
+        add_line(out, line)
 
 
 def add_line(out: Path, value: object) -> None:
@@ -52,8 +62,10 @@ def as_json(record: Record, **changes: object) -> dict[str, object]:
 
 
 def test_a_new_manifest_is_a_header_and_a_line_for_each_record(tmp_path):
-    first, second = write(tmp_path, DONE).read_text("ascii").splitlines()
-    assert json.loads(first) == {
+    first, second = (json.loads(line) for line in write(tmp_path, DONE).read_text("ascii").splitlines())
+    assert re.fullmatch("[0-9a-f]{8}", first.pop("check"))
+    assert re.fullmatch("[0-9a-f]{8}", second.pop("check"))
+    assert first == {
         "format": "texup-manifest",
         "schema": SCHEMA,
         "version": "0.1.0",
@@ -61,7 +73,7 @@ def test_a_new_manifest_is_a_header_and_a_line_for_each_record(tmp_path):
         "settings": HEADER.settings,
         "convention": "plain",
     }
-    assert json.loads(second) == as_json(DONE)
+    assert second == as_json(DONE)
     assert list(records(tmp_path)) == [DONE]
 
 
@@ -132,7 +144,7 @@ def test_closing_syncs_also_after_an_error(tmp_path, monkeypatch):
 def test_a_torn_last_line_is_dropped_and_cut_off(tmp_path, cut):
     path = write(tmp_path, DONE, replace(DONE, path="c.png"))
     path.write_bytes(path.read_bytes()[:-cut])
-    assert list(records(tmp_path)) == [DONE]
+    assert list(records(tmp_path)) == [DONE, None]
     write(tmp_path, FAILED)
     assert list(records(tmp_path)) == [DONE, FAILED]
 
@@ -168,6 +180,50 @@ def test_numbers_that_json_has_not_are_a_mistake_of_ours(tmp_path):
         manifest.append(replace(DONE, seconds=float("nan")))
 
 
+def test_every_changed_byte_is_seen_and_costs_only_its_line(tmp_path):
+    write(tmp_path, DONE)
+    path = write(tmp_path, SKIPPED, FAILED, header=replace(HEADER, version="0.2.0"))
+    content = path.read_bytes()
+    starts = [0, *(k + 1 for k, byte in enumerate(content) if byte == ord("\n"))]
+    for place in range(starts[1], len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        found = list(records(tmp_path))
+        kept = [record for record in found if record is not None]
+        assert len(kept) < len(found), f"a changed byte at {place} was not seen"
+        assert len(kept) >= 1
+        assert all(record in (DONE, SKIPPED, FAILED) for record in kept)
+    for place in range(starts[1] - 1):  # the first header is what tells that the file is ours
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        try:
+            found = list(records(tmp_path))
+        except UsageError:
+            continue
+        assert found == [None, DONE, SKIPPED, FAILED]
+
+
+def test_lines_of_early_versions_have_no_sum(tmp_path):
+    lines = [{"format": "texup-manifest", "schema": 2}, as_json(DONE), as_json(SKIPPED)]
+    (tmp_path / NAME).write_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    write(tmp_path, FAILED)
+    assert list(records(tmp_path)) == [DONE, SKIPPED, FAILED]
+
+
+def test_ends_of_lines_may_have_become_those_of_windows(tmp_path):
+    path = write(tmp_path, DONE, SKIPPED)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    write(tmp_path, FAILED)
+    assert list(records(tmp_path)) == [DONE, SKIPPED, FAILED]
+
+
+def test_a_hard_link_to_the_manifest_keeps_what_it_had(tmp_path):
+    path = write(tmp_path, DONE)
+    content = path.read_bytes()
+    os.link(path, tmp_path / "backup")
+    write(tmp_path, FAILED)
+    assert (tmp_path / "backup").read_bytes() == content
+    assert list(records(tmp_path)) == [DONE, FAILED]
+
+
 # What is no manifest of ours is refused and stays as it is.
 
 
@@ -175,7 +231,7 @@ def refused(out: Path) -> str:
     with pytest.raises(UsageError) as opened:
         Manifest(out, HEADER)
     with pytest.raises(UsageError) as read:
-        finished(out)
+        past_of(out)
     assert str(opened.value) == str(read.value)
     assert str(out / NAME) in str(read.value)
     return str(read.value)
@@ -191,6 +247,13 @@ def refused(out: Path) -> str:
         b'{"schema":1}\n',
         b'{"format":"texup-manifest","schema":true}\n',
         b'{"format":"texup-manifest","schema":1}',
+        b'{"format":"texup-manifest","schema":0}\n',
+        b'{"format":"texup-manifest","schema":-2}\n',
+        b'{"format":"texup-manifest","schema":2.0}\n',
+        b'{"format":"texup-manifest","schema":' + b"9" * 5000 + b"}\n",
+        b'\xef\xbb\xbf{"format":"texup-manifest","schema":2}\n',
+        '{"format":"texup-manifest","schema":2}\n'.encode("utf-16"),
+        '{"format":"texup-manifest","schema":2,"version":"ä"}\n'.encode(),
         b'["texup-manifest",1]\n',
         b"[" * 100_000 + b"\n",
         b"\xff\xfe\x00",
@@ -212,8 +275,9 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path):
 def test_a_newer_run_in_an_older_manifest_is_refused(tmp_path):
     write(tmp_path, DONE)
     add_line(tmp_path, {"format": "texup-manifest", "schema": SCHEMA + 1})
-    with pytest.raises(UsageError, match="newer texup"):
-        finished(tmp_path)
+    content = (tmp_path / NAME).read_bytes()
+    assert "newer texup" in refused(tmp_path)
+    assert (tmp_path / NAME).read_bytes() == content
 
 
 def test_links_pipes_and_folders_are_no_manifest(tmp_path):
@@ -228,47 +292,75 @@ def test_links_pipes_and_folders_are_no_manifest(tmp_path):
     assert real.read_bytes() == content
 
 
-def test_without_a_manifest_nothing_is_finished(tmp_path):
-    assert finished(tmp_path) == {}
-    assert finished(tmp_path / "none") == {}
+def test_without_a_manifest_there_is_no_past(tmp_path):
+    with pytest.raises(UsageError, match="No such file"):
+        past_of(tmp_path / "none")
+    manifest = Manifest(tmp_path, HEADER)
+    assert manifest.past == Past()
+    manifest.close()
 
 
 # What is believed.
 
 
-def test_finished_is_the_last_word_on_a_path_without_failures(tmp_path):
+def test_the_last_word_on_a_path_counts(tmp_path):
     again = replace(DONE, source_sha256="00" * 32, settings="d2")
-    copied = replace(DONE, path="c.txt", outcome="copied")
-    skipped = replace(SKIPPED, path="s.txt")
-    retried = replace(DONE, path="r.png")
-    write(
-        tmp_path,
-        DONE,
-        replace(FAILED, path="r.png"),
-        copied,
-        skipped,
-        replace(DONE, path="broken later.png"),
-        again,
-        retried,
-        replace(FAILED, path="broken later.png"),
-    )
-    assert finished(tmp_path) == {
-        "c.txt": Finished(bytes.fromhex(SOURCE), "d1", BOTH, "copied"),
-        "s.txt": Finished(bytes.fromhex(SOURCE), "d1", (), "skipped"),
-        "a/b.png": Finished(bytes(32), "d2", BOTH, "upscaled"),
-        "r.png": Finished(bytes.fromhex(SOURCE), "d1", BOTH, "upscaled"),
+    copied = replace(DONE, path="c.txt", outcome="copied", targets=[Written("c.txt", TARGET, 6)])
+    retried = replace(copied, path="r.png", outcome="upscaled", targets=[Written("r.png", TARGET, 6)])
+    lost = replace(retried, path="broken later.png", targets=[Written("x.png", TARGET, 6)])
+    lines = [replace(FAILED, path="r.png"), copied, replace(SKIPPED, path="s.txt"), lost, again, retried]
+    write(tmp_path, DONE, *lines, replace(FAILED, path="broken later.png"))
+    past, source = past_of(tmp_path), bytes.fromhex(SOURCE)
+    assert past.last == {
+        "c.txt": Last(source, "d1", tuple(copied.targets), "copied", ""),
+        "s.txt": Last(source, "d1", (), "skipped", ""),
+        "a/b.png": Last(bytes(32), "d2", BOTH, "upscaled", ""),
+        "r.png": Last(source, "d1", tuple(retried.targets), "upscaled", ""),
+        "broken later.png": Last(source, "d1", (), "failed", "damaged"),
     }
+    done = {path for path in past.last if past.done(path)}
+    assert done == past.last.keys() - {"broken later.png"}
+    assert past.targets().keys() == {"b/a.png", "b/a_mip1.png", "c.txt", "r.png"}
+    assert past.orphans() == {"x.png"}
+
+
+def test_a_file_belongs_to_the_record_that_named_it_last(tmp_path):
+    thief = replace(DONE, path="thief.png", targets=[Written("b/a.png", SOURCE, 7)])
+    write(tmp_path, DONE, thief)
+    past = past_of(tmp_path)
+    assert past.done("a/b.png") is None
+    assert past.done("thief.png") is not None
+    assert past.targets() == {"b/a.png": thief.targets[0], "b/a_mip1.png": WRITTEN[1]}
+    write(tmp_path, DONE)
+    assert past_of(tmp_path).targets() == {target.path: target for target in WRITTEN}
+    assert past_of(tmp_path).done("thief.png") is None
+    assert past_of(tmp_path).done("a/b.png") is not None
+
+
+def test_what_is_gone_leaves_orphans_until_something_owns_them_again(tmp_path):
+    write(tmp_path, DONE, replace(FAILED, path="bad.png"), gone("a/b.png"), gone("bad.png"), gone("never there.png"))
+    past = past_of(tmp_path)
+    assert past.last == {}
+    assert past.orphans() == {"b/a.png", "b/a_mip1.png"}
+    write(tmp_path, replace(DONE, path="c.png", targets=[Written("B/A.png", TARGET, 6)]))
+    assert past_of(tmp_path).orphans() == {"b/a_mip1.png"}, "b/a.png and B/A.png may be one file"
 
 
 def test_a_skipped_file_without_a_hash_is_looked_at_again(tmp_path):
     write(tmp_path, replace(SKIPPED, source_sha256=None))
-    assert finished(tmp_path) == {}
+    assert past_of(tmp_path).done("a/b.png") is None
 
 
 def test_settings_are_one_object_for_all_files(tmp_path):
     write(tmp_path, DONE, replace(DONE, path="c.png"))
-    first, second = finished(tmp_path).values()
+    first, second = past_of(tmp_path).last.values()
     assert first.settings is second.settings
+
+
+@pytest.mark.parametrize("path", ["a\\b.png", "C:x.png", "deep/C:\\x.png"])
+def test_a_name_that_texup_refuses_can_be_recorded_as_failed(tmp_path, path):
+    write(tmp_path, replace(FAILED, path=path), replace(DONE, path=path))
+    assert list(records(tmp_path)) == [replace(FAILED, path=path), None]
 
 
 @pytest.mark.parametrize(
@@ -280,6 +372,11 @@ def test_settings_are_one_object_for_all_files(tmp_path):
         {"path": "a\\..\\b"},
         {"path": "C:/a.png"},
         {"path": "a\0b"},
+        {"path": "\ud800.png"},
+        {"path": "x" * 5000},
+        {"path": "../a.png", "outcome": "failed"},
+        {"path": "..\\a.png\0", "outcome": "failed"},
+        {"path": "/a.png", "outcome": "gone"},
         {"path": ""},
         {"path": 7},
         {"path": None},
@@ -303,6 +400,12 @@ def test_settings_are_one_object_for_all_files(tmp_path):
         {"targets": [["a.png", TARGET, True]]},
         {"targets": [["a.png", TARGET, 6.0]]},
         {"targets": [["a.png", TARGET, 6, 7]]},
+        {"targets": [["a.png", TARGET, 1 << 63]]},
+        {"targets": [["a.png", TARGET, 10**4000]]},
+        {"targets": [["\udfff.png", TARGET, 6]]},
+        {"targets": [["x" * 5000, TARGET, 6]]},
+        {"targets": [[f"{k}.png", TARGET, 6] for k in range(65)]},
+        {"targets": {}},
         {"settings": None},
         {"policy": []},
         {"precision": 16},
@@ -310,26 +413,26 @@ def test_settings_are_one_object_for_all_files(tmp_path):
         {"notes": [1]},
         {"seconds": "1"},
         {"seconds": float("inf")},
+        {"seconds": float("nan")},
+        {"seconds": 10**400},
+        {"policy": {"a": float("nan")}},
     ],
 )
 def test_a_line_of_wrong_values_counts_for_nothing(tmp_path, changes):
-    write(tmp_path)
-    add_line(tmp_path, as_json(DONE, **changes))
-    add_line(tmp_path, as_json(DONE, path="good.png"))
+    write_early(tmp_path, as_json(DONE, **changes), as_json(DONE, path="good.png"))
     assert [record and record.path for record in records(tmp_path)] == [None, "good.png"]
-    assert list(finished(tmp_path)) == ["good.png"]
+    assert list(past_of(tmp_path).last) == ["good.png"]
+    assert past_of(tmp_path).damaged == 1
 
 
 @pytest.mark.parametrize("missing", Record.__slots__)
 def test_a_line_without_a_value_counts_for_nothing(tmp_path, missing):
-    write(tmp_path)
-    add_line(tmp_path, {name: value for name, value in as_json(DONE).items() if name != missing})
-    assert list(records(tmp_path)) == [None]
+    write_early(tmp_path, {name: value for name, value in as_json(DONE).items() if name != missing})
+    assert list(records(tmp_path)) == ([DONE] if missing == "device" else [None])
 
 
 def test_values_that_a_later_version_adds_are_passed_over(tmp_path):
-    write(tmp_path)
-    add_line(tmp_path, as_json(DONE, colour="new"))
+    write_early(tmp_path, as_json(DONE, colour="new"))
     assert list(records(tmp_path)) == [DONE]
 
 
@@ -345,6 +448,11 @@ def test_values_that_a_later_version_adds_are_passed_over(tmp_path):
         b"[" * 100_000 + b"\n",
         b'{"path":' + b"9" * 5000 + b"}\n",
         b'"' + b"x" * (3 * MAX_LINE) + b'"\n',
+        b"\xef\xbb\xbf{}\n",
+        '{"path":"ä"}\n'.encode("utf-16"),
+        b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"\n",
+        b'{"path":"a.png","check":"00000000"}\n',
+        b'{"check":"zzzzzzzz"}\n',
     ],
 )
 def test_damage_in_the_middle_costs_only_its_line(tmp_path, line):
@@ -363,7 +471,8 @@ def test_a_huge_line_counts_for_nothing_though_its_end_is_a_record(tmp_path):
 
 # When a file is done.
 
-ENTRY = Finished(bytes.fromhex(SOURCE), "d1", (("t.png", 6), ("deep/m.png", 3)), "upscaled")
+FILES = (Written("t.png", TARGET, 6), Written("deep/m.png", TARGET, 3))
+ENTRY = Last(bytes.fromhex(SOURCE), "d1", FILES, "upscaled", "")
 
 
 @pytest.fixture
@@ -379,7 +488,7 @@ def test_done_is_same_source_same_settings_and_all_targets_of_their_size(out):
     assert not is_done(None, SOURCE, "d1", out)
     assert not is_done(ENTRY, TARGET, "d1", out)
     assert not is_done(ENTRY, SOURCE, "d2", out)
-    assert not is_done(ENTRY._replace(targets=(("t.png", 6), ("deep/m.png", 4))), SOURCE, "d1", out)
+    assert not is_done(ENTRY._replace(targets=(FILES[0], FILES[1]._replace(size=4))), SOURCE, "d1", out)
     (out / "deep" / "m.png").unlink()
     assert not is_done(ENTRY, SOURCE, "d1", out)
 
@@ -387,19 +496,19 @@ def test_done_is_same_source_same_settings_and_all_targets_of_their_size(out):
 def test_a_link_or_a_folder_is_no_target(out):
     (out / "deep" / "m.png").unlink()
     (out / "deep" / "m.png").symlink_to(out / "t.png")
-    assert not is_done(ENTRY._replace(targets=(("deep/m.png", 6),)), SOURCE, "d1", out)
-    assert not is_done(ENTRY._replace(targets=(("deep", (out / "deep").lstat().st_size),)), SOURCE, "d1", out)
+    for name in ("deep/m.png", "deep"):
+        target = Written(name, TARGET, (out / name).lstat().st_size)
+        assert not is_done(ENTRY._replace(targets=(target,)), SOURCE, "d1", out)
 
 
 def test_a_skipped_file_needs_no_target(tmp_path):
-    entry = Finished(bytes.fromhex(SOURCE), "d1", (), "skipped")
+    entry = Last(bytes.fromhex(SOURCE), "d1", (), "skipped", "")
     assert is_done(entry, SOURCE, "d1", tmp_path)
     assert not is_done(entry, TARGET, "d1", tmp_path)
 
 
 def test_records_of_the_first_schema_are_understood(tmp_path):
-    write(tmp_path)
     old = {name: value for name, value in as_json(DONE).items() if name != "targets"}
-    add_line(tmp_path, old | {"target_sha256": TARGET, "target_size": 6})
-    add_line(tmp_path, old | {"path": "c.txt", "outcome": "skipped", "target_sha256": None, "target_size": None})
+    skipped = {"path": "c.txt", "outcome": "skipped", "target_sha256": None, "target_size": None}
+    write_early(tmp_path, old | {"target_sha256": TARGET, "target_size": 6}, old | skipped)
     assert [record.targets for record in records(tmp_path)] == [[Written("a/b.png", TARGET, 6)], []]

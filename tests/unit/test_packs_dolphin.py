@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup.engines.engine import Job
 from texup.packs.convention import Finding, Pack, Planned, Wishes
 from texup.packs.dolphin import DOLPHIN
 from texup.packs.walk import Entry
@@ -260,8 +261,9 @@ def test_levels_after_a_gap_are_left_out_with_one_warning():
 
 
 def test_braces_of_a_folder_are_no_place_for_a_level():
-    plans, _ = plan([f"{{x}}/{B}.png"])
-    assert plans[f"{{x}}/{B}.png"].level_target.format(3) == f"{HOME}{{x}}/{B}_mip3.png"
+    plans, _ = plan([f"{{}}/{B}.png"])
+    job = Job(plans[f"{{}}/{B}.png"], Path("in"), Path("out"))
+    assert job.target(3) == f"{HOME}{{}}/{B}_mip3.png"
 
 
 def test_an_extension_in_capitals_is_written_small():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from texup.cli.console import print_json, printable, report
+from texup.cli.console import print_json, report, show
 from texup.errors import ExitCode
 
 
@@ -50,7 +50,7 @@ def check(ctx: click.Context, pack: Path, format_: str, as_json: bool, verbose: 
         for found in findings:
             if found.severity != "hint" or verbose:
                 where = f"{found.path}: " if found.path else ""
-                click.echo(printable(f"{found.severity}: {where}{found.text}"))
+                show(f"{found.severity}: {where}{found.text}")
     shown = ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for word, count in counts.items() if word != "hint")
     rules = "general rules alone, choose a loader's with --format" if convention.id == "plain" else convention.title
     report(f"checked as {convention.id} ({rules}): {shown or 'nothing wrong'}")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import unicodedata
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+
+from texup.errors import OutputError
 
 if TYPE_CHECKING:
     from texup.packs.convention import Finding
@@ -30,9 +34,43 @@ def printable(text: str) -> str:
     )
 
 
+class Courtesy:
+    """As much of a text stream as live progress needs; when nobody listens any more, the run goes on without it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to ``stream``."""
+        self._stream = stream
+        self.encoding = stream.encoding
+
+    def write(self, text: str, /) -> int:
+        """Write where that is possible."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush where that is possible."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Return whether it is a terminal."""
+        return self._stream.isatty()
+
+
+def show(text: str) -> None:
+    """Print one line of results on standard output.
+
+    Raises:
+        OutputError: it cannot be written; a closed pipe ends the command without words instead.
+    """
+    _print(printable(text))
+
+
 def report(text: str) -> None:
-    """Print one line of information on standard error."""
-    click.echo(printable(text), err=True)
+    """Print one line of information on standard error, where there is one."""
+    with suppress(OSError):
+        click.echo(printable(text), err=True)
 
 
 def report_error(text: str) -> None:
@@ -49,9 +87,19 @@ def finding_line(finding: Finding) -> str:
 
 def print_json(value: Any) -> None:
     """Print one JSON object, and nothing else, on standard output."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=True))
+    _print(json.dumps(value, indent=2, ensure_ascii=True))
+
+
+def _print(text: str) -> None:
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python fails again while it exits
+        raise OutputError(f"standard output: cannot write: {error.strerror}") from error
 
 
 def is_terminal() -> bool:
     """Return whether standard error is a terminal, where live progress makes sense."""
-    return sys.stderr.isatty()
+    return sys.stderr is not None and sys.stderr.isatty()

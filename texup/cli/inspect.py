@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from texup.cli.console import finding_line, print_json, printable
+from texup.cli.console import finding_line, print_json, show
 from texup.cli.options import processing_options
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def show_survey(run: Run, options: dict[str, Any]) -> None:
     lines = [f"{'format':12} {plan.convention.id} ({plan.convention.title}): {why}"]
     lines += [f"{name:12} {fact}" for name, fact in plan.convention.facts.items() if name != "dump"]
     for line in [*_plan_lines(shown), *map(finding_line, plan.findings), *lines, *_summary(run, survey, estimate)]:
-        click.echo(printable(line))
+        show(line)
 
 
 def _estimate(run: Run, survey: Survey) -> dict[str, Any]:

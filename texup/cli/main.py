@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import os
@@ -28,6 +29,7 @@ COMMANDS = {
     "train": "train",
 }
 
+LONGEST = 300  # characters of an unforeseen error; libraries write whole pages
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -64,42 +66,86 @@ def main(ctx: click.Context, debug: bool) -> None:
 class Stopped(BaseException):
     """A signal asked the process to end."""
 
-    def __init__(self, number: int) -> None:
-        """Remember the signal's number."""
-        super().__init__(number)
-        self.code = 128 + number
 
+class Stop:
+    """What signals do: the first unwinds the run in good order, the second ends the process at once."""
 
-def stop(number: int, _frame: FrameType | None) -> None:
-    """Unwind in good order at the first signal; the second ends the process at once."""
-    for each in SIGNALS:
-        signal.signal(each, lambda again, _frame: os._exit(128 + again))
-    raise Stopped(number)
+    def __init__(self) -> None:
+        """Begin with no signal heard."""
+        self.number = 0
+        self.is_over = False
+        """Nothing is left to unwind."""
+
+    def listen(self) -> None:
+        """Take over the signals, except those that are ignored: by ``nohup``, or by a shell for its background."""
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self.hear)
+
+    def hear(self, number: int, _frame: FrameType | None) -> None:
+        """Handle a signal."""
+        if self.number or self.is_over:
+            os._exit(128 + number)
+        self.number = number
+        sys.unraisablehook = lambda _: None  # what the exception leaves half-made may complain when it goes
+        raise Stopped
 
 
 def run() -> None:
     """Run the command line and exit with the code that the errors own."""
-    for number in SIGNALS:
-        signal.signal(number, stop)
+    stop, code = Stop(), int(ExitCode.FAILED)
+    try:
+        _prepare_streams()
+        stop.listen()
+        code = _code_of_command(stop)
+        stop.is_over = True
+    except BaseException:
+        if not stop.number:
+            raise
+    if stop.number:
+        gc.collect()  # a generator that the signal caught outside of itself has files to finish and folders to remove
+        report("texup: stopped; what is finished stays, and the same command goes on from there")
+        os._exit(128 + stop.number)  # Python would wait for the nets, which may have a minute's work before them
+    sys.exit(code)
+
+
+def _prepare_streams() -> None:
+    """Make the standard streams safe to print any name to, and their numbers safe from other files.
+
+    A library's warning goes to file 2 whatever it is: with standard error closed, that could be a texture.
+    """
+    while (file := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(file)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show must not end the run
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _code_of_command(stop: Stop) -> int:
+    """Run the command, tell of its error, and return the exit code."""
     try:
         code = main.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
-        code = ExitCode.USAGE
+        error.show(text := io.StringIO())
+        for line in text.getvalue().splitlines():
+            report(line)
+        return ExitCode.USAGE
     except click.Abort:
-        code = ExitCode.SIGINT
-    except Stopped as stopped:
-        report("texup: stopped; what is finished stays, and the same command goes on from there")
-        code = stopped.code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again while it exits
-        code = ExitCode.FAILED
-    except TexupError as error:
-        if "--debug" in sys.argv[1:]:
+        return ExitCode.SIGINT
+    except Exception as error:
+        if stop.number or "--debug" in sys.argv[1:]:  # libraries may make an error of their own of the signal's
             raise
-        report_error(str(error))
-        code = error.exit_code
-    sys.exit(int(code) if isinstance(code, int) else 0)
+        report_error(_told(error))
+        return error.exit_code if isinstance(error, TexupError) else ExitCode.FAILED
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+def _told(error: Exception) -> str:
+    """Return one line about an error, also about one that nobody foresaw."""
+    if isinstance(error, TexupError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    text = " ".join(str(error).split())[:LONGEST]
+    return f"unexpected {type(error).__name__}: {text}; `texup --debug` with the same command shows where"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
-from texup.cli.console import is_terminal, printable, report
+from texup.cli.console import Courtesy, is_terminal, printable, report
 
 if TYPE_CHECKING:
     from texup.engines.engine import Outcome
@@ -88,10 +89,11 @@ def _follow_live(
 ) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
     state, speed = (TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in ("state", "speed"))
     columns = (state, BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(file=cast("IO[str]", Courtesy(sys.stderr)))) as progress:
         bar = progress.add_task("", total=total, speed="", state="starting")
         for outcome in outcomes:
             tally.add(outcome)
@@ -99,7 +101,7 @@ def _follow_live(
             if outcome.precision is not None:
                 progress.update(bar, state=device_state())
             if verbose or outcome.outcome == "failed":
-                progress.console.print(_line(outcome), markup=False, highlight=False)
+                progress.console.print(Text(_line(outcome)), soft_wrap=True)  # a string's :names: are emoji
 
 
 def _line(outcome: Outcome) -> str:

@@ -110,7 +110,8 @@ def _loaded(recipe: Path, init: str | None) -> tuple[Recipe, StateDict | None]:
     from texup.training.recipes import find_recipe
 
     wanted = load_recipe(find_recipe(recipe))
-    return wanted, open_weights(resolve(init).path).state if init else None
+    start = resolve(init) if init else None
+    return wanted, open_weights(start.path, expected_sha256=start.sha256).state if start else None
 
 
 def follow(reports: Iterable[Progress], run: Run) -> None:

@@ -66,9 +66,11 @@ def _upscale(run: Run, archive: Path | None, options: dict[str, Any]) -> ExitCod
     """Do a run, check what it wrote, and report."""
     from texup.checking import check_output
     from texup.cli.progress import follow
+    from texup.files import output_lock
     from texup.packs.zips import write_zip
     from texup.run import plan_of
     from texup.upscaling import upscale_file, upscale_pack
+    from texup.verification import orphans_of
 
     plan, why = plan_of(run)
     is_pack = run.source.is_dir()
@@ -89,14 +91,24 @@ def _upscale(run: Run, archive: Path | None, options: dict[str, Any]) -> ExitCod
     for finding in findings:
         if finding.severity == "error" or (finding.severity == "warning" and not options["quiet"]):
             report(finding_line(finding))
+    orphans = orphans_of(run.out) if is_pack else []
+    if orphans and not options["quiet"]:
+        report(_orphans_line(orphans, run.out))
     is_sound = not tally.failures and all(finding.severity != "error" for finding in findings)
     if archive is not None and is_sound:
-        write_zip(run.out, archive, stored=bool(run.wishes.resource_pack))
+        with output_lock(run.out):  # no other run may change what is being packed
+            write_zip(run.out, archive, stored=bool(run.wishes.resource_pack), without=orphans)
     if not options["quiet"]:
         report(f"{tally.summary()}; written to {archive or run.out}")
     if options["as_json"]:
-        print_json(_as_json(run, plan, tally, findings))
+        print_json(_as_json(run, plan, tally, findings) | {"orphans": orphans})
     return ExitCode.OK if is_sound else ExitCode.SOME_FAILED
+
+
+def _orphans_line(orphans: list[str], out: Path) -> str:
+    count = f"{len(orphans)} files" if len(orphans) > 1 else "a file"
+    names = ", ".join(orphans[:3]) + (", ..." if len(orphans) > 3 else "")
+    return f"warning: {count} of earlier runs still in {out}, which may be loaded: {names}; texup verify names all"
 
 
 def _as_json(run: Run, plan: Plan, tally: Tally, findings: list[Finding]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from texup.cli.console import print_json, printable, report
+from texup.cli.console import print_json, report, show
 from texup.errors import ExitCode
 
 
@@ -18,9 +18,9 @@ from texup.errors import ExitCode
 def verify(ctx: click.Context, out: Path, as_json: bool) -> None:
     """Compare the output folder OUT with its manifest, byte for byte.
 
-    Names every file that is missing, changed, extra, or had failed, one per line. Repairs nothing: run the same
-    texup upscale command again to do so. Exits with 0 when all is as recorded, 3 on any difference, 2 when there is no
-    folder or manifest.
+    Names every file that is missing, changed, extra, an orphan (written by an earlier run, of no use to the newest), or
+    had failed, one per line. Repairs and removes nothing: delete what is changed and run the same texup upscale command
+    again. Exits with 0 when all is as recorded, 3 on any difference, 2 when there is no folder or manifest.
 
     \b
     Example:
@@ -28,12 +28,13 @@ def verify(ctx: click.Context, out: Path, as_json: bool) -> None:
     """
     from texup import manifest, verification  # here, so that the help of texup stays light
 
-    checked = sum(len(entry.targets) for entry in manifest.finished(out).values())
+    past = manifest.past_of(out)
+    checked = len(past.targets())
     findings = []
-    for finding in verification.verify(out):
+    for finding in verification.verify(out, past):
         findings.append(finding)
         if not as_json:
-            click.echo(printable(f"{finding.problem}: {finding.path}: {finding.detail}"))
+            show(f"{finding.problem}: {finding.path}: {finding.detail}")
     if as_json:
         print_json({"checked": checked, "findings": [finding._asdict() for finding in findings]})
     counts = Counter(finding.problem for finding in findings)

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from texup.engines.engine import Plane
+from texup.engines.engine import Plane, Ran
+from texup.engines.failures import is_short_of_memory, watched
 from texup.errors import DeviceError
 from texup.models.model import UpscaleModel
 
@@ -23,6 +24,7 @@ CPU_BATCH_PIXELS = 1 << 14  # a core gains nothing from larger batches, and smal
 CPU_TILE = 160  # texels: wide enough that the context around it is a fifth, small enough to give each core some
 MEMORY_SHARE = 0.6  # of the free memory; the allocator's own waste and the user's desktop take the rest
 MAX_BATCH_PIXELS = 1 << 20
+FAR = 1000.0  # times as bright as white: no net that works goes there, one that overflows passes by
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,42 +88,76 @@ class Device:
         batch_pixels: int | None = None,
         tile: int | None = None,
     ) -> None:
-        """Move ``models`` to ``device`` in ``precision``; sizes of None are taken from free memory."""
+        """Move ``models`` to ``device`` in ``precision``; sizes of None are taken from its memory.
+
+        Raises:
+            DeviceError: the weights do not fit into its memory.
+            LostDevice: it does not work.
+        """
         self.models, self.device, self.precision = list(models), device, precision
-        fitting = self._fitting_pixels()
-        self.batch_pixels = batch_pixels or fitting
-        self.tile = tile or (CPU_TILE if device.type != "cuda" else max(64, int(fitting**0.5)))
+        self.ran = Ran(device.type, precision)
+        # A CPU's kernels round otherwise for other batches, which form by chance; and one plane at a time is no slower.
+        self.at_once = 1 if device.type == "cpu" else MAX_BATCH_PIXELS
         self.lanes = (os.cpu_count() or 1) if device.type == "cpu" else 1
-        dtype = PRECISIONS[precision]
-        self.nets = [copy.deepcopy(m.net).to(device, dtype, memory_format=torch.channels_last) for m in self.models]  # type: ignore[call-overload]
         self.wide_nets: dict[int, nn.Module] = {}
+        try:
+            with watched(device):
+                self._take_place(batch_pixels, tile)
+        except (RuntimeError, MemoryError) as error:
+            if not is_short_of_memory(error):
+                raise
+            raise DeviceError(
+                f"device {device}: no memory for the weights; free some or use another --device"
+            ) from error
+
+    def _take_place(self, batch_pixels: int | None, tile: int | None) -> None:
+        free, total = self._memory()
+        self.batch_pixels = batch_pixels or self._fitting_pixels(free)
+        # Of all its memory, not of what is free today: the size of tiles decides the last bit of some pixels.
+        self.tile = tile or (CPU_TILE if total is None else max(64, int(self._fitting_pixels(total) ** 0.5)))
+        self.first_tile = self.tile
+        dtype = PRECISIONS[self.precision]
+        self.nets = [
+            copy.deepcopy(m.net).to(self.device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for m in self.models
+        ]
 
     @contextmanager
     def ready(self) -> Iterator[None]:
         """Give each lane one thread of torch: a core for each batch beats a batch over all cores, by a third on two."""
         threads = torch.get_num_threads()
-        torch.set_num_threads(1 if self.lanes > 1 else threads)
+        torch.set_num_threads(1 if self.device.type == "cpu" else threads)
         try:
             yield
         finally:
             torch.set_num_threads(threads)
 
-    def _fitting_pixels(self) -> int:
-        if self.device.type != "cuda":
+    def _memory(self) -> tuple[int | None, int | None]:
+        """Return the bytes that are free and those that there are; None where more of them would not help."""
+        return torch.cuda.mem_get_info(self.device) if self.device.type == "cuda" else (None, None)
+
+    def _fitting_pixels(self, memory: int | None) -> int:
+        if memory is None:
             return CPU_BATCH_PIXELS
-        free, _ = torch.cuda.mem_get_info(self.device)
         need = max(bytes_per_pixel(model, self.precision) for model in self.models)
-        return max(1 << 12, min(MAX_BATCH_PIXELS, int(free * MEMORY_SHARE / need)))
+        return max(1 << 12, min(MAX_BATCH_PIXELS, int(memory * MEMORY_SHARE / need)))
 
     def upscale(self, model: int, batch: Sequence[Plane]) -> list[Upscaled]:
         """Run one net on planes (h, w, C) of equal shape.
 
         A batch that does not fit is halved, and its half size kept; a single plane that does not fit has the problem
         "memory". A plane whose result is not finite is done again in fp32; if that does not help, its problem says so.
+
+        Raises:
+            LostDevice: the device does not work any more.
         """
         try:
-            return self._run(model, batch)
-        except torch.OutOfMemoryError:
+            with watched(self.device):
+                return self._run(model, batch)
+        except (RuntimeError, MemoryError) as error:
+            if not is_short_of_memory(error):
+                raise
+        with watched(self.device):  # not above, where the error's traceback still holds what the net had made
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
         half = len(batch) // 2
@@ -132,9 +168,10 @@ class Device:
 
     def state(self) -> str:
         """Return where and in what type nets run, and how much of the device they fill."""
-        if self.device.type != "cuda":
+        with watched(self.device):
+            free, total = self._memory()
+        if free is None or total is None:
             return f"{self.device} {self.precision}"
-        free, total = torch.cuda.mem_get_info(self.device)
         return f"{self.device} {self.precision}, {(total - free) / 1e9:.1f} of {total / 1e9:.0f} GB"
 
     def batch_bytes(self) -> int:
@@ -155,8 +192,12 @@ class Device:
     @torch.inference_mode()
     def _run(self, model: int, batch: Sequence[Plane]) -> list[Upscaled]:
         planes = torch.from_numpy(np.stack(batch)).to(self.device).permute(0, 3, 1, 2)
+        parts = torch.split(planes, self.at_once)
+        return [result for part in parts for result in self._through_net(model, part)]
+
+    def _through_net(self, model: int, planes: Tensor) -> list[Upscaled]:
         results = self._forward(self.nets[model], planes, PRECISIONS[self.precision])
-        finite = torch.isfinite(results.sum(dim=(1, 2, 3), dtype=torch.float32)).tolist()
+        finite = _are_finite(results).tolist()
         done = results.permute(0, 2, 3, 1).float().cpu().numpy()
         if all(finite):
             return [Upscaled(plane, self.precision) for plane in done]
@@ -171,7 +212,7 @@ class Device:
         """Run one plane (1, C, h, w) again in fp32."""
         if self.precision != "fp32":
             result = self._forward(self.wide_nets[model], plane, torch.float32)
-            if bool(torch.isfinite(result).all()):
+            if bool(_are_finite(result).all()):
                 return Upscaled(result[0].permute(1, 2, 0).cpu().numpy(), "fp32")
         return Upscaled(None, "fp32", "not finite")
 
@@ -182,3 +223,9 @@ class Device:
         x = planes.to(dtype).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
         result: Tensor = net(x)
         return result.mean(dim=1, keepdim=True, dtype=torch.float32) if channels == 1 else result
+
+
+def _are_finite(results: Tensor) -> Tensor:
+    """Tell for each of N results whether all of it is a number, and none as large as only an overflow makes them."""
+    # amax and amin pass NaN on, and comparing with it is false.
+    return (results.amax(dim=(1, 2, 3)) <= FAR) & (results.amin(dim=(1, 2, 3)) >= -FAR)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +57,8 @@ class Job:
 
     def target(self, level: int) -> str:
         """Return the relative path of a level's file; 0 is the texture's own."""
-        return self.planned.level_target.format(level) if level else self.planned.target
+        before, _, behind = self.planned.level_target.rpartition("{}")  # folders may have any name, also "{}"
+        return f"{before}{level}{behind}" if level else self.planned.target
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +71,20 @@ class Task:
     key: bytes
     """Tasks of equal keys have equal files as results; only the first is computed."""
     pixels: int
-    """Pixels of the result, what memory is counted by."""
+    """Pixels of the result."""
     upscaling: Upscaling
     notes: tuple[str, ...] = ()
     """What the manifest should tell besides the outcome."""
+    share: float = 0.0
+    """Of the memory that a run may use; tasks that sum up to 1 at most are on their way at once, or one alone."""
+
+
+class Ran(NamedTuple):
+    """Where and how nets ran for a texture: what its last bits depend on besides its settings."""
+
+    device: str
+    """Kind of device, as "cpu" or "cuda"."""
+    precision: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +102,8 @@ class Outcome:
     """Type that the net ran in; None when no net ran."""
     notes: list[str] = field(default_factory=list)
     pixels: int = 0
+    device: str | None = None
+    """Kind of device that the net ran on, as "cpu"; None when no net ran."""
     seconds: float = 0.0
     """From the start of reading to the end of writing, waiting in batches included."""
 
@@ -122,12 +135,19 @@ class Engine(Protocol):
         """The device that the nets run on."""
         ...
 
-    def run(self, jobs: Iterable[Job | Outcome], start: Callable[[Job], Task | Outcome]) -> Iterator[Outcome]:
+    def run(
+        self,
+        jobs: Iterable[Job | Outcome],
+        start: Callable[[Job], Task | Outcome],
+        end: Callable[[], None] = lambda: None,
+    ) -> Iterator[Outcome]:
         """Start each job, upscale what its task asks for, write its files; pass on what is an outcome already.
 
-        ``start`` and the tasks' generators run on worker threads, one thread at a time for each task.
+        ``start`` and the tasks' generators run on worker threads, one thread at a time for each task. ``end`` is called
+        when the run is over, however it ends, and before anything waits for those threads.
 
         Raises:
             OutputError: the output cannot be written; it ends the run.
+            LostDevice: the device gave up; it ends the run, and the jobs without outcome stay to be done.
         """
         ...

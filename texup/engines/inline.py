@@ -12,20 +12,19 @@ from texup.engines.steps import PROBLEMS, failed, finish, next_requests
 from texup.errors import TextureError
 
 
-def answered(requests: list[Request], device: Device) -> tuple[list[Plane], str | None]:
-    """Return the upscaled planes of one texture's requests, tile by tile, and the precision of the last tile.
+def answered(requests: list[Request], device: Device) -> list[Plane]:
+    """Return the upscaled planes of one texture's requests, done tile by tile.
 
     Raises:
         TextureError: the net cannot do it on this device.
     """
-    order, precision = Order(None, requests, device.tile), None
+    order = Order(None, requests, device.tile)
     for piece in order.pieces():
         (result,) = device.upscale(piece.model, [piece.plane])
         if result.plane is None:
             raise TextureError(PROBLEMS[result.problem or "memory"])
         piece.put(result.plane)
-        precision = result.precision
-    return order.planes, precision
+    return order.planes
 
 
 class InlineEngine:
@@ -35,21 +34,29 @@ class InlineEngine:
         """Run nets on ``device``."""
         self.device = device
 
-    def run(self, jobs: Iterable[Job | Outcome], start: Callable[[Job], Task | Outcome]) -> Iterator[Outcome]:
+    def run(
+        self,
+        jobs: Iterable[Job | Outcome],
+        start: Callable[[Job], Task | Outcome],
+        end: Callable[[], None] = lambda: None,
+    ) -> Iterator[Outcome]:
         """Yield the outcome of each job."""
-        for job in jobs:
-            if isinstance(job, Outcome):
-                yield job
-                continue
-            began = time.perf_counter()
-            try:
-                started = start(job)
-                yield started if isinstance(started, Outcome) else self._upscale(started, began)
-            except TextureError as error:
-                yield failed(job, error)
+        try:
+            for job in jobs:
+                yield job if isinstance(job, Outcome) else self._outcome(job, start)
+        finally:
+            end()
+
+    def _outcome(self, job: Job, start: Callable[[Job], Task | Outcome]) -> Outcome:
+        began = time.perf_counter()
+        try:
+            started = start(job)
+            return started if isinstance(started, Outcome) else self._upscale(started, began)
+        except (TextureError, MemoryError) as error:
+            return failed(job, error)
 
     def _upscale(self, task: Task, began: float) -> Outcome:
-        planes, precision = None, None
+        planes = None
         while not isinstance(requests := next_requests(task, planes), tuple):
-            planes, precision = answered(requests, self.device)
-        return finish(task, requests, precision, [], time.perf_counter() - began)
+            planes = answered(requests, self.device)
+        return finish(task, requests, self.device.ran if planes else None, [], time.perf_counter() - began)

@@ -8,20 +8,22 @@ memory does not grow with the pack.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
 
 from texup.engines.batching import Batcher, Order, Piece
 from texup.engines.device import Device, Upscaled
-from texup.engines.engine import Job, Outcome, Request, Task
+from texup.engines.engine import Job, Outcome, Ran, Request, Task
 from texup.engines.steps import PROBLEMS, failed, finish, next_requests
 from texup.errors import TextureError
 
 IN_FLIGHT = 256  # textures between reading and done, at most
 IN_FLIGHT_PIXELS = 1 << 24  # pixels of their results, unless one texture or one batch alone is larger
+PATIENCE = 3.0  # seconds for the files on their way when a signal ends the process; to code the largest takes ten
 MIN_TILE = 32  # below this, context costs ten times the core; memory that small does not exist
 
 
@@ -32,14 +34,18 @@ class Running:
     job: Job
     began: float = field(default_factory=time.perf_counter)
     task: Task | None = None
-    precision: str | None = None
+    ran: Ran | None = None
     redone: int = 0
     """Tiles done again in a wider type."""
+    tile: int | None = None
+    """Side of its tiles, where memory made them smaller than the device's first."""
 
     @property
     def notes(self) -> list[str]:
         """What the manifest should tell besides the outcome."""
-        return [f"{self.redone} tiles were not finite and were done again in fp32"] if self.redone else []
+        redone = f"{self.redone} tiles were not finite and were done again in fp32" if self.redone else ""
+        smaller = f"memory was short: done in tiles of {self.tile}" if self.tile else ""
+        return [note for note in (redone, smaller) if note]
 
 
 Step = tuple[Running, "Task | list[Request] | Outcome"]
@@ -52,16 +58,28 @@ class LocalEngine:
         """Use ``workers`` threads for files and ``device`` for nets."""
         self.device, self.workers = device, workers
 
-    def run(self, jobs: Iterable[Job | Outcome], start: Callable[[Job], Task | Outcome]) -> Iterator[Outcome]:
+    def run(
+        self,
+        jobs: Iterable[Job | Outcome],
+        start: Callable[[Job], Task | Outcome],
+        end: Callable[[], None] = lambda: None,
+    ) -> Iterator[Outcome]:
         """Yield the outcome of each job as it finishes; see ``Engine``."""
         files = ThreadPoolExecutor(self.workers, thread_name_prefix="texup-files")
         nets = ThreadPoolExecutor(self.device.lanes, thread_name_prefix="texup-nets")
+        run = _Run(self.device, self.workers, files, nets, start)
+        is_stopped = False
         try:
             with self.device.ready():
-                yield from _Run(self.device, self.workers, files, nets, start).outcomes(iter(jobs))
+                yield from run.outcomes(iter(jobs))
+        except BaseException as error:
+            is_stopped = not isinstance(error, Exception | GeneratorExit)
+            raise
         finally:
-            nets.shutdown(wait=True, cancel_futures=True)
-            files.shutdown(wait=True, cancel_futures=True)
+            end()
+            nets.shutdown(wait=False, cancel_futures=True)  # a batch may take a minute, and leaves nothing behind
+            files.shutdown(wait=not is_stopped, cancel_futures=True)
+            wait([future for future in (*run.reading, *run.finishing) if future.running()], PATIENCE)
 
 
 class _Run:
@@ -84,6 +102,8 @@ class _Run:
         self.batcher = Batcher()
         self.running = 0
         self.pixels = 0
+        self.waiting: deque[Running] = deque()  # read, but there is no memory for their results yet
+        self.shares: dict[int, float] = {}  # of memory, by the identity of each texture that has its part
         self.twins: dict[bytes, list[Running]] = {}  # key -> textures that wait for the first of their kind
         self.finished: dict[bytes, tuple[Job, Outcome]] = {}
 
@@ -120,13 +140,13 @@ class _Run:
     def _has_room(self) -> bool:
         batch = self.device.batch_pixels * max(m.scale for m in self.device.models) ** 2
         busy = len(self.reading) >= 2 * self.workers or self.running >= IN_FLIGHT
-        return not busy and (self.pixels < max(IN_FLIGHT_PIXELS, 2 * batch))
+        return not busy and not self.waiting and (self.pixels < max(IN_FLIGHT_PIXELS, 2 * batch))
 
     def _attempt(self, running: Running, work: Callable[[], Task | list[Request] | Outcome]) -> Step:
         """The one place where an error becomes the outcome of a texture instead of the end of the run."""
         try:
             return running, work()
-        except TextureError as error:
+        except (TextureError, MemoryError) as error:
             return running, failed(running.job, error, running.task)
 
     def _read(self, running: Running) -> Step:
@@ -139,7 +159,7 @@ class _Run:
         def work() -> list[Request] | Outcome:
             requests = next_requests(task, order.planes if order else None)
             if isinstance(requests, tuple):
-                return finish(task, requests, running.precision, running.notes, time.perf_counter() - running.began)
+                return finish(task, requests, running.ran, running.notes, time.perf_counter() - running.began)
             return requests
 
         return self._attempt(running, work)
@@ -153,7 +173,8 @@ class _Run:
                 files = tuple((twin.out / target.path).read_bytes() for target in outcome.targets)
             except OSError as error:
                 raise TextureError(f"its twin {twin.path} is gone from the output: {error.strerror}") from error
-            return finish(task, files, outcome.precision, [f"same picture as {twin.path}"], 0.0)
+            ran = Ran(outcome.device, outcome.precision) if outcome.device and outcome.precision else None
+            return finish(task, files, ran, [f"same picture as {twin.path}"], 0.0)
 
         return self._attempt(running, work)
 
@@ -162,17 +183,37 @@ class _Run:
         if isinstance(step, Outcome):
             yield from self._end(running, step)
         elif isinstance(step, list):
-            self.batcher.add(Order(running, step, self.device.tile))
+            self._queue(running, step)
         else:
             running.task = step
             self.pixels += step.pixels
-            if step.key in self.finished:
-                self._submit(self.finishing, self._copy, running, *self.finished[step.key])
-            elif step.key in self.twins:
-                self.twins[step.key].append(running)
+            self.waiting.append(running)
+            self._admit()
+
+    def _admit(self) -> None:
+        """Send on textures that are read while there is memory for their results; one goes in any case."""
+        while self.waiting:
+            running = self.waiting[0]
+            task = running.task
+            assert task is not None
+            if self.shares and sum(self.shares.values()) + task.share > 1:
+                return
+            self.waiting.popleft()
+            self.shares[id(running)] = task.share
+            if task.key in self.finished:
+                self._submit(self.finishing, self._copy, running, *self.finished[task.key])
+            elif task.key in self.twins:
+                self.twins[task.key].append(running)
             else:
-                self.twins[step.key] = []
+                self.twins[task.key] = []
                 self._submit(self.reading, self._ask, running, None)
+
+    def _queue(self, running: Running, requests: list[Request], *, is_last_try: bool = False) -> None:
+        """Let the tiles of what a texture asks for wait for the nets."""
+        order = Order(running, requests, self.device.tile, is_last_try)
+        if order.tile < self.device.first_tile and order.missing > len(requests):
+            running.tile = order.tile
+        self.batcher.add(order)
 
     def _feed_nets(self) -> None:
         """Keep every lane of the device busy and one batch waiting; a batch that is not full only for an idle lane."""
@@ -196,22 +237,30 @@ class _Run:
                 continue
             running = piece.order.running
             running.redone += result.precision != self.device.precision
-            running.precision = self.device.precision
-            if piece.put(result.plane):
+            running.ran = self.device.ran
+            try:
+                is_whole = piece.put(result.plane)
+            except MemoryError as error:
+                yield from self._give_up(piece.order, error)
+                continue
+            if is_whole:
                 self._submit(self.finishing, self._ask, running, piece.order)
 
     def _retry_smaller(self, order: Order, result: Upscaled) -> Iterator[Outcome]:
         """Plan a texture again with smaller tiles when memory did not suffice; the smallest get a second try."""
-        order.cancelled = True
-        running = order.running
         side = order.largest_core()
         if result.problem == "memory" and not order.is_last_try:
             if side > MIN_TILE:
                 self.device.tile = max(MIN_TILE, min(self.device.tile, side) // 2)
-            self.batcher.add(Order(running, order.requests, self.device.tile, is_last_try=side <= MIN_TILE))
+            order.cancelled = True
+            self._queue(order.running, order.requests, is_last_try=side <= MIN_TILE)
         else:
-            error = TextureError(PROBLEMS[result.problem or "memory"])
-            yield from self._end(running, failed(running.job, error, running.task))
+            yield from self._give_up(order, TextureError(PROBLEMS[result.problem or "memory"]))
+
+    def _give_up(self, order: Order, error: TextureError | MemoryError) -> Iterator[Outcome]:
+        """Fail the texture of an order; what still comes back for it is dropped."""
+        order.cancelled = True
+        yield from self._end(order.running, failed(order.running.job, error, order.running.task))
 
     def _end(self, running: Running, outcome: Outcome) -> Iterator[Outcome]:
         """Count a texture out, and settle those that waited for the same picture."""
@@ -220,6 +269,7 @@ class _Run:
         if running.task is None:
             return
         self.pixels -= running.task.pixels
+        self.shares.pop(id(running), None)
         running.task.upscaling.close()
         key = running.task.key
         if outcome.outcome == "upscaled":
@@ -229,3 +279,4 @@ class _Run:
                 self._submit(self.finishing, self._copy, twin, running.job, outcome)
             else:
                 yield from self._end(twin, failed(twin.job, TextureError(outcome.reason or ""), twin.task))
+        self._admit()

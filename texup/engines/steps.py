@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
-from texup.engines.engine import Files, Job, Outcome, Plane, Request, Task
-from texup.errors import TextureError
-from texup.files import atomic_write
+from texup.engines.engine import Files, Job, Outcome, Plane, Ran, Request, Task
+from texup.errors import OutputError, TextureError
+from texup.files import atomic_write, check_inside
 from texup.record import Written
 
 PROBLEMS = {
     "memory": "out of memory even with the smallest tiles; free some memory or use another --device",
     "not finite": "the net's result is not finite even in fp32; the weights do not suit this texture",
+    "large": "not enough memory to read or write it; free some, or use --jobs 1",
 }
 
 
@@ -29,17 +31,33 @@ def next_requests(task: Task, planes: list[Plane] | None) -> list[Request] | Fil
 
 
 def write(job: Job, level: int, data: bytes) -> Written:
-    """Write the file of one level under its final name.
+    """Write the file of one level under its final name, and read it again.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: it cannot be written, or does not read back as what was written.
     """
     path = job.target(level)
+    check_inside(job.out, path)
     atomic_write(job.out / path, data)
+    check_written(job.out / path, data)
     return Written(path, hashlib.sha256(data).hexdigest(), len(data))
 
 
-def finish(task: Task, files: Files, precision: str | None, notes: list[str], seconds: float) -> Outcome:
+def check_written(path: Path, data: bytes) -> None:
+    """Read a written file again, so that nothing is called upscaled that does not lie there as it was made.
+
+    Raises:
+        OutputError: it does not read back as ``data``.
+    """
+    try:
+        is_whole = path.read_bytes() == data
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be read back: {error.strerror}") from error
+    if not is_whole:
+        raise OutputError(f"{path}: reads back as other bytes than were written; check the disk")
+
+
+def finish(task: Task, files: Files, ran: Ran | None, notes: list[str], seconds: float) -> Outcome:
     """Write the finished files of a texture under their final names and report it.
 
     Raises:
@@ -51,19 +69,22 @@ def finish(task: Task, files: Files, precision: str | None, notes: list[str], se
         source_sha256=task.source_sha256,
         targets=[write(task.job, level, data) for level, data in enumerate(files)],
         policy=task.policy,
-        precision=precision,
+        precision=ran.precision if ran else None,
+        device=ran.device if ran else None,
         notes=[*task.notes, *notes],
         pixels=task.pixels,
         seconds=seconds,
     )
 
 
-def reason_for(job: Job, error: TextureError) -> str:
+def reason_for(job: Job, error: TextureError | MemoryError) -> str:
     """Return what an error says about a job's file, without the name that stands beside it in every report."""
+    if isinstance(error, MemoryError):
+        return PROBLEMS["large"]
     return str(error).removeprefix(f"{job.path.rpartition('/')[2]}: ")
 
 
-def failed(job: Job, error: TextureError, task: Task | None = None) -> Outcome:
+def failed(job: Job, error: TextureError | MemoryError, task: Task | None = None) -> Outcome:
     """Report a texture that could not be done."""
     return Outcome(
         job.path,

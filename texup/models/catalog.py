@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Callable
@@ -108,7 +109,7 @@ def load_catalog(folder: Path | None = None) -> Catalog:
 
 
 def resolve(name_or_path: str, folder: Path | None = None) -> CatalogModel:
-    """Return the model of that name in the catalog, or else the file of that name.
+    """Return the model of that name in the catalog, or else the file (or pipe, or device) of that name.
 
     What has a folder in it or ends like a file of weights is always a path.
 
@@ -118,12 +119,13 @@ def resolve(name_or_path: str, folder: Path | None = None) -> CatalogModel:
     """
     path = Path(name_or_path)
     is_path = path.name != name_or_path or name_or_path.endswith(SUFFIXES)
-    if is_path and path.is_file():
+    # Path's own questions would raise for a name that is too long or not to be looked at.
+    if is_path and os.path.exists(path) and not os.path.isdir(path):
         return CatalogModel(path.stem, path)
     models = load_catalog(folder).models
     if name_or_path in models:
         return models[name_or_path]
-    if path.is_file():
+    if os.path.isfile(path):
         return CatalogModel(path.stem, path)
     raise UsageError(f"no model {name_or_path}: name one of {', '.join(models)}, or the path of a file of weights")
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from texup.errors import UsageError, WeightsError
-from texup.files import sha256_of
 from texup.models.catalog import BLEND, CatalogModel, load_catalog, resolve
+from texup.models.reading import hash_weights
 
 if TYPE_CHECKING:
     from texup.models.model import UpscaleModel
@@ -40,7 +40,7 @@ def choose_chain(names: Sequence[str], blend: float | Literal["auto"] | None) ->
 
     Raises:
         UsageError: an unknown name, a blend outside 0..1, "auto" without a recommendation, or both given.
-        WeightsError: the catalog is damaged.
+        WeightsError: the catalog is damaged, or a file cannot be weights.
     """
     if blend is not None:
         if names:
@@ -59,8 +59,16 @@ def _recommended() -> float:
     return share
 
 
+def _hash(model: CatalogModel) -> str:
+    """Return the hash of a model's file, which a pinned one must equal: known before anything is written."""
+    sha256 = hash_weights(model.path)
+    if model.sha256 not in (None, sha256):
+        raise WeightsError(f"{model.path}: SHA-256 {sha256} is not the expected {model.sha256}; install texup again")
+    return sha256
+
+
 def _chosen(model: CatalogModel) -> Link:
-    sha256 = model.sha256 or sha256_of(model.path)
+    sha256 = _hash(model)
 
     def load() -> UpscaleModel:
         from texup.models.loading import load_model
@@ -79,7 +87,7 @@ def _blended(alpha: float) -> Link:
         raise UsageError(f"--blend {alpha} is not possible; use a number from 0 (PSNR) to 1 (GAN)")
     catalog = load_catalog()
     psnr, gan = (resolve(name) for name in catalog.pair)
-    identity = f"{psnr.sha256} {gan.sha256} {alpha!r}"
+    identity = f"{_hash(psnr)} {_hash(gan)} {alpha!r}"
     sha256 = hashlib.sha256(identity.encode()).hexdigest()
     name = f"{psnr.name}+{gan.name}@{alpha!r}"
 

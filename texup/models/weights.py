@@ -1,4 +1,4 @@
-"""Files of weights <-> dictionaries of tensors; the only place where torch.load stands.
+"""Files of weights <-> dictionaries of tensors.
 
 A file of weights is data from a stranger. It is hashed before it is parsed, held against cheap limits before it may
 cost time or memory, never run, and refused in our own words: torch's advice to switch its safety off is not repeated.
@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,21 +21,16 @@ from torch import Tensor
 
 from texup.errors import WeightsError
 from texup.files import atomic_write
+from texup.models.pickles import DAMAGED, check_count, load_pickle
+from texup.models.reading import MAX_BYTES, read_bytes
 
 StateDict = dict[str, Tensor]
 
-MAX_BYTES = 2 << 30
-MAX_TENSORS = 20_000  # a full training checkpoint of RRDBNet has about 4,000
 MAX_HEADER = 8 << 20
-MAX_PICKLE = 4 << 20  # nested lists of this size already cost the unpickler several seconds
-MAX_PARAMETERS = 200_000_000
+MAX_PARAMETERS = 145_000_000  # VGG19 has 143,667,240
 MAX_KEY = 200
+MAX_DIMENSIONS = 8  # parsing takes the square of their number
 
-LOOKALIKES = {  # what a failed download leaves behind
-    b"version https://git-lfs": "a Git LFS pointer, not the weights; fetch the file itself (git lfs pull)",
-    b"<!doctype": "a web page, not weights; the download went wrong",
-    b"<html": "a web page, not weights; the download went wrong",
-}
 # Dictionaries that trainers wrap the weights in, the averaged ones first.
 WRAPPERS = (
     *("params_ema", "params-ema", "ema", "g_ema", "params", "model_state_dict", "state_dict"),
@@ -60,28 +54,26 @@ class LoadedWeights:
     dialect_of_file: Literal["safetensors", "pickle"]
 
 
-def read_weights(path: Path, *, expected_sha256: str | None = None) -> LoadedWeights:
+def read_weights(path: Path, *, expected_sha256: str | None = None, max_bytes: int = MAX_BYTES) -> LoadedWeights:
     """Read a file of weights without ever running code from it; its content decides the format, not its name.
 
     Raises:
         WeightsError: missing, too big, not the expected bytes, damaged, unsafe, or with values that are not finite.
     """
+    data = read_bytes(path, max_bytes)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if expected_sha256 not in (None, sha256):
+        raise WeightsError(f"{path}: SHA-256 {sha256} is not the expected {expected_sha256}; get the file again")
+    file = io.BytesIO(data)
+    del data  # large: parsing frees it as soon as it has copied what it needs
     try:
-        data = _read_bytes(path)
-        sha256 = hashlib.sha256(data).hexdigest()
-        if expected_sha256 not in (None, sha256):
-            raise WeightsError(f"SHA-256 {sha256} is not the expected {expected_sha256}; get the file again")
-        header = _safetensors_header(data)
-        raw = _load_pickle(data) if header is None else _load_safetensors(data, header)
+        raw, metadata = _parse(file)
         state = _strip_prefixes(_as_floats(_unwrap(raw)))
     except WeightsError as refusal:
         raise WeightsError(f"{path}: {refusal}") from None
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot read the weights: {error.strerror or error}") from error
     except Exception:  # noqa: BLE001 - hostile bytes raise anything, and torch's own text advises to run them
-        raise WeightsError(f"{path}: damaged, or holds more than tensors; get a clean .safetensors file") from None
-    metadata = {} if header is None else header.get("__metadata__", {})
-    return LoadedWeights(state, sha256, metadata, "pickle" if header is None else "safetensors")
+        raise WeightsError(f"{path}: {DAMAGED}") from None
+    return LoadedWeights(state, sha256, metadata or {}, "pickle" if metadata is None else "safetensors")
 
 
 def save_weights(path: Path, state: StateDict, metadata: dict[str, str]) -> None:
@@ -110,37 +102,32 @@ def save_pickle(path: Path, content: StateDict | dict[str, StateDict]) -> None:
     atomic_write(path, buffer.getvalue())
 
 
-def _read_bytes(path: Path) -> bytes:
-    if not path.is_file():
-        raise WeightsError("no such file")
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise WeightsError(f"{size / 2**30:.1f} GiB is more than the {MAX_BYTES >> 30} GiB that weights may have")
-    data = path.read_bytes()
-    if not data:
-        raise WeightsError("the file is empty; get it again")
-    start = data[:64].lstrip().lower()
-    for prefix, reason in LOOKALIKES.items():
-        if start.startswith(prefix):
-            raise WeightsError(f"this is {reason}")
-    return data
+def _parse(file: io.BytesIO) -> tuple[Any, dict[str, str] | None]:
+    """Return what a file holds, and the metadata of a safetensors file or None for a pickle; ``file`` is closed."""
+    header = _safetensors_header(file)
+    if header is None:
+        return load_pickle(file), None
+    with file:
+        tensors = parse_safetensors(file.getvalue())  # in random order
+    metadata: dict[str, str] = header.pop("__metadata__", {})
+    return {key: tensors[key] for key in header}, metadata
 
 
-def _safetensors_header(data: bytes) -> dict[str, Any] | None:
+def _safetensors_header(file: io.BytesIO) -> dict[str, Any] | None:
     """Return the header of a safetensors file if it is sane, or None for another format."""
-    length = int.from_bytes(data[:8], "little")
-    if data[8:9] != b"{" or length > len(data) - 8:
+    start = file.read(9)
+    length = int.from_bytes(start[:8], "little")
+    if start[8:] != b"{" or length > len(file.getbuffer()) - 8:
         return None
     if length > MAX_HEADER:
         raise WeightsError(f"a header of {length:,} bytes is more than the {MAX_HEADER:,} that weights need")
-    header: dict[str, Any] = json.loads(data[8 : 8 + length], object_pairs_hook=_without_duplicates)
-    _check_count(len(header))
+    file.seek(8)
+    header: dict[str, Any] = json.loads(file.read(length), object_pairs_hook=_without_duplicates)
+    check_count(len(header))
+    for key, entry in header.items():
+        if key != "__metadata__" and len(entry["shape"]) > MAX_DIMENSIONS:
+            raise WeightsError(f"a tensor of {len(entry['shape']):,} dimensions, which no weights have")
     return header
-
-
-def _load_safetensors(data: bytes, header: dict[str, Any]) -> StateDict:
-    tensors = parse_safetensors(data)  # in random order
-    return {key: tensors[key] for key in header if key != "__metadata__"}
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -148,35 +135,6 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         raise WeightsError("the header names a tensor twice")
     return result
-
-
-def _check_count(count: int) -> None:
-    if count > MAX_TENSORS:
-        raise WeightsError(f"{count:,} tensors are more than the {MAX_TENSORS:,} that weights may have")
-
-
-def _load_pickle(data: bytes) -> Any:
-    if data.startswith(b"PK\x03\x04"):
-        _check_zip(data)
-    elif not data.startswith(b"\x80"):
-        raise WeightsError("neither a safetensors file nor one of torch.save")
-    # weights_only is spelled out: left out, an environment variable can turn it off.
-    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-
-
-def _check_zip(data: bytes) -> None:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        entries = archive.infolist()
-    names = {entry.filename for entry in entries}
-    if any(name.endswith("/constants.pkl") for name in names):
-        raise WeightsError("this is a TorchScript program, which would run code; get the plain weights")
-    _check_count(len(entries))
-    if len(names) != len(entries):
-        raise WeightsError("the archive holds two files of one name")
-    if sum(entry.file_size for entry in entries) > len(data):  # torch stores, it never compresses
-        raise WeightsError("the archive claims to unpack to more than its own size")
-    if any(entry.file_size > MAX_PICKLE for entry in entries if entry.filename.endswith(".pkl")):
-        raise WeightsError(f"its description of the tensors is longer than {MAX_PICKLE >> 20} MiB")
 
 
 def _unwrap(content: Any) -> StateDict:
@@ -193,12 +151,9 @@ def _unwrap(content: Any) -> StateDict:
 
 def _as_floats(tensors: StateDict) -> StateDict:
     """Return float32 copies of the parameters; counters and index tables (integers) are left out."""
-    _check_count(len(tensors))
+    check_count(len(tensors))
     if any(len(key) > MAX_KEY for key in tensors):
         raise WeightsError(f"a tensor's name is longer than {MAX_KEY} characters")
-    for key, value in tensors.items():
-        if value.is_quantized or value.is_complex() or value.layout != torch.strided or value.is_meta:
-            raise WeightsError(f"{key} is a quantised, complex or sparse tensor; get the plain float weights")
     floats = {key: value for key, value in tensors.items() if value.is_floating_point()}
     if not floats:
         raise WeightsError("holds no float tensors, so it is no file of weights")
@@ -212,10 +167,14 @@ def _as_floats(tensors: StateDict) -> StateDict:
         key: value.detach().to(torch.float32, copy=True, memory_format=torch.contiguous_format)
         for key, value in floats.items()
     }
-    broken = next((key for key, value in copies.items() if not torch.isfinite(value).all()), None)
+    broken = next((key for key, value in copies.items() if not _is_finite(value)), None)
     if broken is not None:
         raise WeightsError(f"{broken} has values that are not finite; the file is damaged, get it again")
     return copies
+
+
+def _is_finite(value: Tensor) -> bool:
+    return value.numel() == 0 or all(bool(end.isfinite()) for end in torch.aminmax(value))  # both pass NaN on
 
 
 def _strip_prefixes(state: StateDict) -> StateDict:

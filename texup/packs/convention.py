@@ -81,7 +81,7 @@ class Planned:
     """Further sources: the file whose red is the alpha (``joins`` "alpha"), or the smaller levels ("levels")."""
     joins: Literal["", "alpha", "levels"] = ""
     level_target: str = ""
-    """Where levels become files: their path with ``{}`` for the level's number."""
+    """Where levels become files: their path, in which the last ``{}`` stands for the level's number."""
     rules: tuple[Rule, ...] = ()
     """The user's rules that may decide, in order; the plan of a whole pack fills them in."""
 

@@ -138,8 +138,7 @@ def _plan_texture(name: Name, view: _View) -> Iterator[Planned | Finding]:
         yield Planned(name.path, "upscale", reason, target, replace(treatment, mips="inside"))
     else:
         files = view.target(name.path).rpartition("/")[0]
-        # A folder's braces are no place for a number.
-        level_target = f"{files}/{stem_of(name)}".replace("{", "{{").replace("}", "}}") + "_mip{}.png"
+        level_target = f"{files}/{stem_of(name)}_mip{{}}.png"
         treatment = replace(treatment, mips="files")
         yield Planned(name.path, "upscale", reason, target, treatment, level_target=level_target)
 

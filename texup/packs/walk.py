@@ -93,7 +93,7 @@ def check_pack(source: Path, out: Path, include: Sequence[str] = (), exclude: Se
     except OSError as error:
         raise PackError(f"{source}: cannot be read as a folder: {error.strerror}") from error
     check_overlap(source, out)
-    _check_names(source)
+    _check_folders(source, out)
     kinds = Counter(entry.kind for entry in walk(source, include, exclude))
     if not kinds["texture"]:
         chosen = "selected by --include and --exclude" if include or exclude else "in it"
@@ -121,27 +121,34 @@ def check_overlap(source: Path, out: Path) -> None:
 def _identities(path: Path) -> list[tuple[int, int] | None]:
     """Return (device, inode) of the path and of each folder above it, links resolved; None for what does not exist."""
     real = Path(os.path.realpath(path))
-    found: list[tuple[int, int] | None] = []
-    for place in (real, *real.parents):
-        try:
-            status = place.stat()
-        except OSError:
-            found.append(None)
-        else:
-            found.append((status.st_dev, status.st_ino))
-    return found
+    return [_identity(place) for place in (real, *real.parents)]
 
 
-def _check_names(root: Path) -> None:
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _check_folders(root: Path, out: Path) -> None:
+    """Refuse names that are one elsewhere, and overlaps that only mounts of one folder in two places make."""
+    outs = set(_identities(out)) - {None}
     for folder, found in _folders(root):
         if isinstance(found, OSError):
             continue  # walk() names it
+        if _identity(root / folder) in outs:
+            raise PackError(f"{out}: the output lies inside the input {root}; choose a place outside it with --output")
         seen: dict[str, str] = {}
         for item in found:
             first = seen.setdefault(folded(item.name), item.name)
             if first != item.name:
                 both = f"'{_join(folder, first)}' and '{_join(folder, item.name)}'"
                 raise PackError(f"{root}: {both} are one name on Windows and macOS; rename one of them")
+    source = _identity(root)
+    if any(_identity(out / folder) == source for folder, found in _folders(out) if not isinstance(found, OSError)):
+        raise PackError(f"{out}: the output contains the input {root}; choose a place beside it with --output")
 
 
 def _join(folder: str, name: str) -> str:

@@ -8,14 +8,15 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from texup.errors import OutputError, PackError
-from texup.files import CHUNK, atomic_write, output_error, read_pieces
+from texup.files import CHUNK, atomic_write, output_error, read_pieces, remove_leftovers_of
 from texup.packs.portability import folded, windows_problem
+from texup.packs.temporary import temporary_folder
 from texup.packs.walk import Entry, is_safe, walk
 
 SUFFIXES = (".zip", ".pk3")
@@ -59,13 +60,7 @@ def unpacked(path: Path) -> Iterator[Path]:
             cannot be read.
         OutputError: the temporary folder cannot be written.
     """
-    with ExitStack() as stack:
-        try:
-            temp = stack.enter_context(tempfile.TemporaryDirectory(prefix="texup-", ignore_cleanup_errors=True))
-        except OSError as error:
-            raise OutputError(f"{path}: no temporary folder to unpack into: {error.strerror or error}") from error
-        root = Path(temp, path.stem)
-        root.mkdir()
+    with temporary_folder(path.stem) as root:
         try:
             with _Bounded(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
                 _extract(path, archive, root)
@@ -76,7 +71,7 @@ def unpacked(path: Path) -> Iterator[Path]:
         yield root
 
 
-def write_zip(folder: Path, target: Path, *, stored: bool) -> None:
+def write_zip(folder: Path, target: Path, *, stored: bool, without: Collection[str] = ()) -> None:
     """Write the files of ``folder`` into the zip ``target``, atomically; equal folders give equal bytes.
 
     texup's own files are left out. Memory does not grow with the pack.
@@ -85,6 +80,7 @@ def write_zip(folder: Path, target: Path, *, stored: bool) -> None:
         folder: what becomes the root of the archive.
         target: where the archive is put; an older one is replaced.
         stored: compress nothing; otherwise all but PNG, JPEG and WebP is deflated.
+        without: relative paths of files that are left out.
 
     Raises:
         PackError: a link, or a name that is not UTF-8.
@@ -94,12 +90,14 @@ def write_zip(folder: Path, target: Path, *, stored: bool) -> None:
         dolphin Source/Core/UICommon/ResourcePack/ResourcePack.cpp: members of a resource pack are stored, unless its
         manifest says ``compressed``.
     """
-    entries = sorted(walk(folder), key=lambda entry: entry.path)
+    left_out = frozenset(without)
+    entries = sorted((entry for entry in walk(folder) if entry.path not in left_out), key=lambda entry: entry.path)
     for entry in entries:
         if entry.kind == "refused":
             raise PackError(f"{folder / entry.path}: {entry.reason}; it cannot be put into {target.name}")
         if not _is_utf8(entry.path):
             raise PackError(f"{folder / entry.path}: its name is not UTF-8 and cannot stand in {target.name}")
+    remove_leftovers_of(target)
     atomic_write(target, _zip_pieces(folder, entries, stored=stored))
 
 

@@ -135,11 +135,24 @@ def _inflated_size(head: _Head) -> int:
     return size
 
 
+def _check_whole(image_data: bytes, size: int) -> None:
+    """Refuse image data of other than ``size`` bytes inflated, or whose own checksum is wrong; Pillow takes all that.
+
+    It would leave missing scanlines black, and what is too much says that the header's size is not that of the picture.
+    """
+    stream = zlib.decompressobj()
+    if len(stream.decompress(image_data, size)) < size:
+        raise UnreadableTexture("its last scanlines are missing")
+    if stream.decompress(stream.unconsumed_tail, 1):
+        raise UnreadableTexture("it holds more scanlines than its header says")
+    if not stream.eof:
+        raise UnreadableTexture("the end of its compressed pixels is missing")
+
+
 def _samples(head: _Head, image_data: bytes) -> Pixels:
     """Return the stored values (H, W, C): levels, or indices below 8 bits and for palettes."""
-    count, whole = _CHANNELS[head.colour], _inflated_size(head)
-    if len(zlib.decompressobj().decompress(image_data, whole)) < whole:  # Pillow would leave the rest black
-        raise UnreadableTexture("its last scanlines are missing")
+    count = _CHANNELS[head.colour]
+    _check_whole(image_data, _inflated_size(head))
 
     def inflate(mode: str, raw: str) -> NDArray[np.uint8]:
         size = (head.width, head.height)

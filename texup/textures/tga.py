@@ -29,7 +29,8 @@ _RGB16, _RGBA16 = (0x7C00, 0x03E0, 0x001F), (0x7C00, 0x03E0, 0x001F, 0x8000)
 _RGB24, _RGBA32 = (0xFF0000, 0x00FF00, 0x0000FF), (0xFF0000, 0x00FF00, 0x0000FF, 0xFF000000)
 _PLAIN = {1: Layout(1, (0xFF,)), 2: Layout(2, (0xFF, 0xFF00)), 3: Layout(3, _RGB24), 4: Layout(4, _RGBA32)}
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # Pillow's names for pixels of so many bytes
-_FOOTER = bytes(8) + b"TRUEVISION-XFILE.\0"
+_MARK = b"TRUEVISION-XFILE.\0"
+_FOOTER = bytes(8) + _MARK
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ def decode(data: bytes) -> Texture:
         UnsupportedTexture: 16-bit indices.
     """
     head = _parse(data)
+    data = data[: -len(_FOOTER)] if data.endswith(_MARK) else data  # else a gap in the pixels would be filled with it
     if head.kind == _INDEXED and head.bits != 8:
         raise UnsupportedTexture("a TGA with 16-bit colour map indices")
     stored = _stored(head, data)

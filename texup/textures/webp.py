@@ -32,7 +32,9 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         raise UnreadableTexture("it is truncated")
     while at + 8 <= end:
         kind, length = struct.unpack_from("<4sI", data, at)
-        yield kind, data[at + 8 : min(at + 8 + length, end)]
+        if at + 8 + length > end:
+            raise UnreadableTexture("it is truncated, or one of its chunks is longer than the file")
+        yield kind, data[at + 8 : at + 8 + length]
         at += 8 + length + length % 2
 
 

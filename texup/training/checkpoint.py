@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
-from texup.errors import UsageError
+from texup.errors import UsageError, WeightsError
 from texup.files import atomic_write, output_error
+from texup.models.pickles import load_pickle
 
 NAME = "checkpoint.pt"
 INDEX = "checkpoint.json"  # names the parts of the newest state, and what they hash to
@@ -73,9 +74,9 @@ def load_checkpoint(run: Path) -> dict[str, Any]:
         raise UsageError(f"{run / NAME}: no checkpoint to resume from")
     try:
         data = _joined(run) if path.name == INDEX else path.read_bytes()
-        state = torch.load(io.BytesIO(_verified(data)), map_location="cpu", weights_only=True)
+        state = load_pickle(io.BytesIO(_verified(data)))
     except Exception as error:  # torch names no set of exceptions for a damaged file
-        reason = str(error) if isinstance(error, UsageError) else type(error).__name__
+        reason = str(error) if isinstance(error, UsageError | WeightsError) else type(error).__name__
         raise UsageError(f"{path}: {DAMAGED.format(reason)}") from error
     if not isinstance(state, dict) or state.keys() != KEYS:
         raise UsageError(f"{path}: {DAMAGED.format('not what texup writes')}")

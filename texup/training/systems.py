@@ -35,6 +35,8 @@ def build_generator(net: Mapping[str, Any], scale: int) -> nn.Module:
     name = arguments.pop("architecture", "RRDBNet")
     if name not in GENERATORS:
         raise UsageError(f"net.architecture: {name!r} is unknown; known are {', '.join(GENERATORS)}")
+    if "scale" in arguments:
+        raise UsageError(f"net: {name} cannot be built: scale stands above the net table, not in it")
     try:
         return GENERATORS[name](scale=scale, **arguments)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:  # what odd widths and counts end in

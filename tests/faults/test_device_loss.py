@@ -1,0 +1,225 @@
+"""A device that is lost, and mistakes of texup's own: one line ends the run, what is finished stays, the rest waits."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from texup.engines.device import Device
+from texup.engines.failures import is_short_of_memory, watched
+from texup.errors import LostDevice
+from texup.textures.codecs import encode
+from texup.textures.texture import Container, Texture
+
+COUNT = 12
+ARGUMENTS = ("--overlap", "8", "--tile", "32", "--batch", "1", "--device", "cpu")
+ADVICE = (
+    "\nCUDA kernel errors might be asynchronously reported at some other API call.\nCompile with `TORCH_USE_CUDA_DSA`"
+)
+LOSSES: dict[str, Callable[[], RuntimeError]] = {
+    "launch": lambda: torch.AcceleratorError(f"CUDA error: unspecified launch failure{ADVICE}"),
+    "old torch": lambda: RuntimeError(f"CUDA error: an illegal memory access was encountered{ADVICE}"),
+    "unplugged": lambda: torch.AcceleratorError(f"CUDA error: no CUDA-capable device is detected{ADVICE}"),
+    "ecc": lambda: torch.AcceleratorError(f"CUDA error: uncorrectable ECC error encountered{ADVICE}"),
+    "driver": lambda: RuntimeError("Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU"),
+    "cudnn": lambda: RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    "cublas": lambda: RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx`"),
+    "amd": lambda: RuntimeError("HIP error: the operation cannot be performed in the present state"),
+    "unnamed": lambda: torch.AcceleratorError("the accelerator is in an unknown state"),
+}
+RESUME = "what is finished stays, and the same command goes on from there"
+
+
+def write(path: Path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode(Texture(np.ascontiguousarray(pixels), Container("png"))))
+
+
+def records_of(out: Path):
+    """Return the last line of each path in the manifest; every line of it must be whole."""
+    lines = [json.loads(line) for line in (out / "texup-manifest.jsonl").read_text().splitlines()]
+    return {line["path"]: line for line in lines if "path" in line}
+
+
+def tree(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in out.iterdir() if path.suffix != ".jsonl"}
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory, wall) -> Path:
+    """Small textures, and one that takes three tiles."""
+    folder = tmp_path_factory.mktemp("loss") / "in"
+    for k in range(COUNT - 1):
+        write(folder / f"{k:02}.png", wall(16, 16, seed=k))
+    write(folder / "large.png", wall(24, 96))
+    return folder
+
+
+@pytest.fixture
+def command(texup, pack, weights):
+    """Runs the command on the pack into a folder."""
+    return lambda out, *more: texup("upscale", pack, "-o", out, "--model", weights, *ARGUMENTS, *more)
+
+
+@pytest.fixture
+def whole(command, pack) -> dict[str, bytes]:
+    """What a run makes that nothing disturbs."""
+    out = pack.parent / "whole"
+    if not out.exists():
+        assert command(out).code == 0
+    return tree(out)
+
+
+def fail_from(monkeypatch, where: str, k: int, error: Callable[[], BaseException], *, once=False):
+    """Let a function fail from its k-th call on; return the numbers of its calls."""
+    module, _, name = where.rpartition(".")
+    owner = Device if module == "Device" else importlib.import_module(module)
+    real, numbers, calls = getattr(owner, name), count(1), []
+
+    def failing(*arguments, **named):
+        calls.append(number := next(numbers))
+        if number == k or (number > k and not once):
+            raise error()
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(owner, name, staticmethod(failing) if name == "_forward" else failing)
+    return calls
+
+
+def assert_kept_and_pending(out: Path, whole: dict[str, bytes]) -> int:
+    """Assert that nothing is torn, left over or called failed; return how many textures are recorded."""
+    found, records = tree(out), records_of(out)
+    assert found.items() <= whole.items()
+    assert {record["outcome"] for record in records.values()} <= {"upscaled"}
+    assert records.keys() <= found.keys()
+    return len(records)
+
+
+def assert_goes_on(command, out: Path, whole: dict[str, bytes], done: int):
+    result = command(out, "--json")
+    assert result.code == 0, result.err
+    counts = {"unchanged": done, "upscaled": COUNT - done}
+    assert result.json["counts"] == {name: number for name, number in counts.items() if number}
+    assert tree(out) == whole
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_p18_a_lost_device_ends_the_run_and_marks_nothing_failed(command, whole, tmp_path, monkeypatch, kind):
+    out, k = tmp_path / "out", 7
+    with monkeypatch.context() as patch:
+        calls = fail_from(patch, "Device._forward", k, LOSSES[kind])
+        result = command(out)
+        reason = str(LOSSES[kind]()).splitlines()[0]
+        lanes = torch.multiprocessing.cpu_count()
+    assert result.code == 1
+    assert result.err.splitlines() == [f"texup: error: device cpu stopped working ({reason}); {RESUME}"]
+    assert len(calls) <= k + 2 * lanes  # what was on the way; nothing is begun after it
+    assert_goes_on(command, out, whole, assert_kept_and_pending(out, whole))
+
+
+def test_p18_a_device_may_be_lost_at_any_call(command, whole, tmp_path, monkeypatch):
+    k, kept = 0, set()
+    while True:
+        k += 1
+        out = tmp_path / str(k)
+        with monkeypatch.context() as patch:
+            calls = fail_from(patch, "Device._forward", k, LOSSES["launch"])
+            result = command(out)
+        if len(calls) < k:
+            assert result.code == 0
+            break
+        assert result.code == 1
+        assert len(result.err.splitlines()) == 1
+        kept.add(done := assert_kept_and_pending(out, whole))
+        assert_goes_on(command, out, whole, done)
+    assert k == COUNT + 3
+    assert max(kept) > COUNT // 2
+
+
+def test_p18_a_device_that_never_worked_leaves_no_output(command, tmp_path, monkeypatch):
+    fail_from(monkeypatch, "Device._take_place", 1, LOSSES["driver"])
+    result = command(tmp_path / "out")
+    assert result.code == 1
+    assert result.err.splitlines() == [
+        "texup: error: device cpu stopped working (Found no NVIDIA driver on your system. Please check that you have an"
+        f" NVIDIA GPU); {RESUME}"
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_p18_a_resumed_run_may_find_the_device_gone(command, whole, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        fail_from(patch, "Device._forward", 7, LOSSES["launch"])
+        assert command(out).code == 1
+    done = assert_kept_and_pending(out, whole)
+    with monkeypatch.context() as patch:
+        fail_from(patch, "Device._take_place", 1, LOSSES["unplugged"])
+        assert command(out).code == 1
+    assert assert_kept_and_pending(out, whole) == done
+    assert_goes_on(command, out, whole, done)
+
+
+def test_p18_the_estimate_of_inspect_says_so_too(texup, pack, weights, monkeypatch):
+    fail_from(monkeypatch, "Device._forward", 1, LOSSES["launch"])
+    result = texup("inspect", pack, "--model", weights, "--device", "cpu")
+    assert (result.code, len(result.errors)) == (1, 1)
+    assert "device cpu stopped working (CUDA error: unspecified launch failure)" in result.errors[0]
+
+
+def test_p18_only_errors_of_devices_are_taken_for_a_loss():
+    device = torch.device("cuda")
+    for loss in LOSSES.values():
+        assert not is_short_of_memory(loss())
+        with pytest.raises(LostDevice), watched(device):
+            raise loss()
+    others = [
+        RuntimeError("The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("CUDA error: out of memory"),
+        ValueError("CUDA error: no RuntimeError"),
+        MemoryError(),
+    ]
+    for error in others:
+        with pytest.raises(type(error)) as caught, watched(device):
+            raise error
+        assert caught.value is error
+
+
+MISTAKES = {  # by the thread in which they happen
+    "reading on a file thread": "texup.jobs.policy_for",
+    "deciding on a file thread": "texup.pixels.split",
+    "merging on a file thread": "texup.pixels.merge",
+    "encoding on a file thread": "texup.jobs.encode",
+    "a lane": "Device._forward",
+    "the calling thread, grouping": "texup.engines.batching.plan_tiles",
+    "the calling thread, joining": "texup.engines.batching.place",
+    "the calling thread, recording": "texup.upscaling._record",
+}
+
+
+@pytest.mark.parametrize("place", MISTAKES)
+def test_p23_a_mistake_of_ours_is_one_line_and_tears_nothing(command, whole, tmp_path, monkeypatch, place):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        fail_from(patch, MISTAKES[place], 5, lambda: ZeroDivisionError("float division\nby zero"))
+        result = command(out)
+    assert result.code == 1
+    (line,) = result.err.splitlines()
+    assert line.startswith("texup: error: unexpected ZeroDivisionError: float division")
+    assert "--debug" in line
+    assert_goes_on(command, out, whole, assert_kept_and_pending(out, whole))
+
+
+def test_p23_a_mistake_of_ours_shows_its_place_when_asked(texup, pack, weights, tmp_path, monkeypatch):
+    fail_from(monkeypatch, "texup.pixels.merge", 5, lambda: ZeroDivisionError("float division"))
+    with pytest.raises(ZeroDivisionError) as caught:
+        texup("--debug", "upscale", pack, "-o", tmp_path / "out", "--model", weights, *ARGUMENTS)
+    assert any(entry.name == "upscale_texture" for entry in caught.traceback)

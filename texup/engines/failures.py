@@ -1,0 +1,44 @@
+"""What an error from a device means: memory that was short, a device that is gone, or a mistake of ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from texup.errors import LostDevice
+
+# Most of torch says so by a plain RuntimeError; only the allocator of CUDA has a class of its own.
+SHORT = re.compile(
+    "DefaultCPUAllocator: |std::bad_alloc|MPS backend out of memory|CUDA error: out of memory|STATUS_ALLOC_FAILED"
+)
+LOST = re.compile("CUDA|cuDNN|CUBLAS|CUSOLVER|HIP error|MPS backend|NVML|NVIDIA driver")
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Tell whether less work at once may do."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and SHORT.search(str(error)) is not None
+
+
+@contextmanager
+def watched(device: torch.device) -> Iterator[None]:
+    """Turn the errors of a device that gave up into one for the user; others pass as they are.
+
+    Raises:
+        LostDevice: no further work on the device will succeed.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        gone = isinstance(error, torch.AcceleratorError) or LOST.search(str(error)) is not None
+        if is_short_of_memory(error) or not gone:
+            raise
+        reason = (str(error).splitlines() or ["no reason given"])[0]
+        raise LostDevice(
+            f"device {device} stopped working ({reason});"
+            " what is finished stays, and the same command goes on from there"
+        ) from error
