@@ -145,6 +145,8 @@ def _told(error: Exception) -> str:
     """Return one line about an error, also about one that nobody foresaw."""
     if isinstance(error, TexupError):
         return str(error)
+    if isinstance(error, MemoryError):
+        return "not enough memory; close programs, or use smaller --tile and --jobs"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
     text = " ".join(str(error).split())[:LONGEST]
