@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import faulthandler
 import importlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from ast import literal_eval
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -41,6 +41,8 @@ BYTES_A_PIXEL = 64
 """Memory for decoding, besides twice the file; measured: 44 for premultiplied DDS, 39 for PNG of 16-bit RGBA."""
 _SPARE_BYTES = 1 << 28  # what does not grow with the picture: tables, and what the allocator keeps
 _READY = b"ready\n"
+_HEX = "hex"  # the one key of what stands for bytes
+_NONSENSE = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError)  # of a process gone wrong
 _ERRORS = {error.__name__: error for error in (UnreadableTexture, UnsupportedTexture)}
 # -I: neither the folder that texup is called in nor the environment can put a module in the place of a real one.
 _BOOT = (
@@ -140,14 +142,14 @@ class _Process:
             self._input.write(data)
             self._input.flush()
             return self._answer()
-        except (EOFError, OSError, ValueError, SyntaxError) as error:
+        except (EOFError, OSError, *_NONSENSE) as error:
             raise DecoderDied(f"{name}: {self._obituary(time.monotonic() - began)}; put back a sound copy") from error
 
     def _answer(self) -> Texture | TextureError:
         line = self._output.readline()
         if not line.endswith(b"\n"):
             raise EOFError
-        kind, *facts = literal_eval(line.decode("ascii"))
+        kind, *facts = json.loads(line, object_hook=_bytes_of)
         if kind in _ERRORS:
             return _ERRORS[kind](facts[0])
         shape, dtype, container = facts
@@ -190,12 +192,23 @@ def _started(command: list[str], environment: dict[str, str]) -> subprocess.Pope
 
 
 def _line(value: Any) -> bytes:
-    return ascii(value).encode("ascii") + b"\n"
+    """Return plain values as one line; JSON and not Python's own notation, whose parser fails now and then in threads.
+
+    References:
+        python/cpython, issue 106905: "AST constructor recursion depth mismatch".
+    """
+    return json.dumps(value, default=lambda data: {_HEX: data.hex()}).encode("ascii") + b"\n"
+
+
+def _bytes_of(value: dict[str, Any]) -> Any:
+    return bytes.fromhex(value[_HEX]) if value.keys() == {_HEX} else value
 
 
 def _container(facts: dict[str, Any]) -> Container:
-    layout = facts.pop("layout")
-    return Container(**facts, layout=layout and Layout(**layout))
+    layout, grab = facts.pop("layout"), facts.pop("grab")
+    if layout:
+        layout = Layout(**layout | {"masks": tuple(layout["masks"])})
+    return Container(**facts, layout=layout, grab=grab and (grab[0], grab[1]))
 
 
 def serve(decode: str, seconds: float) -> None:
@@ -208,7 +221,7 @@ def serve(decode: str, seconds: float) -> None:
     answers.write(_READY)
     answers.flush()
     while question := questions.readline():
-        size, name, max_pixels = literal_eval(question.decode("ascii"))
+        size, name, max_pixels = json.loads(question)
         data = questions.read(size)
         _limit_memory(own + BYTES_A_PIXEL * max_pixels + 2 * size + _SPARE_BYTES if own else 0)
         faulthandler.dump_traceback_later(seconds, exit=True)  # a thread below Python: works while native code hangs

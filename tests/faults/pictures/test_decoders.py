@@ -55,6 +55,13 @@ def decode(data, name, max_pixels):
         os.closerange(0, 64)
     if what == "prints":
         os.system("") or os.write(1, b"('texture', (1, 1, 1), '|u1', dict())\\n")
+    if what == "babbles":
+        for number in range(3, 10):  # one of them leads to the run
+            try:
+                os.write(number, bytes.fromhex(name.split("-")[1]))
+            except OSError:
+                pass
+        time.sleep(1000)
     if what == "eats":
         eaten = [bytearray(1 << 24) for _ in range(1 << 16)]
     if what == "tells":
@@ -120,6 +127,33 @@ def test_p06_every_kind_of_texture_is_the_same_from_another_process(sound, decod
         assert here.pixels.dtype == there.pixels.dtype
         assert np.array_equal(here.pixels, there.pixels), name
         assert there.pixels.flags.c_contiguous
+
+
+def test_p06_many_threads_may_ask_at_once(decoders, picture):
+    expected = codecs.decode(picture, "a.png", LIMIT)
+    found = []
+
+    def ask() -> None:
+        found.extend(decoders.decode(picture, "a.png", LIMIT) for _ in range(150))
+
+    threads = [Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 900
+    assert all(texture.container == expected.container for texture in found)
+    assert all(np.array_equal(texture.pixels, expected.pixels) for texture in found)
+
+
+NONSENSE = (b"[]", b"{}", b"7", b"nothing", b'["texture"]', b"[" * 900, b'["texture", [-1, 2], "u1", {}]')
+
+
+@pytest.mark.parametrize("answer", NONSENSE)
+def test_p06_nonsense_is_the_death_of_a_decoder(evil, picture, answer):
+    name = f"babbles-{(answer + bytes([10])).hex()}-.png"
+    with pytest.raises(DecoderDied, match="it killed its decoder"):
+        evil().decode(picture, name, LIMIT)
 
 
 @pytest.mark.parametrize("name", ["a.png", "[/x] \n\x1b[31m.png", "\udcff\u202e.png", "'\"\\.png", "x" * 250 + ".png"])
