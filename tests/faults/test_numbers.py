@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pytest
@@ -76,14 +77,15 @@ PLACES = {"one tile of many": one_texel, "one of a batch": first_of_batch, "ever
 
 def break_nets(monkeypatch, where, wrong, *types):
     """Put one wrong number into the results of some planes, in some types; return how often that was done."""
-    real, counts = Device._forward, dict.fromkeys(types, 0)
+    real, counts, lock = Device._forward, dict.fromkeys(types, 0), Lock()  # each lane is a thread
 
     def forward(net, planes, dtype):
         results = real(net, planes, dtype)
         if dtype in types:
             hit = where(planes)
             results[hit, 0, 5, 7] = wrong
-            counts[dtype] += int(hit.sum())
+            with lock:
+                counts[dtype] += int(hit.sum())
         return results
 
     monkeypatch.setattr(Device, "_forward", staticmethod(forward))
