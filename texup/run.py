@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -21,7 +20,7 @@ from texup.packs.classify import AlphaChoice, EdgeChoice
 from texup.packs.convention import Planned, Wishes
 from texup.packs.conventions import convention_by_id
 from texup.packs.detection import detect
-from texup.packs.opening import open_pack
+from texup.packs.opening import folders_of, open_pack
 from texup.packs.plain import PLAIN
 from texup.packs.planning import Plan, plan_pack
 from texup.packs.rule_values import MAX_SCALE
@@ -159,15 +158,14 @@ def plan_of(run: Run) -> tuple[Plan, str]:
     if run.source.is_dir():
         check_pack(run.source, run.out, run.include, run.exclude)
         entries = list(walk(run.source, run.include, run.exclude))
-        pack = open_pack(run.source, entries)
+        pack = open_pack(run.source, entries, run.place or None)
     else:
         pack = open_pack(run.source.parent, [Entry(run.source.name, run.source.stat().st_size, "texture")])
-    pack = replace(pack, place=run.place or pack.place)
     if run.convention != "auto":
         convention, why = convention_by_id(run.convention), "as asked"
     elif run.source.is_dir():
         convention, why = detect(pack)
     else:
         convention, why = PLAIN, "one file"
-    out = () if run.source.is_file() else tuple(os.path.abspath(run.out).replace(os.sep, "/").split("/"))
+    out = () if run.source.is_file() else folders_of(run.out)
     return plan_pack(pack, convention, run.wishes, run.rules, out), why

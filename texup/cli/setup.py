@@ -15,16 +15,15 @@ from texup.engines.engine import Engine
 from texup.errors import UsageError
 from texup.models.chain import Link, choose_chain
 from texup.packs.convention import Wishes
+from texup.packs.opening import folders_of
 from texup.packs.rules import RULES_NAME, Rule, load_rules
-from texup.packs.zips import unpacked
+from texup.packs.zips import SUFFIXES, unpacked
 from texup.run import Pass, Route, Run, Settings, plan_passes
 
 if TYPE_CHECKING:
     from texup.models.model import UpscaleModel
 
 Scales = Callable[[Link], int]
-
-ARCHIVES = (".zip", ".pk3")
 
 
 def build_run(source: Path, output: Path | None, options: dict[str, Any]) -> Run:
@@ -134,9 +133,9 @@ def opened_run(source: Path, output: Path | None, options: dict[str, Any]) -> It
         PackError: the archive is refused.
         WeightsError: a file of weights was refused.
     """
-    archive = output if output is not None and output.suffix.lower() in ARCHIVES else None
+    archive = output if output is not None and output.suffix.lower() in SUFFIXES else None
     folder = output if archive is None or output is None else output.with_suffix("")
-    if source.suffix.lower() not in ARCHIVES or not source.is_file():
+    if source.suffix.lower() not in SUFFIXES or not source.is_file():
         run = build_run(source, folder, options)
         made = run.out.with_name(run.out.name + ".zip") if run.wishes.resource_pack else None
         yield run, archive or made
@@ -145,7 +144,7 @@ def opened_run(source: Path, output: Path | None, options: dict[str, Any]) -> It
     with unpacked(source) as copy:
         run = build_run(copy, folder, options)
         out = folder or beside.with_name(f"{beside.name}_x{run.settings.scale}")
-        yield replace(run, out=out, place=beside.parts[1:]), archive or out.with_name(out.name + source.suffix)
+        yield replace(run, out=out, place=folders_of(beside)), archive or out.with_name(out.name + source.suffix)
 
 
 def output_for(source: Path, output: Path | None, scale: int) -> Path:

@@ -47,7 +47,8 @@ def plan_pack(
     planned: dict[str, Planned] = {}
     findings: list[Finding] = []
     readable = [_seen(entry) for entry in pack.entries if entry.kind != "refused" and entry.path != RULES_NAME]
-    for item in convention.plan(replace(pack, entries=readable), wishes):
+    seen = replace(pack, entries=readable)
+    for item in convention.plan(seen, wishes):
         if isinstance(item, Finding):
             findings.append(item)
         else:
@@ -57,7 +58,7 @@ def plan_pack(
     files = [_overruled(_settled(entry, planned, wishes), rules) for entry in pack.entries]
     used = {path for file in files if file.action == "upscale" for path in file.others}
     files = [_unless_left_over(file, used) for file in files]
-    sidecars = list(convention.sidecars(replace(pack, entries=readable), files, wishes))
+    sidecars = list(convention.sidecars(seen, files, wishes))
     prefix = _own_home(files, 0 if wishes.resource_pack else convention.home, out)
     files = [_compressible(file, pack) for file in _ignored([_moved(file, prefix) for file in files], convention)]
     sidecars = [replace(sidecar, target=sidecar.target.removeprefix(prefix)) for sidecar in sidecars]

@@ -34,7 +34,6 @@ MARKED = re.compile(
 )
 MARKED_SHARE = 0.03  # of a pack's names; a few among hundreds may be anything
 HALVES = Cells("count", 2, 1)
-HEADER = 65536
 
 FONT = Treatment(kind="font", alpha="auto")
 INTERFACE = Treatment(kind="interface")

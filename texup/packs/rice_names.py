@@ -20,8 +20,6 @@ from texup.packs.convention import Name
 
 FMT_CI, FMT_I = "2", "4"
 """Values of ``fmt``: 0 RGBA, 1 YUV, 2 palette (CI), 3 grey + alpha (IA), 4 intensity (I); ``siz`` is 4 << siz bits."""
-ANY = "$"
-"""In place of a checksum: any texture, or any palette."""
 NO_CRC = "0" * 8
 
 _GRAMMAR = re.compile(
