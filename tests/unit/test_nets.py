@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -10,6 +12,8 @@ from torch.nn import functional as F
 from texup.nets.rrdbnet import RRDBNet
 from texup.nets.srresnet import MSRResNet, SRResNet
 from texup.nets.srvgg import SRVGGNetCompact
+from texup.training.config import Optimisation
+from texup.training.optimizers import build_optimizers
 
 NETS = [
     *[RRDBNet(num_feat=8, num_block=2, num_grow_ch=4, scale=s) for s in (1, 2, 4, 8)],
@@ -34,8 +38,8 @@ def randomise(net: nn.Module) -> nn.Module:
     return net.eval().requires_grad_(False)
 
 
-def picture(n: int, channels: int, h: int, w: int) -> torch.Tensor:
-    return torch.rand(n, channels, h, w, generator=torch.Generator().manual_seed(1))
+def picture(n: int, channels: int, h: int, w: int, *, seed: int = 1) -> torch.Tensor:
+    return torch.rand(n, channels, h, w, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: f"{type(net).__name__}-x{getattr(net, 'scale', '')}")
@@ -74,6 +78,47 @@ def test_srvgg_is_convolutions_with_prelu_and_the_nearest_picture():
         f"body.{i}.weight" for i in (1, 3, 5)
     }
     torch.testing.assert_close(net(x), y, atol=1e-5, rtol=1e-5)
+
+
+class Beside(nn.Module):
+    """A compact net in the form with a shortcut beside each hidden convolution."""
+
+    def __init__(self, plain):
+        super().__init__()
+        self.plain = plain
+        with torch.no_grad():
+            for layer in self.hidden():
+                layer.weight[..., 1, 1] -= torch.eye(layer.weight.shape[0])
+
+    def hidden(self):
+        return [layer for layer in self.plain.body[2:-1] if isinstance(layer, nn.Conv2d)]
+
+    def forward(self, x):
+        y, hidden = x, self.hidden()
+        for layer in self.plain.body:
+            y = layer(y) + y if layer in hidden else layer(y)
+        return F.pixel_shuffle(y, self.plain.scale) + F.interpolate(x, scale_factor=float(self.plain.scale))
+
+
+def test_an_identity_in_the_start_trains_as_a_shortcut_beside_the_convolution():
+    torch.manual_seed(4)
+    inside = SRVGGNetCompact(num_feat=8, num_conv=3, scale=2, identity=True)
+    beside = Beside(copy.deepcopy(inside))
+    assert all(abs(layer.weight[..., 1, 1].diagonal() - 1).max() < 0.2 for layer in list(inside.body)[2:-1:2])
+    wanted = Optimisation(kind="muon", muon_rate=0.02, adam_rate=1e-3)
+    both = [(net, build_optimizers(net, wanted)) for net in (inside, beside)]
+    start = [p.clone() for p in inside.parameters()]
+    for step in range(8):
+        lr, hr = picture(2, 3, 8, 8, seed=step), picture(2, 3, 16, 16, seed=step + 50)
+        losses = []
+        for net, optimizers in both:
+            net.zero_grad()
+            losses.append(F.l1_loss(net(lr), hr))
+            losses[-1].backward()
+            for optimizer in optimizers:
+                optimizer.step()
+        torch.testing.assert_close(*losses, atol=2e-5, rtol=0)
+    assert max((p - q).abs().max() for p, q in zip(start, inside.parameters(), strict=True)) > 0.01
 
 
 @pytest.mark.parametrize(("scale", "steps"), [(2, [2]), (3, [3]), (4, [2, 2])])

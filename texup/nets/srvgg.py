@@ -7,12 +7,14 @@ References:
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 START = 0.1  # of the last convolution's random weights, so that training begins near the nearest-neighbour picture
+BESIDE_IDENTITY = 0.7  # of the hidden convolutions' random weights, where an identity is added to them
 
 
 class SRVGGNetCompact(nn.Module):
@@ -24,12 +26,21 @@ class SRVGGNetCompact(nn.Module):
         num_feat: width of every hidden convolution.
         num_conv: hidden convolutions after the first.
         scale: upscaling factor.
+        identity: begin each hidden convolution with the identity added to its random weights. A trained net is the
+            same either way; only random weights differ.
 
     The forward pass maps (N, num_in_ch, h, w) in [0, 1] to (N, num_out_ch, h*scale, w*scale), unclamped.
     """
 
     def __init__(
-        self, num_in_ch: int = 3, num_out_ch: int = 3, num_feat: int = 64, num_conv: int = 16, scale: int = 4
+        self,
+        num_in_ch: int = 3,
+        num_out_ch: int = 3,
+        num_feat: int = 64,
+        num_conv: int = 16,
+        scale: int = 4,
+        *,
+        identity: bool = False,
     ) -> None:
         """Build the net; see the class for the arguments."""
         super().__init__()
@@ -43,8 +54,26 @@ class SRVGGNetCompact(nn.Module):
             for value in last.parameters():
                 value.mul_(START)
         self.body = nn.Sequential(*layers, last)
+        if identity:
+            add_identity([layer for layer in layers[2:] if isinstance(layer, nn.Conv2d)])
 
     def forward(self, x: Tensor) -> Tensor:
         """Upscale (N, num_in_ch, h, w) to (N, num_out_ch, h*scale, w*scale)."""
         residual = F.pixel_shuffle(self.body(x), self.scale)
         return residual + F.interpolate(x, scale_factor=float(self.scale), mode="nearest")
+
+
+@torch.no_grad()
+def add_identity(convolutions: Iterable[nn.Conv2d]) -> None:
+    """Shrink the weights of square 3 x 3 ``convolutions`` and add the identity to their centre taps.
+
+    This is the re-parameterised net, ``PReLU(conv(x) + x)`` in training and a plain convolution afterwards, without
+    its second form: a shortcut that is only added to a convolution does not change the gradient of its weights, and
+    neither Adam nor Muon looks at their values, so every step is the same. (Weight decay would tell them apart.)
+
+    References:
+        Ding et al., "RepVGG: Making VGG-style ConvNets Great Again", CVPR 2021, section 3.3 (folding an identity).
+    """
+    for convolution in convolutions:
+        convolution.weight.mul_(BESIDE_IDENTITY)
+        convolution.weight[..., 1, 1] += torch.eye(convolution.weight.shape[0])
