@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from texup.degradations import KERNELS, downscale, round_8bit
+from texup.degradations.palettes import ramp_palettes
 from texup.training import degrade as module
-from texup.training.degrade import FORMATS, Dice, degrade
+from texup.training.degrade import FORMATS, Dice, degrade, roughen
 
 SCALE = 4
 
@@ -202,3 +203,53 @@ def test_dice_draw_from_one_generator():
     assert len(b) / 2000 == pytest.approx(0.75, abs=0.04)
     assert not any(dice[0].chance(0.0) for _ in range(50))
     assert all(dice[0].chance(1.0) for _ in range(50))
+
+
+def test_roughen_takes_shares_and_leaves_the_rest_alone():
+    hr = clouds(200, 32)
+    kept = hr.clone()
+    assert roughen(hr, torch.Generator().manual_seed(1)) is hr
+    dark = roughen(hr, torch.Generator().manual_seed(1), dark=0.25)
+    assert torch.equal(hr, kept)
+    changed = (dark != hr).flatten(1).any(1)
+    assert 30 < changed.sum() < 70
+    gain = dark[changed].mean((1, 2, 3)) / hr[changed].mean((1, 2, 3))
+    assert gain.min() > 0.1
+    assert gain.max() < 0.72
+    assert torch.equal(dark, round_8bit(dark))
+
+
+def test_grit_is_noise_of_each_texels_own_brightness():
+    black_and_grey = torch.zeros(300, 3, 32, 32)
+    black_and_grey[..., 16:] = 0.5
+    rough = roughen(black_and_grey, torch.Generator().manual_seed(2), grit=1.0)
+    assert (rough[..., :16] == 0).all()  # the dark stays dark
+    grey = rough[..., 16:]
+    assert (grey.amax(1) - grey.amin(1)).max() <= 1 / 255  # and grey stays grey
+    assert (grey.mean((1, 2, 3)) - 0.5).abs().mean() < 0.02
+    spread = grey[:, 0].flatten(1).std(1) / 0.5
+    assert 0.1 < spread.mean() < 0.25  # amounts are even from 0 to 0.35
+    steps_down, steps_across = (grey[:, 0].diff(dim=axis).abs().mean((1, 2)) for axis in (1, 2))
+    assert (steps_down / steps_across).std() > 0.2  # some run across, some down
+
+
+def test_the_colours_of_a_game_are_ramps_of_few_hues():
+    hues = torch.tensor([[[0.2, 0.1, 0.0], [1.0, 1.0, 1.0]], [[0.0, 0.0, 0.0], [0.1, 0.2, 0.9]]])
+    palettes = ramp_palettes(hues, 16, torch.Generator().manual_seed(3))
+    assert palettes.shape == (2, 32, 3)
+    assert torch.equal(palettes, round_8bit(palettes))
+    for ramp, hue in zip(palettes.view(4, 16, 3), hues.view(4, 3), strict=True):
+        bright = ramp.amax(1)
+        assert (bright.diff() >= 0).all()
+        assert bright[0] < 0.1
+        assert bright[-1] == 1
+        shade = hue / hue.max() if hue.max() else torch.ones(3)
+        assert torch.allclose(ramp, bright[:, None] * shade, atol=6 / 255)  # a hue has no channel of 0
+
+
+def test_a_texture_in_the_colours_of_a_game_has_only_those():
+    hr = clouds(4, 128)
+    for seed in range(4):
+        lr = run(hr, {"game": 1.0}, seed=seed)
+        for picture in lr:
+            assert len(torch.unique(picture.flatten(1), dim=1).T) <= 256

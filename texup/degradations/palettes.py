@@ -39,6 +39,25 @@ def fit_palette(samples: Tensor, colours: int, *, bits: int = 8, steps: int = FI
     return entries
 
 
+def ramp_palettes(hues: Tensor, shades: int, generator: torch.Generator) -> Tensor:
+    """Return palettes (N, R * shades, 3) in [0, 1] as one game had for all its textures: a ramp for each of few hues.
+
+    A ramp goes from nearly black to the full brightness of its hue, in even steps of a gamma from 0.7 to 1.7. Doom and
+    Quake have 14 to 16 such ramps of 16 shades.
+
+    Args:
+        hues: (N, R, 3) colours in [0, 1]; only the proportions of their channels count.
+        shades: in a ramp.
+        generator: the source of the gammas, on the CPU.
+    """
+    full = hues.clamp(min=1 / 255)
+    full = full / full.amax(2, keepdim=True)
+    gamma = 0.7 + torch.rand(*hues.shape[:2], 1, generator=generator).to(hues)
+    bright = torch.linspace(0.5 / shades, 1, shades, device=hues.device) ** gamma
+    entries: Tensor = (bright[..., None] * full[:, :, None]).flatten(1, 2)
+    return (entries * 255).round() / 255
+
+
 def _start(texels: Tensor, colours: int) -> Tensor:
     """Return ``colours`` of the ``texels`` (N, S, 3), evenly spaced in order of brightness.
 

@@ -64,6 +64,10 @@ class Data:
     blur: float = 0.0
     sharpen: float = 0.0
     noise: float = 0.0
+    dark: float = 0.0
+    """Share of patches made darker, before they are reduced."""
+    grit: float = 0.0
+    """Share of patches that get a grain, before they are reduced."""
     drawn: float = 0.0
     """Share of patches from drawn pictures: text, interface art, walls, masks."""
     halves: bool = True

@@ -25,15 +25,19 @@ from texup.degradations.bits import (
 )
 from texup.degradations.blocks import bc1
 from texup.degradations.jpeg import jpeg
-from texup.degradations.palettes import FIT_STEPS, diffuse, fit_palette, paint
+from texup.degradations.palettes import FIT_STEPS, diffuse, fit_palette, paint, ramp_palettes
 from texup.degradations.reduce import downscale, round_8bit
 
 BLUR_SIGMA = (0.2, 0.8)  # in pixels of the high-resolution picture
 SHARPEN_AMOUNT = (0.3, 0.8)
 NOISE_SIGMA = 2 / 255
+DARK_GAIN = (0.12, 0.7)
+GRIT = 0.35  # standard deviation, as a share of the texel
+GRIT_SIGMA = (0.0, 2.5)  # in pixels of the high-resolution picture
 FILTER_REACH = 2  # taps on each side of the blur: sigma 0.8 is done by then
 PALETTE_TEXELS = 1024  # of the texture around a patch, from which its palette is fitted
 CI4, CI8 = (16,), (256, 256, 64, 32)
+GAME_RAMPS, GAME_SHADES = 16, (16, 8)  # of one palette for all textures of a game
 FEW_STEPS = 3  # of k-means for more colours than CI4: more change the palette by less than 0.1 dB
 DITHERS = {"none": 0.6, "diffuse": 0.25, "ordered": 0.15}  # of palettes
 
@@ -121,6 +125,50 @@ def degrade(
     return lr
 
 
+def roughen(hr: Tensor, generator: torch.Generator, *, dark: float = 0.0, grit: float = 0.0) -> Tensor:
+    """Make some of the pictures (N, 3, H, W) in [0, 1] darker, and give some a grain, as stone has it.
+
+    Nets learn here that the noise of dark stone is noise: from photographs alone they join it into strokes.
+
+    Args:
+        hr: the pictures.
+        generator: the only source of chance.
+        dark: share of pictures darkened by a factor of ``DARK_GAIN``.
+        grit: share of pictures with Gaussian noise of up to ``GRIT`` of each texel's own brightness, as wide and as
+            long as ``GRIT_SIGMA`` says.
+
+    Returns:
+        New pictures on steps of 1/255.
+    """
+    dice, count = Dice(generator), hr.shape[0]
+    gritty = (torch.rand(count, generator=generator) < grit).nonzero()[:, 0]
+    darker = (torch.rand(count, generator=generator) < dark).nonzero()[:, 0]
+    if not len(gritty) and not len(darker):
+        return hr
+    hr = hr.clone()
+    if len(gritty):
+        noise = torch.randn(len(gritty), 1, *hr.shape[2:], generator=generator).to(hr)
+        widths = dice.uniform(*GRIT_SIGMA, 2 * len(gritty), hr).view(2, -1)
+        noise = _smoothed(noise, widths)
+        amount = dice.uniform(0, GRIT, len(gritty), hr)[:, None, None, None] / noise.std((1, 2, 3), keepdim=True)
+        hr[gritty] += hr[gritty] * noise * amount
+    if len(darker):
+        hr[darker] *= dice.uniform(*DARK_GAIN, len(darker), hr)[:, None, None, None]
+    return round_8bit(hr.clamp(0, 1))
+
+
+def _smoothed(noise: Tensor, sigmas: Tensor) -> Tensor:
+    """Blur each of (n, 1, H, W) by a Gaussian of its own (2, n) widths down and across, around the borders."""
+    for axis, sigma in zip((2, 3), sigmas, strict=True):
+        frequency = torch.fft.rfftfreq(noise.shape[axis], device=noise.device)
+        passed = torch.exp(-2 * (torch.pi * sigma[:, None] * frequency) ** 2)
+        shape = [len(sigma), 1, 1, 1]
+        shape[axis] = len(frequency)
+        spectrum = torch.fft.rfft(noise, dim=axis) * passed.view(shape)
+        noise = torch.fft.irfft(spectrum, n=noise.shape[axis], dim=axis)
+    return noise
+
+
 def _blur(x: Tensor, dice: Dice) -> Tensor:
     """Blur each picture of (n, 3, H, W) by a Gaussian of its own width."""
     sigma = dice.uniform(*BLUR_SIGMA, x.shape[0], x)[:, None]
@@ -157,6 +205,11 @@ def _palette(x: Tensor, dice: Dice, texels: Callable[[int], Tensor], colours: in
     bits = 5 if dice.chance(0.7) else 8
     steps = FIT_STEPS if colours in CI4 else FEW_STEPS
     palette = fit_palette(texels(PALETTE_TEXELS), colours, bits=bits, steps=steps)
+    return _painted(x, dice, palette)
+
+
+def _painted(x: Tensor, dice: Dice, palette: Tensor) -> Tensor:
+    """Give (n, 3, h, w) the colours of their palettes, by one of the dithers."""
     ((kind, _),) = dice.names(DITHERS, 1)
     if kind == "diffuse":
         return diffuse(x, palette, strength=dice.number(0.5, 1.0))
@@ -169,6 +222,14 @@ def _ci4(x: Tensor, dice: Dice, texels: Callable[[int], Tensor]) -> Tensor:
 
 def _ci8(x: Tensor, dice: Dice, texels: Callable[[int], Tensor]) -> Tensor:
     return _palette(x, dice, texels, CI8[dice.one_of(len(CI8))])
+
+
+def _game(x: Tensor, dice: Dice, texels: Callable[[int], Tensor]) -> Tensor:
+    """Use a palette that was made for a whole game: half of its ramps have hues of the texture, half have others."""
+    own = texels(GAME_RAMPS // 2)
+    others = torch.rand(own.shape, generator=dice.generator).to(own)
+    others[:, 0] = 1  # every game has a grey
+    return _painted(x, dice, ramp_palettes(torch.cat((own, others), 1), GAME_SHADES[dice.one_of(2)], dice.generator))
 
 
 def _bits15(x: Tensor, dice: Dice, _: Callable[[int], Tensor]) -> Tensor:
@@ -197,6 +258,7 @@ FORMATS: dict[str, Callable[[Tensor, Dice, Callable[[int], Tensor]], Tensor]] = 
     "cmpr": _cmpr,
     "ci4": _ci4,
     "ci8": _ci8,
+    "game": _game,
     "15bit": _bits15,
     "16bit": _bits16,
     "frame": _frame,

@@ -26,6 +26,8 @@ LIMITS: dict[str, tuple[float, float]] = {
     "data.blur": SHARE,
     "data.sharpen": SHARE,
     "data.noise": SHARE,
+    "data.dark": SHARE,
+    "data.grit": SHARE,
     "data.drawn": SHARE,
     "features.width": (1 / 64, 4),
     "discriminator.num_feat": COUNT,

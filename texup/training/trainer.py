@@ -16,7 +16,7 @@ from torch.optim import Adam
 from texup.errors import UsageError
 from texup.training.config import Recipe
 from texup.training.data import Patches
-from texup.training.degrade import degrade
+from texup.training.degrade import degrade, roughen
 from texup.training.distributed import World
 from texup.training.losses import (
     feature_distance,
@@ -142,6 +142,7 @@ class Trainer:
         data, scale = self.recipe.data, self.recipe.scale
         count, side = self.recipe.patches_at(share)
         hr, places = self.patches.draw(count, side * scale)
+        hr = roughen(hr, self.rng, dark=data.dark, grit=data.grit)
 
         def texels(at: Tensor, number: int) -> Tensor:
             return self.patches.nearby(places[:, at.to(places.device)], number, scale)
