@@ -9,7 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from texup.engines.device import CPU_BATCH_PIXELS, Device, bytes_per_pixel, pick_device, pick_precision
+from texup.engines.device import (
+    CPU_BATCH_PIXELS,
+    Device,
+    bytes_per_pixel,
+    multiplies_bfloat16,
+    pick_device,
+    pick_precision,
+)
 from texup.errors import DeviceError
 
 CPU = torch.device("cpu")
@@ -89,6 +96,27 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(name):
 def test_the_automatic_precision_is_half_only_on_cuda():
     assert [pick_precision("auto", torch.device(d)) for d in ("cuda", "cpu", "mps")] == ["fp16", "fp32", "fp32"]
     assert [pick_precision(p, CPU) for p in ("fp16", "bf16", "fp32")] == ["fp16", "bf16", "fp32"]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True, "avx512_bf16": False}, True),
+        ({"avx512_f": True}, False),
+        ({}, False),
+    ],
+)
+def test_a_cpu_multiplies_bfloat16_where_its_flags_say_so(monkeypatch, found, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
+    assert multiplies_bfloat16(torch.device("cpu")) is expected
+    assert multiplies_bfloat16(torch.device("cuda")) is True
+    assert multiplies_bfloat16(torch.device("mps")) is False
+
+
+def test_a_torch_that_cannot_tell_counts_as_without(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert multiplies_bfloat16(torch.device("cpu")) is False
 
 
 def test_memory_is_estimated_by_width_scale_and_type(nearest_model):

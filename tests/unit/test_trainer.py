@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from texup.errors import UsageError
+from texup.training import trainer as trainer_module
 from texup.training.config import recipe_of
 from texup.training.data import Patches, Picture
 from texup.training.optimizers import rate_at
@@ -123,7 +124,8 @@ def test_a_weight_scales_its_loss():
         assert all(float(twice[other]) == float(once[other]) for other in loss if other != name)
 
 
-def test_the_pixel_loss_is_the_distance_of_the_pictures_before_the_step():
+def test_the_pixel_loss_is_the_distance_of_the_pictures_before_the_step(monkeypatch):
+    monkeypatch.setattr(trainer_module, "multiplies_bfloat16", lambda _device: False)
     trainer, again = make("psnr"), make("psnr")
     lr, hr = again.batch(0.5)
     expected = (again.generator(lr) - hr).abs().mean().detach()
@@ -304,12 +306,15 @@ def test_patches_change_their_size_on_the_way():
     assert [tuple(t.shape) for t in late] == [(2, 3, 8, 8), (2, 3, 32, 32)]
 
 
-def test_the_cpu_computes_in_full_precision():
+@pytest.mark.parametrize(("bfloat16", "dtype"), [(False, torch.float32), (True, torch.bfloat16)])
+def test_the_device_decides_the_precision(monkeypatch, bfloat16, dtype):
+    monkeypatch.setattr(trainer_module, "multiplies_bfloat16", lambda _device: bfloat16)
     seen = []
     trainer = make("psnr")
     trainer.generator.body[0].register_forward_hook(lambda _net, _given, result: seen.append(result.dtype))
-    trainer.step(0.5)
-    assert seen == [torch.float32]
+    losses = trainer.step(0.5)
+    assert seen == [dtype]
+    assert all(loss.dtype == torch.float32 for loss in losses.values())
 
 
 @pytest.mark.gpu

@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -64,6 +64,17 @@ def pick_precision(name: str, device: torch.device) -> str:
     if name == "auto":
         return "fp16" if device.type == "cuda" else "fp32"
     return name
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Tell whether ``device`` has instructions that multiply bfloat16: training without them is three times slower.
+
+    On CPUs these are avx512_bf16 and amx_bf16; a torch that cannot tell counts as without.
+    """
+    if device.type == "cpu":
+        found: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    return device.type == "cuda"
 
 
 def bytes_per_pixel(model: UpscaleModel, precision: str) -> int:

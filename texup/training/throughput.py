@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from texup.engines.device import multiplies_bfloat16
 from texup.training.distributed import World
 from texup.training.trainer import Trainer
 
@@ -24,10 +25,12 @@ REPORT_SECONDS = 1.0
 def measured_peak(device: torch.device) -> float:
     """Return the most floating-point operations a second that a square matrix product reaches on ``device``.
 
-    In bfloat16 on CUDA, in float32 elsewhere: the types that training uses there.
+    In bfloat16 where training uses it, in float32 elsewhere.
     """
     side = SIDE.get(device.type, SIDE["cpu"])
-    matrix = torch.ones(side, side, device=device, dtype=torch.bfloat16 if device.type == "cuda" else torch.float32)
+    matrix = torch.ones(
+        side, side, device=device, dtype=torch.bfloat16 if multiplies_bfloat16(device) else torch.float32
+    )
     best = float("inf")
     for _ in range(ROUNDS):
         _wait(device)

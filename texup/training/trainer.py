@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam
 
+from texup.engines.device import multiplies_bfloat16
 from texup.errors import UsageError
+from texup.nets.features import VGGFeatures
 from texup.training.config import Recipe
 from texup.training.data import Patches
 from texup.training.degrade import degrade, roughen
@@ -36,7 +38,7 @@ Losses = dict[str, Tensor]
 class Trainer:
     """The nets, the optimizers and the data of one run; ``step`` is one iteration.
 
-    On CUDA the nets run in bfloat16 where autocast allows it; losses are always in float32.
+    The nets run in bfloat16 where the device multiplies it and autocast allows it; losses are always in float32.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Trainer:
         """
         torch.manual_seed(recipe.seed)
         self.recipe, self.patches, self.device, self.world = recipe, patches, device, World()
+        self.bfloat16 = multiplies_bfloat16(device)
         self.rng = patches.generator
         self.generator = self._placed(build_generator(recipe.net, recipe.scale))
         self.ema = copy.deepcopy(self.generator).eval().requires_grad_(requires_grad=False)
@@ -65,7 +68,8 @@ class Trainer:
         self.features: nn.Module | None = None
         if recipe.loss.perceptual or recipe.loss.gram:
             self.features = self._placed(build_features(recipe.features, vgg_weights))
-        self.redraw_every = 0 if vgg_weights is not None or self.features is None else recipe.features.redraw_every
+        is_random = isinstance(self.features, VGGFeatures) and vgg_weights is None
+        self.redraw_every = recipe.features.redraw_every if is_random else 0
         self.redrawn_from: Tensor | None = None  # state of the generator before the feature net was last drawn
         self.discriminator: nn.Module | None = None
         if recipe.loss.adversarial:
@@ -240,7 +244,7 @@ class Trainer:
                 average.copy_(value)  # batch norm counts its batches
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
     def state(self) -> dict[str, Any]:
         """Return everything that a resumed run needs."""
