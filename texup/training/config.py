@@ -97,7 +97,7 @@ class Features:
     """The net whose features the perceptual and Gram losses compare."""
 
     kind: str = "random"
-    """"random" (VGG19's structure, drawn anew) or "vgg19" (needs its weights)."""
+    """"random" (VGG19's structure, drawn anew), "vgg19" (needs its weights) or "efficientnet-lite0" (its package)."""
     width: float = 0.5
     """Share of VGG19's channels, of a random net."""
     taps: tuple[str, ...] = ("conv2_2", "conv3_4", "conv4_4")
@@ -167,7 +167,7 @@ CHOICES: dict[str, Collection[str]] = {
     "optimizer.kind": ("muon", "adam"),
     "optimizer.schedule": SCHEDULES,
     "loss.pixel_kind": tuple(PIXEL_CRITERIA),
-    "features.kind": ("random", "vgg19"),
+    "features.kind": ("random", "vgg19", "efficientnet-lite0"),
     "features.criterion": tuple(FEATURE_CRITERIA),
     "discriminator.architecture": ("UNetDiscriminator", "SRGANDiscriminator", "VGGStyleDiscriminator"),
     "data.kernels": KERNELS,

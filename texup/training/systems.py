@@ -15,7 +15,7 @@ from texup.nets.rrdbnet import RRDBNet
 from texup.nets.srresnet import MSRResNet, SRResNet
 from texup.nets.srvgg import SRVGGNetCompact
 from texup.training.config import Discriminator, Features, Recipe
-from texup.training.features import load_vgg19
+from texup.training.features import load_efficientnet, load_vgg19
 
 GENERATORS: dict[str, Callable[..., nn.Module]] = {
     "RRDBNet": RRDBNet,
@@ -44,14 +44,19 @@ def build_generator(net: Mapping[str, Any], scale: int) -> nn.Module:
         raise UsageError(f"net: {name} cannot be built: {reason}") from error
 
 
-def build_features(features: Features, vgg_weights: Path | None) -> VGGFeatures:
-    """Return the feature net: the trained VGG19 where its weights are given, else a random one.
+def build_features(features: Features, vgg_weights: Path | None) -> nn.Module:
+    """Return the feature net: the trained VGG19 where its weights are given, else what the recipe says.
 
     Raises:
-        UsageError: the recipe insists on VGG19 and no weights are given, or a tap is unknown.
+        UsageError: the recipe insists on VGG19 and no weights are given, or on EfficientNet and it is not installed,
+            or a tap is unknown.
         WeightsError: the file is not torchvision's.
     """
     try:
+        if features.kind == "efficientnet-lite0":
+            if vgg_weights is not None:
+                raise UsageError("the recipe compares features of EfficientNet-Lite0: leave --vgg-weights out")
+            return load_efficientnet(features.taps)
         if vgg_weights is not None:
             return load_vgg19(vgg_weights, features.taps, before_activation=features.before_activation)
         if features.kind == "vgg19":
@@ -79,6 +84,8 @@ def features_fact(recipe: Recipe, vgg_weights: Path | None) -> str:
     taps = ", ".join(recipe.features.taps)
     if vgg_weights is not None:
         return f"{taps} of VGG19 with torchvision's weights, trained on ImageNet"
+    if recipe.features.kind == "efficientnet-lite0":
+        return f"{taps} of EfficientNet-Lite0, trained on ImageNet"
     again = f"redrawn every {recipe.features.redraw_every} iterations" if recipe.features.redraw_every else "drawn once"
     return f"{taps} of VGG19's structure at {recipe.features.width:g} of its width, random weights, {again}"
 
