@@ -35,6 +35,15 @@ torch.set_num_threads(1)  # tiny nets gain nothing from threads, and tests that 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """Keep what texup caches out of the user's folders, in this process and in those that tests start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEXUP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 Upscale = Callable[[Request], Plane]
 
 

@@ -18,7 +18,7 @@ from texup.errors import TexupError, UsageError
 from texup.textures.codecs import SUFFIXES, read_texture
 from texup.textures.seams import detect_edges
 from texup.textures.texture import Pixels
-from texup.training.drawn import draw_pictures
+from texup.training.drawing_cache import drawn_pictures
 
 CELL = 64  # side of the cells that are weighed and drawn; the middle of a crop lies in its cell
 MIN_VISIBLE = 0.6  # share of a cell that must lie above alpha 0: colour below it is arbitrary
@@ -97,7 +97,7 @@ def drawn(count: int, size: int, seed: int) -> list[Picture]:
     opaque = np.full((size, size, 1), 255, np.uint8)
     return [
         Picture(DRAWN, np.concatenate((colour, opaque), axis=2), (False, False))
-        for colour in draw_pictures(count, size, seed)
+        for colour in drawn_pictures(count, size, seed)
     ]
 
 
