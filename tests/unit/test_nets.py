@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from texup.nets.rrdbnet import RRDBNet
 from texup.nets.srresnet import MSRResNet, SRResNet
-from texup.nets.srvgg import SRVGGNetCompact
+from texup.nets.srvgg import SRVGGNetCompact, at_scale
 from texup.training.config import Optimisation
 from texup.training.optimizers import build_optimizers
 
@@ -119,6 +119,23 @@ def test_an_identity_in_the_start_trains_as_a_shortcut_beside_the_convolution():
                 optimizer.step()
         torch.testing.assert_close(*losses, atol=2e-5, rtol=0)
     assert max((p - q).abs().max() for p, q in zip(start, inside.parameters(), strict=True)) > 0.01
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_smaller_scale_begins_as_the_larger_net_reduced(scale):
+    large = randomise(SRVGGNetCompact(num_feat=8, num_conv=2, scale=4))
+    small = SRVGGNetCompact(num_feat=8, num_conv=2, scale=scale)
+    small.load_state_dict(at_scale(large.state_dict(), scale))
+    x = picture(2, 3, 6, 9)
+    torch.testing.assert_close(small(x), F.avg_pool2d(large(x), 4 // scale), atol=1e-5, rtol=1e-5)
+
+
+def test_weights_that_cannot_begin_another_scale_stay_as_they_are():
+    state = SRVGGNetCompact(num_feat=8, num_conv=2, scale=4).state_dict()
+    for scale in (3, 4, 8):
+        assert at_scale(state, scale) is state
+    strange = {"conv_first.weight": torch.zeros(3, 3, 3, 3)}
+    assert at_scale(strange, 2) is strange
 
 
 @pytest.mark.parametrize(("scale", "steps"), [(2, [2]), (3, [3]), (4, [2, 2])])

@@ -7,6 +7,7 @@ References:
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable
 
 import torch
@@ -77,3 +78,23 @@ def add_identity(convolutions: Iterable[nn.Conv2d]) -> None:
     for convolution in convolutions:
         convolution.weight.mul_(BESIDE_IDENTITY)
         convolution.weight[..., 1, 1] += torch.eye(convolution.weight.shape[0])
+
+
+def at_scale(state: dict[str, Tensor], scale: int, num_out_ch: int = 3) -> dict[str, Tensor]:
+    """Return the weights of a compact net whose result is that of ``state``, reduced by box to ``scale``.
+
+    Only the last convolution changes: the mean of its sub-pixels is a convolution too, and a nearest picture stays one.
+    It is where a net of a smaller scale begins. A state of the same scale, or of one that ``scale`` does not divide,
+    comes back as it is.
+    """
+    last = max((int(key.split(".")[1]) for key in state if key.startswith("body.")), default=0)
+    rows = state[f"body.{last}.weight"].shape[0] if f"body.{last}.weight" in state else 0
+    have = math.isqrt(rows // num_out_ch)
+    if not have or rows != num_out_ch * have**2 or have == scale or have % scale:
+        return state
+    blocks = (num_out_ch, scale, have // scale, scale, have // scale)
+    reduced = dict(state)
+    for key in (f"body.{last}.weight", f"body.{last}.bias"):
+        value = state[key]
+        reduced[key] = value.view(*blocks, *value.shape[1:]).mean((2, 4)).flatten(0, 2)
+    return reduced

@@ -16,6 +16,7 @@ from torch.optim import Adam
 from texup.engines.device import multiplies_bfloat16
 from texup.errors import UsageError
 from texup.nets.features import VGGFeatures
+from texup.nets.srvgg import SRVGGNetCompact, at_scale
 from texup.training.config import Recipe
 from texup.training.data import Patches
 from texup.training.degrade import degrade, roughen
@@ -89,11 +90,13 @@ class Trainer:
             self.d_trained = world.wrapped(self.discriminator)
 
     def begin_from(self, weights: dict[str, Tensor]) -> None:
-        """Take the weights to start from.
+        """Take the weights to start from; those of a compact net of a larger scale begin as that net, reduced.
 
         Raises:
             UsageError: they are of another net.
         """
+        if isinstance(self.generator, SRVGGNetCompact):
+            weights = at_scale(weights, self.recipe.scale)
         for net in (self.generator, self.ema):
             try:
                 net.load_state_dict(weights)
