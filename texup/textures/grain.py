@@ -1,0 +1,153 @@
+"""Grain: the octaves above the limit of a source's texels, which a net leaves empty, as noise of its own kind.
+
+Noise that runs as the source's finest detail does, of a power law for its height, is laid over what a net made: as
+strong as the source is rough at that place, less what the net drew itself. It has no mean within any texel of the
+source, so that averaged down the result equals what it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from texup.textures.color import Plane, area, blur, resample
+from texup.textures.grain_noise import DIRECTIONS, noise_of
+from texup.textures.roughness import (
+    contrast_inside,
+    detail,
+    directions,
+    luma_of,
+    off_edges,
+    ramp,
+    surface_part,
+    window_means,
+)
+from texup.textures.seams import Edges
+from texup.textures.texture import Pixels
+
+MIN_SIDE = 8  # fewer texels tell no kind of noise
+ABOVE = 1.1  # contrast that belongs above what texels carry, to that of the finest that they do; judged by looking
+CLEAR = (0.3, 0.65)  # share of the power in one direction from which noise begins to run, and from which all of it does
+FAINT = (0.2 / 255, 0.6 / 255)  # deviations between which grain fades in: less is not seen, only stored
+EVEN_SIGMA = 6.0  # texels over which the strength of grain is evened out
+MOST_EVENED = 2.0  # times its own strength that a place may take over from around it
+DARKEST = 0.02  # brightness below which grain gets weaker than the colour
+BAND = 1 << 18  # pixels of a result that are worked on at once
+
+
+def content_seed(pixels: Pixels) -> int:
+    """Return a number that depends on the samples of a texture and nothing else."""
+    digest = hashlib.sha256(f"{pixels.shape} {pixels.dtype.itemsize}".encode())
+    digest.update(np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<")).tobytes())
+    return int.from_bytes(digest.digest()[:16], "little")
+
+
+def add_grain(result: Plane, source: Plane, strength: float, edges: Edges, seed: int, full: int = 255) -> Plane:
+    """Lay grain over an upscaled plane.
+
+    Args:
+        result: (H * s, W * s, C) in [0, 1], C = 1 or 3.
+        source: (H, W, C) in [0, 1].
+        strength: 0 for none, 1 for as much as a surface of the source's roughness holds, up to 2.
+        edges: how both go on beyond their borders.
+        seed: decides the noise.
+        full: the highest level of the samples that the result will be stored in; grain is whole levels.
+
+    Returns:
+        ``result`` itself, changed in place: it may be as large as memory allows. The means of each ``s`` by ``s`` block
+        stay as they are, also of what it is rounded to.
+    """
+    (h, w), scale = source.shape[:2], result.shape[0] // source.shape[0]
+    if strength <= 0 or scale == 1 or min(h, w) < MIN_SIDE:
+        return result
+    luma = luma_of(source)
+    band = detail(luma, edges)
+    contrast = contrast_inside(band, edges)
+    inside = off_edges(luma, contrast, edges)
+    wanted = np.float32(ABOVE) * _evened(surface_part(contrast) * inside, edges)
+    level = blur(strength * _missing(result, luma, wanted, edges), 1.0, edges)
+    level *= ramp(level, FAINT)
+    if not level.any():
+        return result
+    grain = _running(directions(band, contrast, inside, edges), scale, edges, seed)
+    grain *= resample(level, result.shape[:2], "bilinear", edges)[..., 0]
+    rows = max(1, BAND // (scale * scale * w)) * scale
+    for top in range(0, h * scale, rows):
+        part = result[top : top + rows]
+        part += balanced(grain[top : top + rows, :, None] * _tint(part), part, scale, full)
+    return result
+
+
+def _evened(contrast: Plane, edges: Edges) -> Plane:
+    """Return contrasts (H, W, 1) that are nearer to those of rough places around; where there is none, none comes."""
+    rough = (contrast > FAINT[0]).astype(np.float32)
+    around = blur(contrast, EVEN_SIGMA, edges) / np.maximum(blur(rough, EVEN_SIGMA, edges), np.float32(0.05))
+    evened: Plane = np.sqrt(contrast * np.minimum(around, MOST_EVENED * contrast))
+    return evened
+
+
+def _missing(result: Plane, luma: Plane, wanted: Plane, edges: Edges) -> Plane:
+    """Return the deviation (H, W, 1) that is left to add: what is wanted less what a net drew above the source."""
+    scale = result.shape[0] // luma.shape[0]
+    drawn = resample(luma, result.shape[:2], "bicubic", edges)
+    np.subtract(luma_of(result), drawn, out=drawn)
+    np.square(drawn, out=drawn)
+    left: Plane = np.sqrt(np.maximum(wanted**2 - window_means(area(drawn, scale), 1, edges), 0))
+    return left
+
+
+def _running(turned: Plane, scale: int, edges: Edges, seed: int) -> Plane:
+    """Return noise of deviation about 1 that runs as ``directions`` says, (H * s, W * s).
+
+    Every place mixes the two nearest kinds of streaks, and noise without a direction where none is clear.
+    """
+    h, w = turned.shape[:2]
+    share = ramp(np.hypot(turned[..., :1], turned[..., 1:]), CLEAR)
+    place = np.arctan2(turned[..., 1:], turned[..., :1]) * np.float32(DIRECTIONS / (2 * np.pi))
+    weights = [np.sqrt(1 - share**2)]
+    for k in range(DIRECTIONS):
+        near = np.maximum(1 - np.abs((place - k + DIRECTIONS / 2) % DIRECTIONS - DIRECTIONS / 2), 0)
+        weights.append(share * near / np.sqrt(near**2 + (1 - near) ** 2))
+    kinds = [k for k, weight in enumerate(weights) if weight.any()]
+    mixed = np.zeros((h * scale, w * scale), np.float32)
+    for kind, noise in noise_of(kinds, (h, w), scale, seed).items():
+        rows, columns = (np.arange(side) % period for side, period in zip(mixed.shape, noise.shape, strict=True))
+        spread = noise if noise.shape == mixed.shape else noise[rows][:, columns]
+        mixed += spread * resample(weights[kind], mixed.shape, "bilinear", edges)[..., 0]
+    return mixed
+
+
+def _tint(colour: Plane) -> Plane:
+    """Return by how much each channel takes part in a change of brightness that keeps the hue, (H, W, C)."""
+    tint: Plane = colour / (luma_of(colour) + np.float32(DARKEST))
+    return tint
+
+
+def balanced(grain: Plane, under: Plane, scale: int, full: int) -> Plane:
+    """Return grain (H * s, W * s, C) as whole levels that sum to nothing in each ``s`` by ``s`` block.
+
+    With what lies ``under`` it it never leaves [0, 1]: what would is cut, and the other sign of its block gets weaker
+    by as much. Levels are the steps of the rounded running sum along a block, which ends where it began; a sample
+    that may not change makes no step.
+    """
+    height, width, channels = grain.shape
+    blocks = (height // scale, scale, width // scale, scale, channels)
+
+    def by_block(plane: Plane) -> Plane:
+        values = plane.reshape(blocks).transpose(4, 0, 2, 1, 3)
+        return values.reshape(channels, blocks[0], blocks[2], scale * scale) * np.float32(full)
+
+    wanted, below = by_block(grain), by_block(under)
+    wanted -= wanted.mean(axis=3, keepdims=True)
+    up = np.clip(wanted, 0, np.maximum(full - 1 - below, 0))
+    down = np.clip(-wanted, 0, np.maximum(below - 1, 0))
+    ups, downs = up.sum(axis=3, keepdims=True), down.sum(axis=3, keepdims=True)
+    least = np.minimum(ups, downs)
+    up *= least / np.maximum(ups, np.float32(1e-9))
+    down *= least / np.maximum(downs, np.float32(1e-9))
+    sums = np.rint(np.cumsum(up - down, axis=3))
+    sums[..., -1] = 0
+    levels = np.diff(sums, axis=3, prepend=np.float32(0)) / np.float32(full)
+    shaped = levels.reshape(channels, blocks[0], blocks[2], scale, scale).transpose(1, 3, 2, 4, 0)
+    return np.ascontiguousarray(shaped, np.float32).reshape(grain.shape)
