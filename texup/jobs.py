@@ -100,7 +100,8 @@ def _chosen(treatment: Treatment, settings: Settings) -> Treatment:
     vertical, horizontal = (
         own if asked == "auto" else asked for own, asked in zip(treatment.edges, settings.edges, strict=True)
     )
-    return replace(treatment, alpha=alpha, edges=(vertical, horizontal))
+    grain = treatment.grain if settings.grain == "auto" else settings.grain
+    return replace(treatment, alpha=alpha, edges=(vertical, horizontal), grain=grain)
 
 
 def read_file(pack: Path, path: str) -> bytes:
@@ -180,7 +181,7 @@ def _policy(work: Texture, treatment: Treatment, run: Run) -> Policy:
         return replace(policy, edges=_cell_edges(work, policy, treatment))
     is_whole = treatment.cells is not None or policy.method != "net"
     if not is_whole and island_boxes(work, policy.alpha, policy.edges):
-        return replace(policy, cells="islands")
+        return policy_for(work, replace(treatment, cells="islands"), run.settings.normals)
     return policy
 
 

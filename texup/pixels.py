@@ -19,6 +19,7 @@ from texup.run import Pass, Settings
 from texup.textures.cells import Cells, boxes_of, cut, joined
 from texup.textures.color import correct_drift, reduce_plane
 from texup.textures.enlarge import enlarge, renormalised
+from texup.textures.grain import add_grain, content_seed
 from texup.textures.planes import THROUGH_NET, Planes, as_grey, bleed, finish_alpha, merge, split
 from texup.textures.seams import Edges, pad
 from texup.textures.texture import Texture
@@ -53,6 +54,9 @@ def upscale_texture(texture: Texture, policy: Policy, passes: Sequence[Pass], se
     result, *rest = (reduce_plane(p, size, edges, light=is_light and k == 0) for k, p in enumerate(upscaled))
     if settings.color_fix and is_light and policy.kind in CORRECTED:
         result = correct_drift(result, colour, opacity, edges)
+    if policy.grain:
+        full = int(np.iinfo(texture.pixels.dtype).max)
+        result = add_grain(result, colour, policy.grain, edges, content_seed(texture.pixels), full)
     alpha = planes.alpha
     if alpha is not None:
         alpha = finish_alpha(rest[0] if rest else None, alpha, scale, policy.alpha, edges)

@@ -182,7 +182,7 @@ def upscaled(sample: Sample, settings: Settings, device: Device) -> Texture:
     Raises:
         TextureError: the device gives no result.
     """
-    policy = policy_for(sample.texture, Treatment(alpha=settings.alpha, edges=settings.edges))
+    policy = policy_for(sample.texture, Treatment(alpha=settings.alpha, edges=settings.edges, grain=0.0))
     task = upscale_texture(sample.texture, policy, [Pass(0, settings.scale)], settings)
     try:
         requests = next(task)

@@ -137,6 +137,7 @@ def _reason(planned: Planned, policy: Policy, rule: int | None) -> str:
     parts = [f"rule {rule}" if rule else "", planned.reason, KIND_REASONS[policy.kind], METHOD_REASONS[policy.method]]
     parts.append("cell by cell" if isinstance(policy.cells, Cells) else "sprite by sprite" if policy.cells else "")
     parts += [ALPHA_REASONS[policy.alpha], f"{horizontal} horizontally, {vertical} vertically"]
+    parts.append(f"grain of {policy.grain:g}" if policy.grain else "")
     return "; ".join(part for part in parts if part)
 
 

@@ -25,7 +25,7 @@ from texup.upscaling import upscale_pack
 OPTIONS = {
     "blend": None, "scale": 4, "precision": "auto", "tile": None, "overlap": None, "batch": None, "alpha": "auto",
     "edges": ("auto", "auto"), "color_fix": True, "palette": "expand", "include": (), "exclude": (), "jobs": None,
-    "convention": "plain", "rules": None, "normals": "resize", "dds": None, "textures_lump": False,
+    "convention": "plain", "rules": None, "normals": "resize", "grain": "auto", "dds": None, "textures_lump": False,
     "resource_pack": None,
 }  # fmt: skip
 

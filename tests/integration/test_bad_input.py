@@ -281,7 +281,8 @@ def test_scales_out_of_bounds(refused, pack, scale):
             ["--alpha", "nice"],
             ["--edges", "wrap,wrap,wrap"],
         ),
-        *(["--edges", "round"], ["--edges", ""], ["--palette", "yes"], ["--blend", "half"], ["--nonsense"], ["extra"]),
+        *(["--edges", "round"], ["--edges", ""], ["--palette", "yes"], ["--blend", "half"]),
+        *(["--grain", "2.1"], ["--grain", "nan"], ["--grain", "much"], ["--nonsense"], ["extra"]),
     ],
     ids=" ".join,
 )

@@ -177,6 +177,7 @@ def test_a_changed_source_alone_is_done_again(texup, good, tmp_path):
     [
         *(["--scale", "2"], ["--alpha", "copy"], ["--blend", "0.5"], ["--model", "tiny-psnr"], ["--edges", "mirror"]),
         *(["--no-color-fix"], ["--palette", "keep"], ["--overlap", "16"], ["--tile", "24"], ["--precision", "fp32"]),
+        *(["--grain", "0"], ["--grain", "1.5"]),
     ],
     ids=" ".join,
 )

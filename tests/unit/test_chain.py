@@ -200,6 +200,7 @@ OTHER = {
     "color_fix": False,
     "palette": "keep",
     "normals": "model",
+    "grain": 0.5,
     "precision": "fp32",
     "tile": 64,
 }

@@ -120,6 +120,33 @@ def test_a_wish_for_normals_holds_for_normals_only(wish):
     assert decided(texture(), Treatment(kind="mask"), wish)[1] == "smooth"
 
 
+def surface(channels=3, side=64):
+    """Return grit, (side, side, channels) of 0 to 255."""
+    dice = np.random.default_rng(3)
+    return np.clip(128 + 14 * dice.standard_normal((side, side, 1)).repeat(channels, 2), 0, 255)
+
+
+def test_only_surfaces_behind_a_net_get_grain():
+    seen = texture(colour=surface())
+    assert policy_for(seen, Treatment()).grain == 1
+    assert policy_for(seen, Treatment(grain=1.7)).grain == 1.7
+    assert policy_for(seen, Treatment(grain=0.0)).grain == 0
+    for kind in METHODS:
+        found = policy_for(seen, Treatment(kind=kind, method="net", grain=1.7)).grain
+        assert found == (1.7 if kind == "colour" else 0), kind
+    for method in ("nearest", "smooth", "vectors", "copy"):
+        assert policy_for(seen, Treatment(method=method, grain=1.7)).grain == 0, method
+    assert policy_for(texture(colour=bumps()), Treatment(grain=1.0), "model").grain == 0
+
+
+def test_several_pictures_get_grain_by_the_size_of_one_and_cut_outs_none():
+    seen = texture(colour=surface())
+    halves, small = Cells("texels", 32, 64), Cells("texels", 16, 16)
+    found = [policy_for(seen, Treatment(cells=cells)).grain for cells in ("whole", halves, small, "islands")]
+    assert found[0] == 1 > found[1] > found[2] == found[3] == 0
+    assert policy_for(seen, Treatment(cells="islands", grain=0.5)).grain == 0.5
+
+
 def test_only_colours_are_corrected():
     assert {"colour", "interface"} == CORRECTED
 

@@ -70,6 +70,7 @@ def test_every_key_arrives_as_it_is_meant(load, tmp_path):
         edges = "mirror"
         cells = "2x1 cells"
         blend = 1
+        grain = 1
     """
     first, second = load(everything)
     assert first == Rule(
@@ -86,7 +87,7 @@ def test_every_key_arrives_as_it_is_meant(load, tmp_path):
         models=("texup-x4-gan", str(tmp_path / "mine/clean.pth"), str(tmp_path / "own.safetensors"), "/w/x4.pth"),
         scale=2,
     )
-    assert second == Rule(2, ("sky*",), edges=("mirror", "mirror"), cells=Cells("count", 2, 1), blend=1.0)
+    assert second == Rule(2, ("sky*",), edges=("mirror", "mirror"), cells=Cells("count", 2, 1), blend=1.0, grain=1.0)
     assert hash(first) != hash(second)
 
 
@@ -112,7 +113,7 @@ REFUSED = {
     ),
     A + '[[rule]]\nmethd = "net"': "rule 2: unknown key 'methd'; did you mean 'method'?",
     A + "[[rule]]\nx = 1": "rule 2: unknown key 'x'; use one of match, when, action, method, treat_as, treat_alpha_as, "
-    "edges, cells, normal_form, model, blend, scale",
+    "edges, cells, normal_form, model, blend, scale, grain",
     '[[rule]]\nkind = "normal"': "rule 1: unknown key 'kind'; to ask for it, write when = { kind = … }; "
     "to have it treated as one, write treat_as = …",
     '[[rule]]\nalpha = "data"': "rule 1: unknown key 'alpha'; to ask for it, write when = { alpha = … }; "
@@ -165,6 +166,9 @@ REFUSED = {
     "[[rule]]\nscale = 0": "rule 1: scale must be a positive whole number, not 0",
     "[[rule]]\nblend = 1.5": "rule 1: blend must be a number from 0 (PSNR) to 1 (GAN), or 'auto', not 1.5",
     "[[rule]]\nblend = nan": "rule 1: blend must be a number from 0 (PSNR) to 1 (GAN), or 'auto', not nan",
+    "[[rule]]\ngrain = 2.5": "rule 1: grain must be a number from 0 (none) to 2, or 'auto', not 2.5",
+    "[[rule]]\ngrain = nan": "rule 1: grain must be a number from 0 (none) to 2, or 'auto', not nan",
+    "[[rule]]\ngrain = true": "rule 1: grain must be a number from 0 (none) to 2, or 'auto', not True",
     "[[rule]]\nblend = true": "rule 1: blend must be a number from 0 (PSNR) to 1 (GAN), or 'auto', not True",
     '[[rule]]\nmodel = "a"\nblend = "auto"': (
         "rule 1: blend mixes the catalog's own pair; leave out model or blend"
@@ -281,6 +285,9 @@ def test_a_rule_is_laid_over_what_the_convention_says():
         "interface", "nearest", "binary", ("auto", "auto"), "islands", "tangent", "half alpha", "rgba", "files"
     )
     assert applied(Rule(1, treat_alpha_as="auto"), theirs).alpha == "auto"
+    for grain in (0.0, 1.5, "auto"):
+        assert applied(Rule(1, grain=grain), Treatment(grain=0.5)).grain == grain
+    assert applied(Rule(1, scale=2), Treatment(grain=0.5)).grain == 0.5
 
 
 def test_another_kind_drops_what_was_meant_for_the_old_one():

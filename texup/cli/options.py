@@ -10,6 +10,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+MAX_GRAIN = 2  # as in rules, which a light command line does not load
 EDGE_NAMES = ("auto", "wrap", "mirror", "clamp")
 
 
@@ -59,6 +60,24 @@ class BlendType(click.ParamType[float | str]):
             return float(value)
         except ValueError:
             self.fail(f"{value!r}: use a number from 0 (PSNR) to 1 (GAN), or auto", param, ctx)
+
+
+class GrainType(click.ParamType[float | str]):
+    """A number from 0 to ``MAX_GRAIN``, or ``auto``."""
+
+    name = "auto|A"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        """Return the number, or "auto"."""
+        if value == "auto":
+            return "auto"
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number <= MAX_GRAIN:
+            self.fail(f"{value!r}: use a number from 0 (none) to {MAX_GRAIN}, or auto", param, ctx)
+        return number
 
 
 class ManyWords(click.Command):
@@ -125,6 +144,14 @@ PIXEL_OPTIONS = (
     ),
     click.option(
         "--color-fix/--no-color-fix", default=True, show_default=True, help="Keep the source's colours over areas."
+    ),
+    click.option(
+        "--grain",
+        type=GrainType(),
+        default="auto",
+        show_default=True,
+        help="Fibre and grit that no net invents, in the kind of the texture's own; auto: on rough surfaces, as much"
+        " as they need; 0: none; up to 2.",
     ),
     click.option(
         "--palette",

@@ -56,6 +56,7 @@ def build_run(source: Path, output: Path | None, options: dict[str, Any]) -> Run
         color_fix=options["color_fix"],
         palette=options["palette"],
         normals=options["normals"],
+        grain=options["grain"],
         precision=options["precision"],
         tile=options["tile"],
     )

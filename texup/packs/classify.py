@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from texup.textures.cells import Cells
+from texup.textures.cells import Cells, grid_boxes
 from texup.textures.normals import NormalForm, could_be_normals, could_be_slopes, fits, looks_like_normals
 from texup.textures.planes import AlphaKind, classify_alpha
+from texup.textures.roughness import surface_grain
 from texup.textures.seams import Edges, detect_edges
 from texup.textures.storing import Store
 from texup.textures.texture import Pixels, Texture
@@ -21,6 +22,7 @@ Kind = Literal["colour", "normal", "mask", "emissive", "height", "interface", "f
 Method = Literal["net", "nearest", "smooth", "vectors", "copy"]
 Mips = Literal["none", "kept", "inside", "files", "given"]
 NormalsChoice = Literal["resize", "model", "copy"]
+GrainChoice = float | Literal["auto"]
 
 METHODS: Mapping[Kind, Method] = {
     "colour": "net",
@@ -35,6 +37,8 @@ METHODS: Mapping[Kind, Method] = {
 NORMAL_METHODS: Mapping[NormalsChoice, Method] = {"resize": "vectors", "model": "net", "copy": "copy"}
 CORRECTED: frozenset[Kind] = frozenset({"colour", "interface"})
 """Kinds whose colour is held to the source's after a net; in the others a channel is no part of a colour."""
+GRAINED: frozenset[Kind] = frozenset({"colour"})
+"""Kinds that show surfaces, which may get grain behind a net."""
 DATA: frozenset[Kind] = frozenset({"normal", "mask", "height", "lookup"})
 """Kinds whose alpha is a channel like the others: Skyrim keeps the strength of highlights in that of normals."""
 
@@ -61,6 +65,8 @@ class Treatment:
     mips: Mips = "none"
     """Smaller levels: made where the source's file had them ("kept"), made in any case into the result's own file or
     into files beside it, or given as further sources."""
+    grain: GrainChoice = "auto"
+    """Strength of the grain laid over what a net made, 0 to 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,8 @@ class Policy:
     method: Method = "net"
     cells: Cells | Literal["islands"] | None = None
     normal: NormalForm | None = None
+    grain: float = 0.0
+    """Strength of the grain laid over the colour, 0 to 2."""
 
 
 def policy_for(texture: Texture, treatment: Treatment, normals: NormalsChoice = "resize") -> Policy:
@@ -91,7 +99,23 @@ def policy_for(texture: Texture, treatment: Treatment, normals: NormalsChoice = 
     )
     by_kind = NORMAL_METHODS[normals] if kind == "normal" else METHODS[kind]
     cells = None if treatment.cells == "whole" else treatment.cells
-    return Policy(alpha, (vertical, horizontal), kind, treatment.method or by_kind, cells, form)
+    policy = Policy(alpha, (vertical, horizontal), kind, treatment.method or by_kind, cells, form)
+    return replace(policy, grain=_grain(texture, policy, treatment.grain))
+
+
+def _grain(texture: Texture, policy: Policy, choice: GrainChoice) -> float:
+    """Return the strength of a texture's grain; of several cut-out pictures, which are things and letters, none."""
+    if policy.method != "net" or policy.kind not in GRAINED:
+        return 0.0
+    if choice != "auto":
+        return choice
+    if policy.cells == "islands":
+        return 0.0
+    height, width = texture.pixels.shape[:2]
+    if policy.cells is not None:
+        box = grid_boxes((height, width), policy.cells)[0]
+        height, width = box.bottom - box.top, box.right - box.left
+    return surface_grain(texture, policy.alpha, policy.edges, (height, width))
 
 
 def _kind_of(texture: Texture, treatment: Treatment) -> tuple[Kind, NormalForm | None]:

@@ -19,7 +19,7 @@ Reader = Callable[[Any, str], Any]
 
 FORMATS = ("png", "tga", "bmp", "jpeg", "webp", "dds")
 FOUND_ALPHA = tuple(kind for kind in get_args(AlphaKind) if kind != "copy")  # that is never found, only asked for
-MAX_SCALE = 16
+MAX_SCALE, MAX_GRAIN = 16, 2
 CELLS = re.compile(r"([1-9][0-9]{0,4}) ?x ?([1-9][0-9]{0,4}) (texels|pixels|cells)")
 UNCLEAR_CELLS = re.compile(r"[0-9]+ ?x ?[0-9]+")
 MAX_SHOWN = 60  # characters of a wrong word in a message
@@ -111,6 +111,14 @@ def _blend(value: Any, place: str) -> float | str:
     return float(value)
 
 
+def _grain(value: Any, place: str) -> float | str:
+    if value == "auto":
+        return "auto"
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_GRAIN:
+        raise ValueError(f"{place} must be a number from 0 (none) to {MAX_GRAIN}, or 'auto', not {shown(value)}")
+    return float(value)
+
+
 def _edges(value: Any, place: str) -> tuple[str, str]:
     """Read the horizontal axis first, like width before height, and return (vertical, horizontal)."""
     known = get_args(EdgeChoice)
@@ -156,5 +164,6 @@ SETTINGS: dict[str, Reader] = {
     "model": _some_of(_word),
     "blend": _blend,
     "scale": _scale,
+    "grain": _grain,
 }
 """The keys of a rule."""

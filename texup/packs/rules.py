@@ -27,7 +27,8 @@ line have it. What it sets wins over them: a rule speaks of some files, an optio
 ``when``: ``kind``, ``alpha`` and ``format`` are what the picture is found to be; ``min_`` and ``max_`` with ``width``,
 ``height`` or ``side`` bound its texels, both sides in the case of ``side``. Settings: ``action`` ("upscale", "copy",
 "skip"), ``method`` ("net", "nearest", "smooth", "vectors"), ``treat_as`` (a kind), ``treat_alpha_as``, ``edges``,
-``cells`` (also "whole" and "islands"), ``normal_form``, and ``model``, ``blend`` and ``scale`` as on the command line.
+``cells`` (also "whole" and "islands"), ``normal_form``, and ``model``, ``blend``, ``scale`` and ``grain`` as on the
+command line.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from typing import Any, Literal
 
 from texup.errors import UsageError
 from texup.models.catalog import SUFFIXES as WEIGHTS
-from texup.packs.classify import AlphaChoice, EdgeChoice, Kind, Treatment
+from texup.packs.classify import AlphaChoice, EdgeChoice, GrainChoice, Kind, Treatment
 from texup.packs.convention import Finding
 from texup.packs.rule_values import SETTINGS, RuleAction, RuleMethod, read_table, shown
 from texup.packs.walk import matches, patterns
@@ -113,6 +114,7 @@ class Rule:
     """The chain: names of the catalog, and paths of files, which are joined to the folder of the rules."""
     blend: float | Literal["auto"] | None = None
     scale: int | None = None
+    grain: GrainChoice | None = None
     _patterns: list[list[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -169,6 +171,7 @@ def applied(rule: Rule, treatment: Treatment) -> Treatment:
         edges=rule.edges or treatment.edges,
         cells=rule.cells or treatment.cells,
         normal=rule.normal_form or treatment.normal,
+        grain=treatment.grain if rule.grain is None else rule.grain,
     )
 
 
