@@ -91,7 +91,7 @@ def read_job(job: Job, run: Run, convention: Convention, decode: Decode = decode
         policy = _policy(works[0], planned.treatment, run)
     if policy.method == "copy":
         return Left("copy", f"{policy.kind}: kept as it is", sha256)
-    return Work(sha256, sources, works, planned, policy, run.route_of(rule), rule)
+    return Work(sha256, sources, works, planned, policy, run.route_of(rule, faithful=policy.faithful), rule)
 
 
 def _chosen(treatment: Treatment, settings: Settings) -> Treatment:

@@ -100,6 +100,8 @@ class Run:
     rules: Sequence[Rule] = ()
     routes: Mapping[int, Route] = field(default_factory=dict)
     """By the number of the rule that asks for another model, blend or scale."""
+    faithful: Route | None = None
+    """Of textures whose policy is faithful, where no rule says otherwise; None where the user chose the model."""
     place: tuple[str, ...] = ()
     """Names of the folders down to the pack, where ``source`` is only its unpacked copy."""
     include: Sequence[str] = ()
@@ -120,16 +122,18 @@ class Run:
         """The passes of every texture that no rule changes."""
         return self.route.passes
 
-    def route_of(self, rule: Rule | None) -> Route:
-        """Return the route of a texture that ``rule`` decides."""
-        return self.route if rule is None else self.routes.get(rule.number, self.route)
+    def route_of(self, rule: Rule | None, *, faithful: bool = False) -> Route:
+        """Return the route of a texture that ``rule`` decides, and whose policy is ``faithful`` or not."""
+        usual = self.faithful if faithful and self.faithful is not None else self.route
+        return usual if rule is None else self.routes.get(rule.number, usual)
 
     def digests(self, convention: str) -> Digest:
         """Return the function that gives a plan 16 hexadecimal digits that differ whenever its pixels may."""
 
         @cache  # a pack has few kinds of plans
         def digest_of(planned: Planned) -> str:
-            routes = [self.route_of(rule) for rule in planned.rules or (None,)]
+            rules = planned.rules or (None,)
+            routes = [self.route_of(rule, faithful=faithful) for rule in rules for faithful in (False, True)]
             facts = {
                 "pixels": PIXELS,
                 "convention": convention,

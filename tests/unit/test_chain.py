@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from texup.errors import UsageError, WeightsError
-from texup.models.chain import DEFAULT_CONTEXT, choose_chain
+from texup.models.chain import DEFAULT_CONTEXT, choose_chain, faithful_chain
 from texup.models.weights import save_weights
 from texup.nets.rrdbnet import RRDBNet
 from texup.packs.classify import Treatment
@@ -62,6 +62,19 @@ def test_without_a_choice_the_default_of_the_catalog_runs(folder):
     assert (link.name, link.sha256, link.scale, link.context) == ("bold", sha256_of(folder / "bold.safetensors"), 4, 20)
     model = link.load()
     assert (model.name, model.scale, model.sha256) == ("bold", 4, link.sha256)
+
+
+def test_only_a_default_that_invents_has_a_faithful_chain_beside_it(folder):
+    catalog = folder / "catalog.toml"
+    text = catalog.read_text("utf-8")
+    assert faithful_chain(None) == []
+    catalog.write_text(text.replace('"bold"\n', '"blend"\n', 1).replace("[pair]", "[pair]\nblend = 0.5"), "utf-8")
+    assert [link.name for link in choose_chain([], None)] == ["fine+bold@0.5"]
+    assert [link.name for link in faithful_chain(None)] == ["fine"]
+    catalog.write_text(catalog.read_text("utf-8").replace("[pair]", 'by_scale = { 4 = "fine" }\n[pair]'), "utf-8")
+    assert [link.name for link in choose_chain([], None, 4)] == ["fine"]
+    assert [link.name for link in choose_chain([], None, 3)] == ["fine+bold@0.5"]
+    assert [len(faithful_chain(scale)) for scale in (4, 3, None)] == [0, 1, 1]
 
 
 def test_a_chain_keeps_its_order_and_may_repeat(folder):
@@ -232,6 +245,17 @@ def test_the_digest_knows_models_convention_plan_and_rules():
     assert digest(replace(RUN, routes={1: slow}), replace(WALL, rules=(rule,))) != digest(
         planned=replace(WALL, rules=(rule,))
     )
+
+
+def test_a_faithful_texture_has_a_route_of_its_own_unless_a_rule_has_one():
+    slow, third = (Route([Pass(1, 4)], replace(ROUTE.settings, margin=margin)) for margin in (16, 20))
+    run, rule = replace(RUN, faithful=slow, routes={1: third}), Rule(1, blend=0.5)
+    assert run.route_of(None) is ROUTE
+    assert run.route_of(None, faithful=True) is slow
+    assert run.route_of(Rule(2), faithful=True) is slow
+    assert run.route_of(rule, faithful=True) is run.route_of(rule) is third
+    assert RUN.route_of(None, faithful=True) is ROUTE
+    assert digest(run) != digest()
 
 
 def test_the_digest_does_not_depend_on_names_of_files():

@@ -139,6 +139,17 @@ def test_only_surfaces_behind_a_net_get_grain():
     assert policy_for(texture(colour=bumps()), Treatment(grain=1.0), "model").grain == 0
 
 
+def test_the_fidelity_net_is_for_interfaces_and_rough_surfaces():
+    rough, plain = texture(colour=surface()), texture(colour=np.full((64, 64, 3), 90))
+    assert policy_for(rough, Treatment()).faithful
+    assert policy_for(rough, Treatment(grain=0.0)).faithful  # what a surface is does not hang on what is wished
+    assert not policy_for(plain, Treatment()).faithful
+    assert not policy_for(plain, Treatment(grain=2.0)).faithful
+    assert policy_for(plain, Treatment(kind="interface")).faithful
+    for method in ("nearest", "smooth", "vectors", "copy"):
+        assert not policy_for(rough, Treatment(kind="interface", method=method)).faithful
+
+
 def test_several_pictures_get_grain_by_the_size_of_one_and_cut_outs_none():
     seen = texture(colour=surface())
     halves, small = Cells("texels", 32, 64), Cells("texels", 16, 16)

@@ -95,6 +95,10 @@ def test_a_pair_may_recommend_a_blend_and_the_default_name_it(folder, text, shar
         ('gan = "b-gan"', 'gan = "b-gan"\nmix = 0.5', "pair has the unknown mix"),
         ('default = "b-gan"', 'default = "blend"', "the default is the blend of the pair, but the pair has none"),
         ('name = "a-psnr"', 'name = "blend"', "name = 'blend' is not allowed"),
+        ("[pair]", "by_scale = 2\n[pair]", "by_scale is no table"),
+        ("[pair]", 'by_scale = { 4 = "c" }\n[pair]', "by_scale: 4 = 'c' is not allowed"),
+        ("[pair]", 'by_scale = { 2 = "a-psnr" }\n[pair]', "by_scale: 2 = 'a-psnr' is not allowed"),
+        ("[pair]", "by_scale = { 4 = 4 }\n[pair]", "by_scale: 4 = 4 is not allowed"),
         ("[[model]]", "[[model", "cannot read the catalog"),
         (GOOD, 'default = "a"\npair = 1\nmodel = []', "pair is no table"),
         (GOOD, 'default = "a"\npair = 1\nmodel = 5', "model is no list of tables"),
@@ -110,6 +114,14 @@ def test_what_does_not_belong_is_refused_by_name(folder, old, new, reason):
         load_catalog(folder)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_scale_may_have_a_default_of_its_own(folder):
+    assert load_catalog(folder).default_for(4) == "b-gan"
+    text = GOOD.replace("[pair]", 'by_scale = { 4 = "a-psnr" }\n[pair]', 1)
+    (folder / "catalog.toml").write_text(text, encoding="utf-8")
+    catalog = load_catalog(folder)
+    assert [catalog.default_for(scale) for scale in (None, 2, 4)] == ["b-gan", "b-gan", "a-psnr"]
 
 
 def test_a_missing_or_undecodable_catalog_is_refused(folder):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from texup.engines.engine import Engine
 from texup.errors import UsageError
-from texup.models.chain import Link, choose_chain
+from texup.models.chain import Link, choose_chain, faithful_chain
 from texup.packs.convention import Wishes
 from texup.packs.opening import folders_of
 from texup.packs.rules import RULES_NAME, Rule, load_rules
@@ -38,7 +38,8 @@ def build_run(source: Path, output: Path | None, options: dict[str, Any]) -> Run
     if not (source.is_file() or source.is_dir()):
         raise UsageError(f"{source}: neither a file nor a folder")
     rules = rules_for(source, options["rules"])
-    links = choose_chain(options["models"], options["blend"])
+    is_default = not options["models"] and options["blend"] is None
+    links = choose_chain(options["models"], options["blend"], options["scale"])
     loaded: dict[str, UpscaleModel] = {}
 
     def scale_of(link: Link) -> int:
@@ -61,6 +62,8 @@ def build_run(source: Path, output: Path | None, options: dict[str, Any]) -> Run
         tile=options["tile"],
     )
     route = Route(plan_passes(scales, settings.scale), settings)
+    gentle = faithful_chain(options["scale"]) if is_default else []
+    faithful = _route(gentle, links, route, scale_of, options) if gentle else None
     routes = {rule.number: _rule_route(rule, route, links, scale_of, options) for rule in rules if rule.has_route}
     return Run(
         source,
@@ -72,10 +75,10 @@ def build_run(source: Path, output: Path | None, options: dict[str, Any]) -> Run
         wishes_of(options, settings.scale),
         rules,
         routes,
-        (),
-        options["include"],
-        options["exclude"],
-        *(options.get(name, False) for name in ("force", "fail_fast")),
+        faithful,
+        include=options["include"],
+        exclude=options["exclude"],
+        **{name: options.get(name, False) for name in ("force", "fail_fast")},
     )
 
 
@@ -115,10 +118,15 @@ def _rule_route(rule: Rule, default: Route, links: list[Link], scales: Scales, o
     used = [links[step.model] for step in dict.fromkeys(default.passes)]
     if rule.models or rule.blend is not None:
         used = choose_chain(rule.models, rule.blend)
-    links += [link for link in used if link not in links]
     scale = default.settings.scale if rule.scale is None else rule.scale
-    passes = plan_passes([scales(link) for link in used], scale)
-    settings = replace(default.settings, scale=scale, margin=_margin(used, options["overlap"]))
+    return _route(used, links, replace(default, settings=replace(default.settings, scale=scale)), scales, options)
+
+
+def _route(used: Sequence[Link], links: list[Link], like: Route, scales: Scales, options: dict[str, Any]) -> Route:
+    """Return the route through other nets, with settings as ``like`` has them; new nets are added to ``links``."""
+    links += [link for link in used if link not in links]
+    passes = plan_passes([scales(link) for link in used], like.settings.scale)
+    settings = replace(like.settings, margin=_margin(used, options["overlap"]))
     return Route([Pass(links.index(used[step.model]), step.scale) for step in passes], settings)
 
 

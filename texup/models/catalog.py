@@ -4,6 +4,7 @@
 
     default = "texup-x4-gan"  # or "blend": the pair, mixed by its share
     pair = { psnr = "texup-x4-psnr", gan = "texup-x4-gan", blend = 0.6 }  # the recommended share may be left out
+    by_scale = { 2 = "texup-x2" }  # other defaults for results of a scale; may be left out
     [[model]]  # the keys of FIELDS, for each model
 """
 
@@ -13,7 +14,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,12 @@ class Catalog:
     blend: float | None
     """Share of the GAN model that is recommended for the pair, from 0 to 1; None where nobody judged it."""
     models: dict[str, CatalogModel]
+    by_scale: dict[int, str] = field(default_factory=dict)
+    """Names of the models that are the default for results of a scale."""
+
+    def default_for(self, scale: int | None) -> str:
+        """Return the name of the model, or ``BLEND``, that is used for a ``scale`` when none is named."""
+        return self.default if scale is None else self.by_scale.get(scale, self.default)
 
 
 def _is_text(value: Any) -> bool:
@@ -131,7 +138,7 @@ def resolve(name_or_path: str, folder: Path | None = None) -> CatalogModel:
 
 
 def _catalog(values: dict[str, Any], folder: Path) -> Catalog:
-    _check_keys("the catalog", values, {"default", "pair", "model"})
+    _check_keys("the catalog", {"by_scale": {}} | values, {"default", "pair", "by_scale", "model"})
     entries, pair = values["model"], values["pair"]
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise WeightsError("model is no list of tables; write [[model]]")
@@ -150,7 +157,17 @@ def _catalog(values: dict[str, Any], folder: Path) -> Catalog:
     for name in (*([] if default == BLEND else [default]), pair["psnr"], pair["gan"]):
         if not isinstance(name, str) or name not in by_name:
             raise WeightsError(f"it names {name}, but has no such model")
-    return Catalog(default, (pair["psnr"], pair["gan"]), None if blend is None else float(blend), by_name)
+    by_scale = _by_scale(values.get("by_scale", {}), by_name)
+    return Catalog(default, (pair["psnr"], pair["gan"]), None if blend is None else float(blend), by_name, by_scale)
+
+
+def _by_scale(table: Any, models: dict[str, CatalogModel]) -> dict[int, str]:
+    if not isinstance(table, dict):
+        raise WeightsError("by_scale is no table; write [by_scale]")
+    for scale, name in table.items():
+        if not (isinstance(name, str) and name in models and scale == str(models[name].scale)):
+            raise WeightsError(f"by_scale: {scale} = {name!r} is not allowed; it is the name of a model of that scale")
+    return {int(scale): name for scale, name in table.items()}
 
 
 def _model(entry: dict[str, Any], folder: Path) -> CatalogModel:

@@ -31,12 +31,13 @@ class Link:
     load: Callable[[], UpscaleModel] = field(compare=False)
 
 
-def choose_chain(names: Sequence[str], blend: float | Literal["auto"] | None) -> list[Link]:
+def choose_chain(names: Sequence[str], blend: float | Literal["auto"] | None, scale: int | None = None) -> list[Link]:
     """Return the nets for ``--model`` (catalog names or files) or ``--blend``; for neither, the catalog's default.
 
     Args:
         names: what ``--model`` named.
         blend: share of the GAN model of the catalog's pair; "auto" for the one that the catalog recommends.
+        scale: that the result shall have; the catalog may have a default of its own for it.
 
     Raises:
         UsageError: an unknown name, a blend outside 0..1, "auto" without a recommendation, or both given.
@@ -48,8 +49,18 @@ def choose_chain(names: Sequence[str], blend: float | Literal["auto"] | None) ->
         return [_blended(_recommended() if blend == "auto" else blend)]
     if names:
         return [_chosen(resolve(name)) for name in names]
-    default = load_catalog().default
+    default = load_catalog().default_for(scale)
     return [_blended(_recommended()) if default == BLEND else _chosen(resolve(default))]
+
+
+def faithful_chain(scale: int | None) -> list[Link]:
+    """Return the nets of the default for textures on which nothing may be invented; none where it invents nothing.
+
+    Raises:
+        WeightsError: the catalog is damaged, or a file cannot be weights.
+    """
+    catalog = load_catalog()
+    return [_chosen(resolve(catalog.pair[0]))] if catalog.default_for(scale) == BLEND else []
 
 
 def _recommended() -> float:

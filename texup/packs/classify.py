@@ -83,6 +83,9 @@ class Policy:
     normal: NormalForm | None = None
     grain: float = 0.0
     """Strength of the grain laid over the colour, 0 to 2."""
+    faithful: bool = False
+    """Whether the default takes its fidelity net: on interfaces, which want nothing invented, and on rough surfaces,
+    where grain is better than the strokes of a sharp net."""
 
 
 def policy_for(texture: Texture, treatment: Treatment, normals: NormalsChoice = "resize") -> Policy:
@@ -100,15 +103,14 @@ def policy_for(texture: Texture, treatment: Treatment, normals: NormalsChoice = 
     by_kind = NORMAL_METHODS[normals] if kind == "normal" else METHODS[kind]
     cells = None if treatment.cells == "whole" else treatment.cells
     policy = Policy(alpha, (vertical, horizontal), kind, treatment.method or by_kind, cells, form)
-    return replace(policy, grain=_grain(texture, policy, treatment.grain))
+    if policy.method != "net" or kind not in GRAINED:
+        return replace(policy, faithful=policy.method == "net" and kind == "interface")
+    rough = _roughness(texture, policy)
+    return replace(policy, grain=rough if treatment.grain == "auto" else treatment.grain, faithful=rough > 0)
 
 
-def _grain(texture: Texture, policy: Policy, choice: GrainChoice) -> float:
-    """Return the strength of a texture's grain; of several cut-out pictures, which are things and letters, none."""
-    if policy.method != "net" or policy.kind not in GRAINED:
-        return 0.0
-    if choice != "auto":
-        return choice
+def _roughness(texture: Texture, policy: Policy) -> float:
+    """Return the strength of grain that suits a texture; for several cut-out pictures, things and letters, none."""
     if policy.cells == "islands":
         return 0.0
     height, width = texture.pixels.shape[:2]
