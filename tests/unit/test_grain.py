@@ -271,7 +271,7 @@ def test_a_smooth_stone_beside_a_joint_stays_smooth(strength):
 
 def test_a_joint_keeps_its_width_and_its_straight_sides():
     source = jointed()
-    plain, result = enlarged(source, edges=CLAMP), grained(source, 2.0, edges=CLAMP)
+    plain, result = enlarged(source, edges=CLAMP), grained(source, 1.0, edges=CLAMP)
     dark = [(plane[:, 80:120, 0] < 0.2).sum(axis=1) for plane in (plain, result)]
     assert dark[0].mean() == pytest.approx(7, abs=1)  # pixels
     assert abs(dark[0].mean() - dark[1].mean()) < 0.25

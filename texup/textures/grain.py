@@ -27,12 +27,12 @@ from texup.textures.seams import Edges
 from texup.textures.texture import Pixels
 
 MIN_SIDE = 8  # fewer texels tell no kind of noise
-ABOVE = 1.1  # contrast that belongs above what texels carry, to that of the finest that they do; judged by looking
+ABOVE = 1.0  # contrast that belongs above what texels carry, to that of the finest that they do; judged by looking
 CLEAR = (0.3, 0.65)  # share of the power in one direction from which noise begins to run, and from which all of it does
 FAINT = (0.2 / 255, 0.6 / 255)  # deviations between which grain fades in: less is not seen, only stored
 EVEN_SIGMA = 6.0  # texels over which the strength of grain is evened out
 MOST_EVENED = 2.0  # times its own strength that a place may take over from around it
-DARKEST = 0.02  # brightness below which grain gets weaker than the colour
+DARKEST = 0.005  # brightness below which grain gets weaker than the colour
 BAND = 1 << 18  # pixels of a result that are worked on at once
 
 
@@ -65,7 +65,8 @@ def add_grain(result: Plane, source: Plane, strength: float, edges: Edges, seed:
     band = detail(luma, edges)
     contrast = contrast_inside(band, edges)
     inside = off_edges(luma, contrast, edges)
-    wanted = np.float32(ABOVE) * _evened(surface_part(contrast) * inside, edges)
+    kept = np.sqrt(inside * np.sqrt(inside))  # to the power of 3/4: slopes of rocks are no joints
+    wanted = np.float32(ABOVE) * _evened(surface_part(contrast) * kept, edges)
     level = blur(strength * _missing(result, luma, wanted, edges), 1.0, edges)
     level *= ramp(level, FAINT)
     if not level.any():

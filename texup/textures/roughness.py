@@ -161,7 +161,7 @@ def surface_grain(texture: Texture, alpha_kind: AlphaKind, edges: Edges, size: t
     if whole < FLAT:
         return 0.0
     contrast = contrast_inside(band, edges)
-    inside = contrast * np.sqrt(off_edges(luma, contrast, edges))
+    inside = surface_part(contrast) * np.sqrt(off_edges(luma, contrast, edges))
     spread = float(np.average(inside, weights=weight) / whole)
     found, asked = np.array([spread], np.float32), np.array([np.sqrt(size[0] * size[1])], np.float32)
     strength = round(USUAL * float(ramp(found, SPREAD)[0] * ramp(asked, SIDES)[0]) * GRAIN_STEPS) / GRAIN_STEPS
