@@ -55,12 +55,13 @@ def add_grain(result: Plane, source: Plane, strength: float, edges: Edges, seed:
         full: the highest level of the samples that the result will be stored in; grain is whole levels.
 
     Returns:
-        ``result`` itself, changed in place: it may be as large as memory allows. The means of each ``s`` by ``s`` block
-        stay as they are, also of what it is rounded to.
+        ``result`` itself, changed in place, as it may be as large as memory allows, and rounded to its levels, whose
+        means over each ``s`` by ``s`` block stay what they were.
     """
     (h, w), scale = source.shape[:2], result.shape[0] // source.shape[0]
     if strength <= 0 or scale == 1 or min(h, w) < MIN_SIDE:
         return result
+    _round(result, full)
     luma = luma_of(source)
     band = detail(luma, edges)
     contrast = contrast_inside(band, edges)
@@ -78,6 +79,13 @@ def add_grain(result: Plane, source: Plane, strength: float, edges: Edges, seed:
         part = result[top : top + rows]
         part += balanced(grain[top : top + rows, :, None] * _tint(part), part, scale, full)
     return result
+
+
+def _round(result: Plane, full: int) -> None:
+    """Round a plane to its levels, so that no last bit that a net leaves open decides about grain."""
+    result *= np.float32(full)
+    np.rint(result, out=result)
+    result /= np.float32(full)
 
 
 def _evened(contrast: Plane, edges: Edges) -> Plane:
@@ -128,9 +136,9 @@ def _tint(colour: Plane) -> Plane:
 def balanced(grain: Plane, under: Plane, scale: int, full: int) -> Plane:
     """Return grain (H * s, W * s, C) as whole levels that sum to nothing in each ``s`` by ``s`` block.
 
-    With what lies ``under`` it it never leaves [0, 1]: what would is cut, and the other sign of its block gets weaker
-    by as much. Levels are the steps of the rounded running sum along a block, which ends where it began; a sample
-    that may not change makes no step.
+    With the whole levels that lie ``under`` it it never leaves [0, 1]: what would is cut, and the other sign of its
+    block gets weaker by as much. Levels are the steps of the rounded running sum along a block, which ends where it
+    began; each is one of the two around what was wanted.
     """
     height, width, channels = grain.shape
     blocks = (height // scale, scale, width // scale, scale, channels)
@@ -139,10 +147,10 @@ def balanced(grain: Plane, under: Plane, scale: int, full: int) -> Plane:
         values = plane.reshape(blocks).transpose(4, 0, 2, 1, 3)
         return values.reshape(channels, blocks[0], blocks[2], scale * scale) * np.float32(full)
 
-    wanted, below = by_block(grain), by_block(under)
+    wanted, below = by_block(grain), np.rint(by_block(under))
     wanted -= wanted.mean(axis=3, keepdims=True)
-    up = np.clip(wanted, 0, np.maximum(full - 1 - below, 0))
-    down = np.clip(-wanted, 0, np.maximum(below - 1, 0))
+    up = np.clip(wanted, 0, np.maximum(np.float32(full) - below, 0))
+    down = np.clip(-wanted, 0, np.maximum(below, 0))
     ups, downs = up.sum(axis=3, keepdims=True), down.sum(axis=3, keepdims=True)
     least = np.minimum(ups, downs)
     up *= least / np.maximum(ups, np.float32(1e-9))
