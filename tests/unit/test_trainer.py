@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from texup.degradations import downscale, round_8bit
 from texup.errors import UsageError
 from texup.training import trainer as trainer_module
 from texup.training.config import recipe_of
@@ -130,6 +131,18 @@ def test_the_pixel_loss_is_the_distance_of_the_pictures_before_the_step(monkeypa
     lr, hr = again.batch(0.5)
     expected = (again.generator(lr) - hr).abs().mean().detach()
     assert float(trainer.step(0.5)["pixel"]) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_pictures_are_shrunk_before_anything_else():
+    data = {"shrink": 2, "kernels": {"box": 1.0}, "formats": {"clean": 1.0}}
+    trainer = make("psnr", scale=1, net=COMPACT, data=data)
+    lr, hr = trainer.batch(0.5)
+    again = patches(trainer.recipe.seed)
+    count, side = trainer.recipe.patches_at(0.5)
+    drawn, _ = again.draw(count, 2 * side)
+    expected = round_8bit(downscale(drawn, 2, "box"))
+    assert torch.equal(hr, expected)
+    assert torch.equal(lr, expected)
 
 
 def test_the_discriminator_learns_alone_while_it_warms_up():

@@ -64,6 +64,8 @@ class Data:
     blur: float = 0.0
     sharpen: float = 0.0
     noise: float = 0.0
+    shrink: int = 1
+    """Factor by which pictures are reduced before anything else: at scale 1 they must be as crisp as textures are."""
     dark: float = 0.0
     """Share of patches made darker, before they are reduced."""
     grit: float = 0.0

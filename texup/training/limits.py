@@ -26,6 +26,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "data.blur": SHARE,
     "data.sharpen": SHARE,
     "data.noise": SHARE,
+    "data.shrink": (1, 16),
     "data.dark": SHARE,
     "data.grit": SHARE,
     "data.drawn": SHARE,

@@ -158,7 +158,8 @@ def _samples(run: Run) -> list[Sample]:
 
 
 def _patches(run: Run) -> Patches:
-    data, side = run.recipe.data, run.recipe.largest_patch * run.recipe.scale
+    data = run.recipe.data
+    side = run.recipe.largest_patch * run.recipe.scale * data.shrink
     pictures = list(run.pictures) or load_pictures(run.data, side)
     if data.halves:
         pictures = with_halves(pictures, side)

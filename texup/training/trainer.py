@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam
 
+from texup.degradations import downscale, round_8bit
 from texup.engines.device import multiplies_bfloat16
 from texup.errors import UsageError
 from texup.nets.features import VGGFeatures
@@ -148,11 +149,13 @@ class Trainer:
         """Return this process's part of a fresh (N, 3, h, w), (N, 3, h*scale, w*scale) pair."""
         data, scale = self.recipe.data, self.recipe.scale
         count, side = self.recipe.patches_at(share)
-        hr, places = self.patches.draw(count, side * scale)
+        hr, places = self.patches.draw(count, side * scale * data.shrink)
+        if data.shrink > 1:
+            hr = round_8bit(downscale(hr, data.shrink, "box"))
         hr = roughen(hr, self.rng, dark=data.dark, grit=data.grit)
 
         def texels(at: Tensor, number: int) -> Tensor:
-            return self.patches.nearby(places[:, at.to(places.device)], number, scale)
+            return self.patches.nearby(places[:, at.to(places.device)], number, scale * data.shrink)
 
         filters = {"blur": data.blur, "sharpen": data.sharpen, "noise": data.noise}
         lr = degrade(hr, scale, data.kernels, data.formats, texels, self.rng, **filters)
