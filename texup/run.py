@@ -27,7 +27,7 @@ from texup.packs.rule_values import MAX_SCALE
 from texup.packs.rules import Rule, as_facts
 from texup.packs.walk import Entry, check_pack, walk
 
-PIXELS = 2  # raised whenever the same settings give other pixels, so that a resumed pack is never a mixture
+PIXELS = 3  # raised whenever the same settings give other pixels, so that a resumed pack is never a mixture
 SCALES = range(1, MAX_SCALE + 1)
 Digest = Callable[[Planned], str]
 
