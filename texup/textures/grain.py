@@ -8,6 +8,7 @@ source, so that averaged down the result equals what it was.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
 
@@ -30,6 +31,8 @@ MIN_SIDE = 8  # fewer texels tell no kind of noise
 ABOVE = 1.0  # contrast that belongs above what texels carry, to that of the finest that they do; judged by looking
 CLEAR = (0.3, 0.65)  # share of the power in one direction from which noise begins to run, and from which all of it does
 FAINT = (0.2 / 255, 0.6 / 255)  # deviations between which grain fades in: less is not seen, only stored
+FINE_SIGMA = 0.25  # texels: what this blur takes away from a result is the finest that a net drew
+DRAWN = 0.65  # share of what a net drew that stands for grain
 EVEN_SIGMA = 6.0  # texels over which the strength of grain is evened out
 MOST_EVENED = 2.0  # times its own strength that a place may take over from around it
 DARKEST = 0.005  # brightness below which grain gets weaker than the colour
@@ -97,13 +100,24 @@ def _evened(contrast: Plane, edges: Edges) -> Plane:
 
 
 def _missing(result: Plane, luma: Plane, wanted: Plane, edges: Edges) -> Plane:
-    """Return the deviation (H, W, 1) that is left to add: what is wanted less what a net drew above the source."""
+    """Return the deviation (H, W, 1) that is left to add: what is wanted less what a net drew.
+
+    Only the finest that it drew counts: over the strokes of a sharp net there is room for grit.
+    """
     scale = result.shape[0] // luma.shape[0]
-    drawn = resample(luma, result.shape[:2], "bicubic", edges)
-    np.subtract(luma_of(result), drawn, out=drawn)
+    drawn = luma_of(result)
+    drawn -= blur(drawn, FINE_SIGMA * scale, edges)
     np.square(drawn, out=drawn)
-    left: Plane = np.sqrt(np.maximum(wanted**2 - window_means(area(drawn, scale), 1, edges), 0))
+    counted = np.float32(DRAWN / _fine_share(scale)) * window_means(area(drawn, scale), 1, edges)
+    left: Plane = np.sqrt(np.maximum(wanted**2 - counted, 0))
     return left
+
+
+@lru_cache(maxsize=16)
+def _fine_share(scale: int) -> float:
+    """Return which share of its power noise keeps where ``_missing`` looks at the finest of it."""
+    noise = noise_of([0], (16, 16), scale, 0)[0][..., None]
+    return round(float(np.var(noise - blur(noise, FINE_SIGMA * scale, ("wrap", "wrap")))), 3)
 
 
 def _running(turned: Plane, scale: int, edges: Edges, seed: int) -> Plane:
