@@ -88,8 +88,12 @@ def blur(plane: Plane, sigma: float, edges: Edges) -> Plane:
     taps = (taps / taps.sum()).astype(np.float32)
     padded = pad(plane, (radius,) * 4, edges)
     h, w = plane.shape[:2]
-    rows = np.sum([tap * padded[k : k + h] for k, tap in enumerate(taps)], axis=0)
-    blurred: Plane = np.sum([tap * rows[:, k : k + w] for k, tap in enumerate(taps)], axis=0)
+    rows = taps[0] * padded[:h]
+    for k in range(1, len(taps)):  # one after the other: as a sum of a list each tap would be in memory twice
+        rows += taps[k] * padded[k : k + h]
+    blurred: Plane = taps[0] * rows[:, :w]
+    for k in range(1, len(taps)):
+        blurred += taps[k] * rows[:, k : k + w]
     return blurred
 
 

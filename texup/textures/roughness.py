@@ -63,9 +63,12 @@ def window_means(plane: Plane, reach: int, edges: Edges) -> Plane:
     h, w = plane.shape[:2]
     padded = pad(plane, (reach,) * 4, edges)
     side = 2 * reach + 1
-    rows = np.sum([padded[k : k + h] for k in range(side)], axis=0)
-    sums = np.sum([rows[:, k : k + w] for k in range(side)], axis=0)
-    means: Plane = sums / np.float32(side * side)
+    rows, means = padded[:h].copy(), np.zeros_like(plane)
+    for k in range(1, side):
+        rows += padded[k : k + h]
+    for k in range(side):
+        means += rows[:, k : k + w]
+    means /= np.float32(side * side)
     return means
 
 
