@@ -1,0 +1,175 @@
+"""Whether a texture is pixel art: few colours in areas of one colour that meet at hard steps, drawn texel by texel.
+
+A net takes such staircases for noise or for a photograph's edges, and makes waves of them. Photographs and paintings
+have none of it even where a palette of 16 colours leaves them areas of one colour: between two of their colours lie
+texels of a third, and steps are small against the range of colours.
+
+The bounds were set by eye and by measure on four packs and on photographs stored with palettes; the labels lie in
+``tests/data/pixel_art_labels.toml``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from texup.textures.texture import Pixels
+
+Colours = NDArray[np.int16]  # (H, W, 4) in 0..255
+Mask = NDArray[np.bool_]
+
+MAX_SIDE = 256  # texels; nothing larger was drawn texel by texel, and a drawing that large needs no rule for lines
+SMALL_SIDE = 64  # a larger one must be clearly so
+SOFT_STEP = 16  # of 255: steps up to this are shading
+FEW = 4  # colours that are few enough for steps of any height
+
+MAX_COLOURS = 64
+MIN_TEXELS_EACH = 5.0
+MIN_STEP, MAX_SOFT = 30.0, 0.12
+MIN_EQUAL, MAX_RAMP, MAX_LONE = 0.35, 0.25, 0.35
+FEW_EQUAL, FEW_RAMP, FEW_LONE = 0.3, 0.35, 0.6  # of few colours: the handle of a tool is a row of lone texels
+MIN_ORDER = 0.1
+SPARSE_EQUAL = 0.85  # a few lone texels on a plain ground lie anywhere
+CLEAR_EQUAL, CLEAR_RAMP, CLEAR_COLOURS = 0.7, 0.1, 16
+
+
+@dataclass(frozen=True, slots=True)
+class PixelArt:
+    """The verdict on a texture and what was measured, over pairs of visible neighbours along both axes."""
+
+    is_pixel_art: bool
+    reason: str
+    """For people only."""
+    colours: int = 0
+    """Different visible colours."""
+    texels_each: float = 0.0
+    """Visible texels for each colour."""
+    equal: float = 0.0
+    """Share of pairs of one colour."""
+    step: float = 0.0
+    """Median difference of the other pairs in their most different channel, of 255."""
+    soft: float = 0.0
+    """Share of the other pairs that differ by up to ``SOFT_STEP``."""
+    ramp: float = 0.0
+    """Share of texels between two others, not all three alike, whose luma lies strictly between theirs."""
+    lone: float = 0.0
+    """Share of texels that no neighbour above, below or beside is like."""
+    cut_out: bool = False
+    """Whether some texels do not show."""
+    order: float = 0.0
+    """How far ``equal`` is along one axis from what the same colours would have by chance, 1 at most; 0 for noise."""
+
+
+def detect_pixel_art(pixels: Pixels, *, alpha: bool) -> PixelArt:
+    """Tell whether a texture is pixel art.
+
+    Args:
+        pixels: (H, W, C), C from 1 to 4, 8 or 16 bits; straight alpha last when ``alpha`` is set.
+        alpha: whether the last channel is opacity; what it hides does not count.
+    """
+    height, width, _ = pixels.shape
+    if max(height, width) > MAX_SIDE:
+        return PixelArt(is_pixel_art=False, reason="too large")
+    colours = _colours(pixels, alpha=alpha)
+    visible = colours[..., 3] > 0
+    codes = np.ascontiguousarray(colours.astype(np.uint8)).view(np.uint32)[..., 0]
+    counts = np.unique(codes[visible], return_counts=True)[1]
+    if len(counts) < 1 or (len(counts) == 1 and visible.all()):
+        return PixelArt(is_pixel_art=False, reason="one colour", colours=len(counts))
+    return _judged(_measured(colours, visible, codes, counts), max(height, width))
+
+
+def _colours(pixels: Pixels, *, alpha: bool) -> Colours:
+    """Return RGBA of 8 bits, black where nothing shows."""
+    values = (pixels if pixels.dtype == np.uint8 else pixels >> 8).astype(np.int16)
+    has_alpha = values.shape[2] in (2, 4)
+    colour = values[..., :-1] if has_alpha else values
+    full = np.full((*values.shape[:2], 4), 255, np.int16)
+    full[..., :3] = colour  # grey fills all three
+    if alpha and has_alpha:
+        full[..., 3] = values[..., -1]
+        full[full[..., 3] == 0] = 0
+    return full
+
+
+def _measured(colours: Colours, visible: Mask, codes: NDArray[np.uint32], counts: NDArray[np.intp]) -> PixelArt:
+    """Return the facts, without a verdict."""
+    both = [_steps(colours, visible, axis) for axis in (0, 1)]
+    steps = np.concatenate(both)
+    unequal = steps[steps > 0]
+    equal = 1.0 - len(unequal) / max(len(steps), 1)
+    return PixelArt(
+        is_pixel_art=False,
+        reason="",
+        colours=len(counts),
+        texels_each=round(float(counts.sum() / len(counts)), 2),
+        equal=round(equal, 3),
+        step=float(np.median(unequal)) if len(unequal) else 0.0,
+        soft=round(float((unequal <= SOFT_STEP).mean()), 3) if len(unequal) else 0.0,
+        ramp=round(_ramp(colours, visible), 3),
+        lone=round(_lone(codes, visible), 3),
+        cut_out=not bool(visible.all()),
+        order=round(max(_order(steps, counts) for steps in both), 3),
+    )
+
+
+def _order(steps: NDArray[np.int16], counts: NDArray[np.intp]) -> float:
+    """Return how far the share of equal neighbours is from chance, given how often each colour occurs."""
+    by_chance = float(((counts / counts.sum()) ** 2).sum())
+    if by_chance == 1 or not len(steps):
+        return 1.0 if by_chance == 1 else 0.0
+    return float(min(1.0, abs((steps == 0).mean() - by_chance) / (1 - by_chance)))
+
+
+def _steps(colours: Colours, visible: Mask, axis: int) -> NDArray[np.int16]:
+    """Return the differences of visible neighbours along an axis, in their most different channel."""
+    rows, shown = np.moveaxis(colours, axis, 0), np.moveaxis(visible, axis, 0)
+    steps: NDArray[np.int16] = np.abs(rows[1:] - rows[:-1]).max(axis=2)[shown[1:] & shown[:-1]]
+    return steps
+
+
+def _ramp(colours: Colours, visible: Mask) -> float:
+    luma = colours[..., :3] @ np.array([77, 150, 29], np.int32)
+    between = stepping = 0
+    for axis in (0, 1):
+        rows, shown = np.moveaxis(luma, axis, 0), np.moveaxis(visible, axis, 0)
+        steps = np.sign(np.diff(rows, axis=0))
+        seen = shown[2:] & shown[1:-1] & shown[:-2]
+        between += int(np.count_nonzero((steps[1:] * steps[:-1] > 0) & seen))
+        stepping += int(np.count_nonzero(((steps[1:] != 0) | (steps[:-1] != 0)) & seen))
+    return float(between / max(stepping, 1))
+
+
+def _lone(codes: NDArray[np.uint32], visible: Mask) -> float:
+    has_twin = np.zeros(codes.shape, np.bool_)
+    for axis in (0, 1):
+        rows, found = np.moveaxis(codes, axis, 0), np.moveaxis(has_twin, axis, 0)
+        same = rows[1:] == rows[:-1]
+        found[1:] |= same
+        found[:-1] |= same
+    return float(1 - has_twin[visible].mean())
+
+
+def _judged(facts: PixelArt, side: int) -> PixelArt:
+    """Return the facts with a verdict; the first bound that is missed is the reason."""
+    is_few = facts.colours <= FEW
+    has_pairs = facts.colours > 1
+    is_shape = is_few and facts.cut_out  # drawn by its outline, whatever lies within
+    equal, ramp, lone = (FEW_EQUAL, FEW_RAMP, FEW_LONE) if is_few else (MIN_EQUAL, MAX_RAMP, MAX_LONE)
+    missed = {
+        "many colours": facts.colours > MAX_COLOURS or (has_pairs and facts.texels_each < MIN_TEXELS_EACH),
+        "hardly any areas of one colour": has_pairs and not is_shape and facts.equal < equal,
+        "steps are soft": not is_few and (facts.step < MIN_STEP or facts.soft > MAX_SOFT),
+        "colours pass over into each other": facts.ramp > ramp,
+        "speckled": has_pairs and facts.lone > lone,
+        "colours lie by chance": not is_shape and facts.equal < SPARSE_EQUAL and facts.order < MIN_ORDER,
+        "large, and not clearly drawn texel by texel": side > SMALL_SIDE and not _is_clear(facts),
+    }
+    reason = next((words for words, is_missed in missed.items() if is_missed), "")
+    return replace(facts, is_pixel_art=not reason, reason=reason or "few colours in hard steps")
+
+
+def _is_clear(facts: PixelArt) -> bool:
+    return facts.equal >= CLEAR_EQUAL and facts.ramp <= CLEAR_RAMP and facts.colours <= CLEAR_COLOURS
