@@ -63,8 +63,8 @@ def train(recipe: Path, data: tuple[Path, ...], out: Path | None, init: str | No
 
     \b
     Examples:
-      texup train compact-psnr --data ./textures --seconds 3600
-      texup train compact-gan --data ./textures --seconds 1800 --init runs/compact-psnr/compact-psnr.safetensors
+      texup train compact48-psnr --data ./textures --seconds 3600
+      texup train compact48-gan --data ./textures --seconds 1800 --init runs/compact48-psnr/compact48-psnr.safetensors
       torchrun --nproc-per-node 4 -m texup train rrdb-psnr --data ./textures --iterations 200000
     """
     if (options["seconds"] is None) == (options["iterations"] is None):
