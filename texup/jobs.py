@@ -176,12 +176,12 @@ def _left_as_it_is(data: bytes, job: Job) -> str | None:
 
 
 def _policy(work: Texture, treatment: Treatment, run: Run) -> Policy:
-    policy = policy_for(work, treatment, run.settings.normals)
+    policy = policy_for(work, treatment, run.settings.normals, run.settings.method)
     if isinstance(policy.cells, Cells):
         return replace(policy, edges=_cell_edges(work, policy, treatment))
     is_whole = treatment.cells is not None or policy.method != "net"
     if not is_whole and island_boxes(work, policy.alpha, policy.edges):
-        return policy_for(work, replace(treatment, cells="islands"), run.settings.normals)
+        return policy_for(work, replace(treatment, cells="islands"), run.settings.normals, run.settings.method)
     return policy
 
 

@@ -20,6 +20,7 @@ from texup.textures.cells import Cells, boxes_of, cut, joined
 from texup.textures.color import correct_drift, reduce_plane
 from texup.textures.enlarge import enlarge, renormalised
 from texup.textures.grain import add_grain, content_seed
+from texup.textures.pixel_scaling import enlarge_pixel_art
 from texup.textures.planes import THROUGH_NET, Planes, as_grey, bleed, finish_alpha, merge, split
 from texup.textures.seams import Edges, pad
 from texup.textures.texture import Texture
@@ -42,6 +43,8 @@ def upscale_texture(texture: Texture, policy: Policy, passes: Sequence[Pass], se
     scale, edges = settings.scale, policy.edges
     if policy.method in ("nearest", "smooth", "vectors"):
         return _placed(enlarge(texture, policy.method, scale, edges, policy.normal), scale)
+    if policy.method == "pixel":
+        return _placed(enlarge_pixel_art(texture, policy.alpha, scale, edges), scale)
     size = (texture.pixels.shape[0] * scale, texture.pixels.shape[1] * scale)
     planes = split(texture, policy.alpha)
     opacity = None if policy.alpha == "data" else planes.alpha

@@ -16,7 +16,7 @@ from texup.engines.engine import Engine
 from texup.engines.memory import memory_budget
 from texup.errors import UsageError
 from texup.manifest import SCHEMA, Header
-from texup.packs.classify import AlphaChoice, EdgeChoice, GrainChoice
+from texup.packs.classify import AlphaChoice, EdgeChoice, GrainChoice, MethodChoice
 from texup.packs.convention import Planned, Wishes
 from texup.packs.conventions import convention_by_id
 from texup.packs.detection import detect
@@ -45,6 +45,7 @@ class Settings:
     palette: Literal["expand", "keep"] = "expand"
     normals: Literal["resize", "model", "copy"] = "resize"
     grain: GrainChoice = "auto"
+    method: MethodChoice = "auto"
     precision: str = "auto"
     tile: int | None = None
 

@@ -46,6 +46,7 @@ KIND_REASONS: dict[Kind, str] = {
 }
 METHOD_REASONS: dict[Method, str] = {
     "net": "",
+    "pixel": "pixel art: by its shapes, without a net",
     "nearest": "texels repeated",
     "smooth": "by a smooth filter",
     "vectors": "vectors interpolated",
@@ -82,6 +83,7 @@ class Survey:
     modes: Counter[str] = field(default_factory=Counter)
     alphas: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
+    methods: Counter[str] = field(default_factory=Counter)
     edges: Counter[str] = field(default_factory=Counter)
     """By horizontal and vertical edge, as "wrap,clamp"."""
     work: int = 0
@@ -95,6 +97,7 @@ class Survey:
             self.modes[item.mode] += 1
             self.alphas[item.policy.alpha] += 1
             self.kinds[item.policy.kind] += 1
+            self.methods[item.policy.method] += 1
             self.edges[",".join(reversed(item.policy.edges))] += 1
 
 
@@ -135,6 +138,7 @@ def _reason(planned: Planned, policy: Policy, rule: int | None) -> str:
     """Return what was decided about a texture, in words."""
     vertical, horizontal = (EDGE_REASONS[edge] for edge in policy.edges)
     parts = [f"rule {rule}" if rule else "", planned.reason, KIND_REASONS[policy.kind], METHOD_REASONS[policy.method]]
+    parts.append(policy.art.reason if policy.art is not None and policy.art.is_pixel_art else "")
     parts.append("cell by cell" if isinstance(policy.cells, Cells) else "sprite by sprite" if policy.cells else "")
     parts += [ALPHA_REASONS[policy.alpha], f"{horizontal} horizontally, {vertical} vertically"]
     parts.append(f"grain of {policy.grain:g}" if policy.grain else "")

@@ -54,7 +54,8 @@ def test_the_plan_in_words(texup, pack, tmp_path):
     assert rest["kinds"] == "colour: 5"
     assert rest["format"].startswith("plain (any folder of textures): ")
     assert rest["writes"] == "the same paths"
-    assert len(lines) == 13
+    assert rest["methods"] == "net: 5"
+    assert len(lines) == 14
 
 
 @pytest.mark.usefixtures("catalog")

@@ -227,3 +227,18 @@ def test_cells_are_taken_over_and_whole_means_none():
     assert policy_for(texture(), Treatment(cells="islands")).cells == "islands"
     assert policy_for(texture(), Treatment(cells="whole")).cells is None
     assert policy_for(texture(), Treatment()).cells is None
+
+
+def test_pixels_decide_for_pictures_only_and_only_where_nobody_else_does():
+    drawn = np.kron(np.eye(8, dtype=np.uint8)[..., None], np.ones((4, 4, 3), np.uint8)) * 255
+    texture = Texture(drawn, Container("png"))
+
+    def method(treatment=None, wish="auto"):
+        return policy_for(texture, treatment or Treatment(), method=wish).method
+
+    assert (method(), method(wish="net"), method(wish="nearest")) == ("pixel", "net", "nearest")
+    assert method(Treatment(kind="interface")) == method(Treatment(kind="emissive")) == "pixel"
+    for kind in ("font", "mask", "height", "lookup", "normal"):
+        assert method(Treatment(kind=kind), "pixel") == method(Treatment(kind=kind), "net")
+    assert method(Treatment(method="net")) == "net"
+    assert policy_for(texture, Treatment(), method="net").art is None

@@ -145,7 +145,7 @@ REFUSED = {
     '[[rule]]\nmatch = ["a", ""]': "rule 1: match must be text, or a list of texts, not ''",
     '[[rule]]\nmodel = ["a\\u0000"]': "rule 1: model must be text, or a list of texts, not 'a\\x00'",
     '[[rule]]\naction = "upscal"': "rule 1: action = 'upscal' is unknown; did you mean 'upscale'?",
-    '[[rule]]\nmethod = "copy"': "rule 1: method = 'copy' is unknown; use one of net, nearest, smooth, vectors",
+    '[[rule]]\nmethod = "copy"': "rule 1: method = 'copy' is unknown; use one of net, pixel, nearest, smooth, vectors",
     '[[rule]]\ntreat_as = "normals"': "rule 1: treat_as = 'normals' is unknown; did you mean 'normal'?",
     '[[rule]]\ntreat_alpha_as = "soft"': (
         "rule 1: treat_alpha_as = 'soft' is unknown; use one of auto, opacity, binary, data, copy"

@@ -84,6 +84,7 @@ def _summary(run: Run, survey: Survey, estimate: dict[str, Any]) -> list[str]:
     counts = {
         "plan": survey.actions,
         "kinds": survey.kinds,
+        "methods": survey.methods,
         "sizes": survey.sizes,
         "modes": survey.modes,
         "alphas": survey.alphas,

@@ -143,6 +143,13 @@ PIXEL_OPTIONS = (
         help="What lies beyond the borders: auto, wrap, mirror or clamp; X,Y for each axis.",
     ),
     click.option(
+        "--method",
+        type=click.Choice(["auto", "net", "pixel", "nearest"]),
+        default="auto",
+        show_default=True,
+        help="How pictures are enlarged; auto: pixel art by its shapes, everything else by a net.",
+    ),
+    click.option(
         "--color-fix/--no-color-fix", default=True, show_default=True, help="Keep the source's colours over areas."
     ),
     click.option(

@@ -58,6 +58,7 @@ def build_run(source: Path, output: Path | None, options: dict[str, Any]) -> Run
         palette=options["palette"],
         normals=options["normals"],
         grain=options["grain"],
+        method=options["method"],
         precision=options["precision"],
         tile=options["tile"],
     )

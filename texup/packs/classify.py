@@ -10,6 +10,7 @@ import numpy as np
 
 from texup.textures.cells import Cells, grid_boxes
 from texup.textures.normals import NormalForm, could_be_normals, could_be_slopes, fits, looks_like_normals
+from texup.textures.pixelart import PixelArt, detect_pixel_art
 from texup.textures.planes import AlphaKind, classify_alpha
 from texup.textures.roughness import surface_grain
 from texup.textures.seams import Edges, detect_edges
@@ -19,7 +20,8 @@ from texup.textures.texture import Pixels, Texture
 AlphaChoice = Literal["auto", "opacity", "binary", "data", "copy"]
 EdgeChoice = Literal["auto", "wrap", "mirror", "clamp"]
 Kind = Literal["colour", "normal", "mask", "emissive", "height", "interface", "font", "lookup"]
-Method = Literal["net", "nearest", "smooth", "vectors", "copy"]
+Method = Literal["net", "pixel", "nearest", "smooth", "vectors", "copy"]
+MethodChoice = Literal["auto", "net", "pixel", "nearest"]
 Mips = Literal["none", "kept", "inside", "files", "given"]
 NormalsChoice = Literal["resize", "model", "copy"]
 GrainChoice = float | Literal["auto"]
@@ -86,13 +88,23 @@ class Policy:
     faithful: bool = False
     """Whether the default takes its fidelity net: on interfaces, which want nothing invented, and on rough surfaces,
     where grain is better than the strokes of a sharp net."""
+    art: PixelArt | None = None
+    """Whether it is pixel art and what was measured, where that was asked."""
 
 
-def policy_for(texture: Texture, treatment: Treatment, normals: NormalsChoice = "resize") -> Policy:
+def policy_for(
+    texture: Texture, treatment: Treatment, normals: NormalsChoice = "resize", method: MethodChoice = "net"
+) -> Policy:
     """Return the policy for a texture; anything but None and "auto" in a treatment overrides what the pixels say.
 
     A form of normals gives way where the file holds two channels only, or where the pixels are clearly vectors of
     another form than "tangent".
+
+    Args:
+        texture: what is to be enlarged.
+        treatment: what is known about it.
+        normals: how normal maps are enlarged.
+        method: what pictures go through that would go through a net; "auto" asks their pixels.
     """
     kind, form = _kind_of(texture, treatment)
     alpha = _alpha_kind(texture, treatment.alpha, kind)
@@ -103,10 +115,18 @@ def policy_for(texture: Texture, treatment: Treatment, normals: NormalsChoice = 
     by_kind = NORMAL_METHODS[normals] if kind == "normal" else METHODS[kind]
     cells = None if treatment.cells == "whole" else treatment.cells
     policy = Policy(alpha, (vertical, horizontal), kind, treatment.method or by_kind, cells, form)
+    if treatment.method is None and by_kind == "net" and kind != "normal":
+        policy = _drawn(policy, texture) if method == "auto" else replace(policy, method=method)
     if policy.method != "net" or kind not in GRAINED:
         return replace(policy, faithful=policy.method == "net" and kind == "interface")
     rough = _roughness(texture, policy)
     return replace(policy, grain=rough if treatment.grain == "auto" else treatment.grain, faithful=rough > 0)
+
+
+def _drawn(policy: Policy, texture: Texture) -> Policy:
+    """Return the policy of a picture whose pixels decide between a net and the way of pixel art."""
+    art = detect_pixel_art(texture.pixels, alpha=policy.alpha not in ("none", "data"))
+    return replace(policy, method="pixel" if art.is_pixel_art else "net", art=art)
 
 
 def _roughness(texture: Texture, policy: Policy) -> float:

@@ -13,7 +13,7 @@ from texup.textures.normals import NormalForm
 from texup.textures.planes import AlphaKind
 
 RuleAction = Literal["upscale", "copy", "skip"]
-RuleMethod = Literal["net", "nearest", "smooth", "vectors"]
+RuleMethod = Literal["net", "pixel", "nearest", "smooth", "vectors"]
 Reader = Callable[[Any, str], Any]
 """Returns a value of TOML as a rule keeps it; raises ValueError, whose text names the key that it is given."""
 

@@ -26,9 +26,9 @@ line have it. What it sets wins over them: a rule speaks of some files, an optio
 
 ``when``: ``kind``, ``alpha`` and ``format`` are what the picture is found to be; ``min_`` and ``max_`` with ``width``,
 ``height`` or ``side`` bound its texels, both sides in the case of ``side``. Settings: ``action`` ("upscale", "copy",
-"skip"), ``method`` ("net", "nearest", "smooth", "vectors"), ``treat_as`` (a kind), ``treat_alpha_as``, ``edges``,
-``cells`` (also "whole" and "islands"), ``normal_form``, and ``model``, ``blend``, ``scale`` and ``grain`` as on the
-command line.
+"skip"), ``method`` ("net", "pixel", "nearest", "smooth", "vectors"), ``treat_as`` (a kind), ``treat_alpha_as``,
+``edges``, ``cells`` (also "whole" and "islands"), ``normal_form``, and ``model``, ``blend``, ``scale`` and ``grain`` as
+on the command line.
 """
 
 from __future__ import annotations
