@@ -114,7 +114,7 @@ def pack(tmp_path):
 def test_what_was_laid_on_is_written_down(texup, pack, tmp_path):
     results = {}
     for name, options in {"auto": (), "none": ("--grain", "0"), "much": ("--grain", "1.5")}.items():
-        assert texup("upscale", pack, "-o", tmp_path / name, *options).code == 0
+        assert texup("upscale", pack, "-o", tmp_path / name, "--method", "net", *options).code == 0
         found = {path: policy["grain"] for path, policy in policies(tmp_path / name).items()}
         rough = {"auto": 1.0, "none": 0.0, "much": 1.5}[name]
         by_pixels = {"auto": 0.0, "none": 0.0, "much": 1.5}[name]
@@ -130,7 +130,7 @@ def test_what_was_laid_on_is_written_down(texup, pack, tmp_path):
 def test_a_rule_wins_over_the_option(texup, pack, tmp_path):
     rules = '[[rule]]\nmatch = "wall.png"\ngrain = "auto"\n[[rule]]\nmatch = "other.png"\ngrain = 0\n'
     (pack / "texup.toml").write_text(rules)
-    assert texup("upscale", pack, "-o", tmp_path / "out", "--grain", "0.5").code == 0
+    assert texup("upscale", pack, "-o", tmp_path / "out", "--grain", "0.5", "--method", "net").code == 0
     found = {path: policy["grain"] for path, policy in policies(tmp_path / "out").items()}
     assert found == {"wall.png": 1.0, "other.png": 0.0, "sub/twin.png": 0.5, "lines.png": 0.5}
 

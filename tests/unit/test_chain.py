@@ -214,6 +214,7 @@ OTHER = {
     "palette": "keep",
     "normals": "model",
     "grain": 0.5,
+    "method": "nearest",
     "precision": "fp32",
     "tile": 64,
 }
