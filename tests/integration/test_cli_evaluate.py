@@ -14,7 +14,9 @@ from texup.metrics.resizing import as_bytes
 from texup.textures.codecs import read_texture
 from texup.textures.sheets import encode_png
 
-METRICS = {"psnr_y", "ssim_y", "lr_psnr", "gmsd", "hf_ratio", "lsd", "grid", "grid_signed", "seam", "niqe"}
+METRICS = {
+    *("psnr_y", "ssim_y", "lr_psnr", "gmsd", "hf_ratio", "lsd", "grid", "grid_signed", "hatching", "seam", "niqe")
+}
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ COLUMNS = {
     "lsd": ("LSD", 2),
     "grid": ("grid", 3),
     "grid_signed": ("grid±", 3),
+    "hatching": ("hatch", 3),
     "seam": ("seam", 2),
     "niqe": ("NIQE", 2),
 }
@@ -90,8 +91,9 @@ def evaluate(
     in 15 and 16 bits, as JPEG, and in 64 colours; files takes the low-resolution pictures that are there, as in Set5.
 
     PSNR-Y, LR-PSNR (reduced again, against the source) and LSD (spectrum) are in dB. HF is the share of fine detail,
-    1 as in HR. GMSD, LSD and both grid scores are best at 0; seam is best as in HR. gain is PSNR-Y over bicubic,
-    worst the least gain of one picture. Exits with 3 when a picture could not be read.
+    1 as in HR. GMSD, LSD, both grid scores and hatch are best at 0; hatch is the mean strength in levels of strokes
+    that neither the source nor HR has. seam is best as in HR. gain is PSNR-Y over bicubic, worst the least gain of one
+    picture. Exits with 3 when a picture could not be read.
 
     \b
     Examples:

@@ -33,6 +33,8 @@ class Scores:
     """Log-spectral distance, dB."""
     grid: float = NAN
     grid_signed: float = NAN
+    hatching: float = NAN
+    """Levels of strokes that neither the low-resolution picture nor the original has."""
     seam: float = NAN
     """The larger seam ratio of the axes that tile; nan when none does."""
     niqe: float = NAN
@@ -86,6 +88,7 @@ def score(sr: Bytes, sample: Sample, scale: int, *, with_niqe: bool) -> Scores:
         lsd=metrics.log_spectral_distance(result, hr),
         grid=grid.magnitude,
         grid_signed=grid.signed,
+        hatching=metrics.hatching(result, _plain(sample.lr), hr),
         seam=max(seams, default=NAN),
         niqe=metrics.niqe(result[scale:-scale, scale:-scale]) if with_niqe else NAN,
     )

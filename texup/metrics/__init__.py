@@ -9,6 +9,7 @@ from texup.metrics.naturalness import niqe
 from texup.metrics.patterns import GridScore, constant_colour_error, equivariance_rmse, grid_score, seam_ratio
 from texup.metrics.resizing import imresize
 from texup.metrics.spectra import hf_ratio, log_spectral_distance
+from texup.metrics.strokes import hatching, stroke_map
 
 __all__ = [
     "GridScore",
@@ -16,6 +17,7 @@ __all__ = [
     "equivariance_rmse",
     "gmsd",
     "grid_score",
+    "hatching",
     "hf_ratio",
     "imresize",
     "log_spectral_distance",
@@ -25,4 +27,5 @@ __all__ = [
     "psnr_y",
     "seam_ratio",
     "ssim_y",
+    "stroke_map",
 ]
