@@ -15,7 +15,7 @@ import torch
 from texup.models.catalog import load_catalog
 from texup.models.loading import load_model
 
-ARCHITECTURES = {"RRDBNet": "ESRGAN", "SRVGGNetCompact": "RealESRGAN Compact"}  # ours -> spandrel's name
+ARCHITECTURES = {"SRVGGNetCompact": "RealESRGAN Compact"}  # ours -> spandrel's name
 SHIPPED = load_catalog().models
 
 
@@ -31,12 +31,7 @@ def spandrel(monkeypatch):
     return pytest.importorskip("spandrel", reason="pip install --no-deps spandrel einops")
 
 
-# spandrel 0.4.2 takes 32 channels of growth for granted in every RRDBNet; the pair has 16 and is refused for its sizes.
-NARROW = pytest.mark.xfail(raises=RuntimeError, reason="spandrel knows no RRDBNet of 16 channels of growth")
-CASES = [pytest.param(n, marks=NARROW if m.architecture == "RRDBNet" else ()) for n, m in SHIPPED.items()]
-
-
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", SHIPPED)
 def test_spandrel_loads_what_is_shipped_and_gives_its_pixels(spandrel, name):
     entry = SHIPPED[name]
     ours = load_model(entry.path, name=name, expected_sha256=entry.sha256)
