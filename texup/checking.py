@@ -8,9 +8,10 @@ from pathlib import Path
 
 from texup.errors import PackError, TextureError
 from texup.manifest import records
-from texup.packs.convention import Convention, Finding, Pack
+from texup.packs.convention import Convention
 from texup.packs.detection import detect
 from texup.packs.opening import opened
+from texup.packs.pack import Finding, Pack
 from texup.packs.portability import folded, windows_problem
 from texup.packs.zips import is_zip
 from texup.textures.codecs import SUFFIXES, read_header

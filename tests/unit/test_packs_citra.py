@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from texup.errors import UnreadableTexture
 from texup.packs.citra import CITRA
-from texup.packs.convention import Finding, Pack, Planned, Wishes
+from texup.packs.convention import Planned, Wishes
 from texup.packs.dolphin import DOLPHIN
+from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES
 from texup.textures.dds_header import DdsHeader, pack_header

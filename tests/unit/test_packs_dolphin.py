@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from texup.engines.engine import Job
-from texup.packs.convention import Finding, Pack, Planned, Wishes
+from texup.packs.convention import Planned, Wishes
 from texup.packs.dolphin import DOLPHIN
+from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES
 from texup.textures.dds_header import DdsHeader, level_sizes, pack_header

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from texup.packs.classify import Treatment
-from texup.packs.convention import Finding, Pack, Planned, Wishes
+from texup.packs.convention import Planned, Wishes
 from texup.packs.duckstation import DUCKSTATION
 from texup.packs.duckstation_names import LEVELS, OPAQUE, SEMI
+from texup.packs.pack import Finding, Pack
 from texup.packs.planning import plan_pack
 from texup.packs.png_loaders import snap_alpha
 from texup.packs.walk import Entry

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from texup.errors import UnreadableTexture
 from texup.packs.classify import Treatment
-from texup.packs.convention import Finding, Name, Pack, Planned, Wishes
+from texup.packs.convention import Name, Planned, Wishes
 from texup.packs.gliden64 import GLIDEN64, RICE
+from texup.packs.pack import Finding, Pack
 from texup.packs.planning import plan_pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES, encode

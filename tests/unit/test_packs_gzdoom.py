@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from texup.packs.convention import Finding, Pack, Planned, Wishes
+from texup.packs.convention import Planned, Wishes
 from texup.packs.gzdoom import GZDOOM
 from texup.packs.opening import open_pack
+from texup.packs.pack import Finding, Pack
 from texup.packs.textures_lump import KEYWORDS, Definition, format_definition, png_grab, read_definitions
 from texup.packs.walk import NOT_SELECTED, Entry, walk
 from texup.textures.codecs import SUFFIXES, decode, encode

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from texup.packs import mcmeta
-from texup.packs.convention import Finding, Pack, Planned, Wishes
+from texup.packs.convention import Planned, Wishes
 from texup.packs.mcmeta import Meta, frame_size
 from texup.packs.minecraft import MINECRAFT
 from texup.packs.opening import open_pack
+from texup.packs.pack import Finding, Pack
 from texup.packs.walk import NOT_SELECTED, Entry, walk
 from texup.textures.cells import Cells
 from texup.textures.codecs import SUFFIXES, encode

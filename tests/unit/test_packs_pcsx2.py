@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from texup.packs.convention import Finding, Pack, Planned, Wishes
+from texup.packs.convention import Planned, Wishes
+from texup.packs.pack import Finding, Pack
 from texup.packs.pcsx2 import PCSX2
 from texup.packs.pcsx2_names import read_bits
 from texup.packs.walk import Entry

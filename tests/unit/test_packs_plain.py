@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from texup.packs.classify import Treatment, policy_for
-from texup.packs.convention import Pack, Planned, Wishes
+from texup.packs.convention import Planned, Wishes
+from texup.packs.pack import Pack
 from texup.packs.plain import PLAIN
 from texup.packs.walk import Entry, walk
 from texup.textures.codecs import SUFFIXES

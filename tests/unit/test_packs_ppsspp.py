@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from texup.packs.convention import Finding, Pack, Planned, Wishes
+from texup.packs.convention import Planned, Wishes
+from texup.packs.pack import Finding, Pack
 from texup.packs.ppsspp import PPSSPP
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES, decode, encode

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from texup.errors import UnreadableTexture
 from texup.packs.bethesda import BETHESDA
 from texup.packs.classify import Treatment, policy_for
-from texup.packs.convention import Finding, Pack, Planned, Wishes
+from texup.packs.convention import Planned, Wishes
+from texup.packs.pack import Finding, Pack
 from texup.packs.quake import QUAKE
 from texup.packs.walk import Entry, walk
 from texup.textures.cells import Cells, boxes_of, cut

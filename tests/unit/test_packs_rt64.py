@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from texup.packs.convention import Finding, Pack, Planned, Wishes
+from texup.packs.convention import Planned, Wishes
 from texup.packs.gliden64 import GLIDEN64
+from texup.packs.pack import Finding, Pack
 from texup.packs.planning import plan_pack
 from texup.packs.rt64 import RT64, databases, rice_key
 from texup.packs.walk import Entry

@@ -8,9 +8,10 @@ import pytest
 
 from texup.errors import PackError
 from texup.packs.classify import Treatment
-from texup.packs.convention import Finding, Pack, Planned, Sidecar, Wishes
+from texup.packs.convention import Planned, Sidecar, Wishes
 from texup.packs.dolphin import DOLPHIN
 from texup.packs.gliden64 import GLIDEN64
+from texup.packs.pack import Finding, Pack
 from texup.packs.plain import PLAIN
 from texup.packs.planning import plan_pack
 from texup.packs.rules import Rule, When

@@ -14,7 +14,7 @@ import click
 from texup.errors import OutputError
 
 if TYPE_CHECKING:
-    from texup.packs.convention import Finding
+    from texup.packs.pack import Finding
 
 UNSAFE = {
     "Cc",

@@ -14,7 +14,7 @@ from texup.errors import ExitCode
 
 if TYPE_CHECKING:
     from texup.cli.progress import Tally
-    from texup.packs.convention import Finding
+    from texup.packs.pack import Finding
     from texup.packs.planning import Plan
     from texup.run import Run
 

@@ -30,9 +30,10 @@ from texup.packs.citra_names import (
     parse,
 )
 from texup.packs.classify import Treatment
-from texup.packs.convention import Convention, Finding, Pack, Planned, Wishes
+from texup.packs.convention import Convention, Planned, Wishes
 from texup.packs.game_folders import Spot, locate
 from texup.packs.intensity import from_plane, to_plane
+from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import read_header
 from texup.textures.texture import Texture

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from texup.errors import TextureError
 from texup.packs.citra_names import CONFIG, TITLE_ID, Config, configs, key_of, parse
-from texup.packs.convention import Finding, Pack
 from texup.packs.game_folders import locate
+from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import read_header
 from texup.textures.dds_header import DdsHeader, parse_dds

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from texup.errors import TextureError
-from texup.packs.convention import Name, Pack
+from texup.packs.convention import Name
 from texup.packs.game_folders import Spot, locate
+from texup.packs.pack import Pack
 
 # Nine digits are more than any side or level, and int() refuses thousands of them.
 _NAME = re.compile(

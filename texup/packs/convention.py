@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from texup.packs.classify import Treatment
-from texup.packs.walk import Entry
+from texup.packs.pack import Finding, Pack
 from texup.textures.texture import Texture
 
 if TYPE_CHECKING:
@@ -32,18 +32,6 @@ class Name:
     """Width and height in the game, where the name says so."""
     level: int = 0
     """Mip level, 0 is the largest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pack:
-    """What a convention may look at."""
-
-    entries: Sequence[Entry]
-    """The files in the order of the walk."""
-    place: tuple[str, ...]
-    """Names of the folders from the root of the file system down to the pack, the pack's own last."""
-    read: Callable[[str, int | None], bytes]
-    """Returns the first bytes of an entry's file, or all of them (None); raises TextureError when it cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +72,6 @@ class Planned:
     """Where levels become files: their path, in which the last ``{}`` stands for the level's number."""
     rules: tuple[Rule, ...] = ()
     """The user's rules that may decide, in order; the plan of a whole pack fills them in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something about a pack that its user should know. An "error" in a plan refuses the whole run."""
-
-    severity: Literal["error", "warning", "hint"]
-    path: str
-    """The file, or "" for the whole pack."""
-    text: str
-    """One clause that says what is wrong and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from texup.packs.convention import Convention, Pack
+from texup.packs.convention import Convention
 from texup.packs.conventions import CONVENTIONS
+from texup.packs.pack import Pack
 from texup.packs.plain import PLAIN
 
 ENOUGH = 0.5

@@ -21,7 +21,7 @@ import numpy as np
 
 from texup.packs.block_choice import store_for
 from texup.packs.classify import Treatment
-from texup.packs.convention import Convention, Finding, Name, Pack, Planned, Sidecar, Wishes
+from texup.packs.convention import Convention, Name, Planned, Sidecar, Wishes
 from texup.packs.dolphin_check import MANIFEST, check, read_manifest
 from texup.packs.dolphin_names import (
     CMPR,
@@ -40,6 +40,7 @@ from texup.packs.dolphin_names import (
 )
 from texup.packs.game_folders import Spot, locate
 from texup.packs.intensity import from_plane, to_plane
+from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.texture import Texture
 

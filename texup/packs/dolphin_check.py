@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from texup.errors import TextureError
-from texup.packs.convention import Finding, Name, Pack
+from texup.packs.convention import Name
 from texup.packs.dolphin_dds import coding, faults, levels
 from texup.packs.dolphin_names import (
     GAME_ID,
@@ -27,6 +27,7 @@ from texup.packs.dolphin_names import (
     stem_of,
 )
 from texup.packs.game_folders import Spot, locate
+from texup.packs.pack import Finding, Pack
 from texup.textures.codecs import read_header
 from texup.textures.dds_header import parse_dds
 

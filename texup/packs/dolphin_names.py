@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 
-from texup.packs.convention import Name, Pack
+from texup.packs.convention import Name
 from texup.packs.game_folders import Spot, locate
+from texup.packs.pack import Pack
 from texup.packs.walk import Entry
 
 # Nine digits are more than any side or level, and int() refuses thousands of them.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from texup.packs.classify import Treatment
-from texup.packs.convention import Convention, Finding, Name, Pack, Planned, Wishes
+from texup.packs.convention import Convention, Name, Planned, Wishes
 from texup.packs.duckstation_check import check
 from texup.packs.duckstation_names import (
     CONFIG,
@@ -28,6 +28,7 @@ from texup.packs.duckstation_names import (
     storage_of,
     title_of,
 )
+from texup.packs.pack import Finding, Pack
 from texup.packs.png_loaders import notes_on_dds, plan_other, snap_alpha
 from texup.packs.walk import Entry
 from texup.textures.texture import Texture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from texup.errors import TextureError
-from texup.packs.convention import Finding, Name, Pack
+from texup.packs.convention import Name
 from texup.packs.duckstation_names import (
     LEVELS,
     OPAQUE,
@@ -19,6 +19,7 @@ from texup.packs.duckstation_names import (
     storage_of,
     title_of,
 )
+from texup.packs.pack import Finding, Pack
 from texup.packs.png_loaders import head_of, snap_alpha
 from texup.packs.walk import Entry
 from texup.textures.codecs import decode

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from texup.errors import TextureError
-from texup.packs.convention import Name, Pack
+from texup.packs.convention import Name
+from texup.packs.pack import Pack
 
 TITLE = "DuckStation"
 CONFIG = "config.yaml"

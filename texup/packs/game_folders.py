@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 
-from texup.packs.convention import Pack
+from texup.packs.pack import Pack
 
 
 @dataclass(frozen=True, slots=True)

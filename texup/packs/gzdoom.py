@@ -21,7 +21,7 @@ from pathlib import PurePosixPath
 
 from texup.errors import TextureError
 from texup.packs.classify import EdgeChoice, Treatment
-from texup.packs.convention import Convention, Finding, Pack, Planned, Sidecar, Wishes
+from texup.packs.convention import Convention, Planned, Sidecar, Wishes
 from texup.packs.gzdoom_check import check
 from texup.packs.gzdoom_names import (
     DOOM_SPRITE,
@@ -34,6 +34,7 @@ from texup.packs.gzdoom_names import (
     rooted,
     why_unread,
 )
+from texup.packs.pack import Finding, Pack
 from texup.packs.textures_lump import Definition, format_definition, png_grab
 from texup.packs.walk import Entry
 from texup.textures.codecs import read_header

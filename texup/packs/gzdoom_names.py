@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from texup.packs.classify import Kind
-from texup.packs.convention import Name, Pack
+from texup.packs.convention import Name
+from texup.packs.pack import Pack
 from texup.textures.dds_header import FOURCC, HAS_SIZE, RGB, DdsHeader
 
 SPACES = ("flats", "graphics", "hires", "patches", "sprites", "textures")

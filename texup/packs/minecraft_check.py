@@ -8,8 +8,8 @@ from typing import Any
 
 from texup.errors import TextureError
 from texup.packs import mcmeta
-from texup.packs.convention import Finding, Pack
 from texup.packs.minecraft_names import Role, Spot, role_finder, spot_of
+from texup.packs.pack import Finding, Pack
 from texup.textures.codecs import read_header
 
 PACK_FILE = "pack.mcmeta"

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from texup.errors import TextureError
-from texup.packs.convention import Name, Pack
+from texup.packs.convention import Name
+from texup.packs.pack import Pack
 
 EMISSIVE_PROPERTIES = "emissive.properties"
 # The game's own texture folders of all versions; old partial packs have them without assets/ above.

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from texup.errors import UnreadableTexture
-from texup.packs.convention import Pack
+from texup.packs.pack import Pack
 from texup.packs.walk import Entry, walk
 from texup.packs.zips import is_zip, unpacked
 

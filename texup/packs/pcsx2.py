@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from texup.packs.block_choice import fills_blocks
 from texup.packs.classify import Mips, Treatment
-from texup.packs.convention import Convention, Finding, Name, Pack, Planned, Wishes
+from texup.packs.convention import Convention, Name, Planned, Wishes
+from texup.packs.pack import Finding, Pack
 from texup.packs.pcsx2_check import check
 from texup.packs.pcsx2_names import Place, format_name, key_of, locate, lookup, parse
 from texup.packs.walk import Entry, is_safe

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 
 from texup.errors import TextureError
-from texup.packs.convention import Finding, Pack
+from texup.packs.pack import Finding, Pack
 from texup.packs.pcsx2_names import key_of, locate, parse
 from texup.textures.codecs import SUFFIXES, read_header
 from texup.textures.dds_header import DdsHeader, level_sizes, parse_dds

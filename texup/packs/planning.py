@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from texup.errors import PackError, TextureError
-from texup.packs.convention import Convention, Finding, Pack, Planned, Sidecar, Wishes
+from texup.packs.convention import Convention, Planned, Sidecar, Wishes
+from texup.packs.pack import Finding, Pack
 from texup.packs.portability import folded
 from texup.packs.rules import RULES_NAME, Rule, candidates, unused
 from texup.packs.walk import NOT_SELECTED, Entry, is_safe

@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from texup.errors import TextureError
-from texup.packs.convention import Finding, Pack, Planned, Wishes
+from texup.packs.convention import Planned, Wishes
+from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import Header, read_header
 from texup.textures.texture import Pixels

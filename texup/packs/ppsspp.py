@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from texup.packs.classify import Treatment
-from texup.packs.convention import Convention, Finding, Pack, Planned, Sidecar, Wishes
+from texup.packs.convention import Convention, Planned, Sidecar, Wishes
+from texup.packs.pack import Finding, Pack
 from texup.packs.ppsspp_check import check
 from texup.packs.ppsspp_game import Game, folded, games_of, ini_findings, resolve, spot_by_name
 from texup.packs.ppsspp_names import DUMPS, format_name, parse

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from texup.errors import TextureError
-from texup.packs.convention import Finding, Pack
+from texup.packs.pack import Finding, Pack
 from texup.packs.ppsspp_game import Game, games_of, ini_findings
 from texup.packs.ppsspp_names import DUMPS, parse
 from texup.packs.textures_ini import Key

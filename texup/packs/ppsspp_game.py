@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from texup.errors import PackError, TextureError
-from texup.packs.convention import Finding, Pack
+from texup.packs.pack import Finding, Pack
 from texup.packs.ppsspp_names import DUMPS, GAME_ID, Site, format_name, locate, parse
 from texup.packs.textures_ini import (
     INI_NAME,

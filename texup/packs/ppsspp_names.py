@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from texup.packs.convention import Name, Pack
+from texup.packs.convention import Name
+from texup.packs.pack import Pack
 from texup.packs.textures_ini import INI_NAME
 
 NAME = re.compile(r"(?P<key>[0-9a-f]{24})(?:_(?P<mip>\d{1,2}))?\.(?P<ext>png|dds|ktx2|zim)", re.IGNORECASE | re.ASCII)

@@ -16,7 +16,8 @@ from typing import Any
 
 from texup.errors import TextureError
 from texup.packs.classify import Treatment
-from texup.packs.convention import Convention, Finding, Name, Pack, Planned, Wishes
+from texup.packs.convention import Convention, Name, Planned, Wishes
+from texup.packs.pack import Finding, Pack
 from texup.packs.png_loaders import below, folder_of, plan_other
 from texup.packs.rice_names import format_name, parse
 from texup.packs.rice_plan import Loader, from_work, plan_names, to_work
