@@ -25,10 +25,10 @@ from texup.models.loading import load_model
 from texup.models.model import UpscaleModel
 from texup.nets.rrdbnet import RRDBNet
 from texup.packs.classify import Policy
-from texup.pixels import upscale_texture
-from texup.run import Settings, plan_passes
 from texup.textures.decoders import Decoders
 from texup.textures.texture import Container, Texture
+from texup.upscaling.pixels import upscale_texture
+from texup.upscaling.run import Settings, plan_passes
 
 torch.set_num_threads(1)  # tiny nets gain nothing from threads, and tests that run side by side lose much
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from texup.engines.device import Device, pick_device, pick_precision
 from texup.engines.inline import answered
 from texup.errors import TextureError, UsageError, WeightsError
-from texup.jobs import MAX_RESULT_PIXELS
 from texup.metrics import hf_ratio, imresize, lr_psnr, psnr_y
 from texup.models.catalog import CatalogModel
 from texup.models.chain import DEFAULT_CONTEXT
@@ -22,12 +21,13 @@ from texup.models.loading import build_model
 from texup.models.model import UpscaleModel
 from texup.models.weights import StateDict
 from texup.packs.classify import Treatment, policy_for
-from texup.pixels import upscale_texture
-from texup.run import Pass, Settings
 from texup.textures.codecs import read_texture
 from texup.textures.planes import classify_alpha
 from texup.textures.sheets import contact_sheet
 from texup.textures.texture import Container, Pixels, Texture
+from texup.upscaling.pixels import upscale_texture
+from texup.upscaling.reading import MAX_RESULT_PIXELS
+from texup.upscaling.run import Pass, Settings
 
 Bytes = NDArray[np.uint8]
 

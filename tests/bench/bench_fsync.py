@@ -20,7 +20,7 @@ from pathlib import Path
 
 from texup.cli.setup import build_run
 from texup.files import atomic_write
-from texup.upscaling import upscale_pack
+from texup.upscaling.pack import upscale_pack
 
 OPTIONS = {
     "blend": None, "scale": 4, "precision": "auto", "tile": None, "overlap": None, "batch": None, "alpha": "auto",

@@ -22,7 +22,7 @@ from PIL import Image
 from texup.cli.setup import build_run
 from texup.engines.device import PRECISIONS, pick_device, pick_precision
 from texup.models.chain import choose_chain
-from texup.upscaling import upscale_pack
+from texup.upscaling.pack import upscale_pack
 
 OPTIONS = {
     "blend": None, "scale": 4, "precision": "auto", "tile": None, "overlap": None, "batch": None, "alpha": "auto",

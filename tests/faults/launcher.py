@@ -18,7 +18,13 @@ from contextlib import suppress
 from texup.cli import main
 
 MODULES = [f"texup.cli.{name}" for name in ("check", "inspect", "progress", "setup", "upscale", "verify")]
-MODULES += ["texup.checking", "texup.engines.local", "texup.models.loading", "texup.survey", "texup.upscaling"]
+MODULES += [
+    "texup.checking",
+    "texup.engines.local",
+    "texup.models.loading",
+    "texup.upscaling.survey",
+    "texup.upscaling.pack",
+]
 
 
 def play(order) -> None:

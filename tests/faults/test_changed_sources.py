@@ -15,11 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from texup import files, jobs, run, upscaling
+from texup import files
 from texup.files import read_pieces, sha256_of
 from texup.manifest import past_of
 from texup.textures.codecs import decode, encode
 from texup.textures.texture import Container, Texture
+from texup.upscaling import deciding, reading, run
+from texup.upscaling import pack as upscaling
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be replaced there")
 
@@ -236,7 +238,7 @@ def test_p07_a_source_that_is_replaced_after_the_plan_is_recorded_as_what_was_re
 
 def test_p07_the_recorded_hash_is_of_the_bytes_that_were_decoded(upscale, pack, tmp_path, monkeypatch):
     """The file is another one as soon as its bytes are in memory; the next run must see that."""
-    read_file = jobs.read_file
+    read_file = deciding.read_file
 
     def then_replaced(folder, path):
         data = read_file(folder, path)
@@ -244,12 +246,12 @@ def test_p07_the_recorded_hash_is_of_the_bytes_that_were_decoded(upscale, pack, 
             put(folder / path, picture(21))
         return data
 
-    monkeypatch.setattr(jobs, "read_file", then_replaced)
+    monkeypatch.setattr(deciding, "read_file", then_replaced)
     assert upscale().code == 0
     out = tmp_path / "out"
     first = (out / "a.png").read_bytes()
     assert past_of(out).done("a.png").source_sha256 == hashlib.sha256(FILES["a.png"]).digest()
-    monkeypatch.setattr(jobs, "read_file", read_file)
+    monkeypatch.setattr(deciding, "read_file", read_file)
     assert upscale().json["counts"] == {"unchanged": 5, "upscaled": 1}
     assert (out / "a.png").read_bytes() != first
     assert_recovers(upscale, pack, out)
@@ -264,7 +266,7 @@ def test_p07_a_source_that_is_written_while_it_is_read_fails_alone(upscale, pack
             put(path, FILES[name][:-1] + b"!")
         yield from pieces
 
-    for module in (jobs, upscaling):
+    for module in (reading, upscaling):
         monkeypatch.setattr(module, "read_pieces", changing)
     result = upscale()
     assert (result.code, result.json["counts"]["failed"]) == (3, 1)

@@ -194,14 +194,14 @@ def test_p18_only_errors_of_devices_are_taken_for_a_loss():
 
 
 MISTAKES = {  # by the thread in which they happen
-    "reading on a file thread": "texup.jobs.policy_for",
-    "deciding on a file thread": "texup.pixels.split",
-    "merging on a file thread": "texup.pixels.merge",
-    "encoding on a file thread": "texup.jobs.encode",
+    "reading on a file thread": "texup.upscaling.deciding.policy_for",
+    "deciding on a file thread": "texup.upscaling.pixels.split",
+    "merging on a file thread": "texup.upscaling.pixels.merge",
+    "encoding on a file thread": "texup.upscaling.coding.encode",
     "a lane": "Device._forward",
     "the calling thread, grouping": "texup.engines.batching.plan_tiles",
     "the calling thread, joining": "texup.engines.batching.place",
-    "the calling thread, recording": "texup.upscaling._record",
+    "the calling thread, recording": "texup.upscaling.pack._record",
 }
 
 
@@ -219,7 +219,7 @@ def test_p23_a_mistake_of_ours_is_one_line_and_tears_nothing(command, whole, tmp
 
 
 def test_p23_a_mistake_of_ours_shows_its_place_when_asked(texup, pack, weights, tmp_path, monkeypatch):
-    fail_from(monkeypatch, "texup.pixels.merge", 5, lambda: ZeroDivisionError("float division"))
+    fail_from(monkeypatch, "texup.upscaling.pixels.merge", 5, lambda: ZeroDivisionError("float division"))
     with pytest.raises(ZeroDivisionError) as caught:
         texup("--debug", "upscale", pack, "-o", tmp_path / "out", "--model", weights, *ARGUMENTS)
     assert any(entry.name == "upscale_texture" for entry in caught.traceback)

@@ -25,10 +25,10 @@ from texup.engines.local import MIN_TILE, LocalEngine
 from texup.engines.steps import PROBLEMS
 from texup.packs.convention import Planned
 from texup.packs.plain import PLAIN
-from texup.run import Route, Run, Settings, plan_passes
 from texup.textures.codecs import encode, read_texture
 from texup.textures.texture import Container, Texture
-from texup.upscaling import start
+from texup.upscaling.pack import start
+from texup.upscaling.run import Route, Run, Settings, plan_passes
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
@@ -215,11 +215,11 @@ def test_p17_the_command_without_memory(texup, pack, weights, tmp_path, monkeypa
 
 
 STEPS = {  # where a file's own memory may be short: function -> how often it is called for the pack below
-    "texup.jobs.read_file": 4,
-    "texup.pixels.split": 4,
-    "texup.pixels._framed": 4,
-    "texup.pixels.merge": 4,
-    "texup.jobs.encode": 4,
+    "texup.upscaling.deciding.read_file": 4,
+    "texup.upscaling.pixels.split": 4,
+    "texup.upscaling.pixels._framed": 4,
+    "texup.upscaling.pixels.merge": 4,
+    "texup.upscaling.coding.encode": 4,
     "texup.engines.steps.atomic_write": 4,
     "texup.engines.batching.place": 4,
 }

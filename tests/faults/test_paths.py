@@ -440,7 +440,7 @@ def test_p10_every_convention_refuses_two_sources_of_one_target():
     """The plan of any convention goes through one door, which counts targets by case and Unicode form."""
     from texup.errors import PackError
     from texup.packs.convention import Planned, Sidecar
-    from texup.packs.planning import _check_targets
+    from texup.upscaling.planning import _check_targets
 
     files = [Planned("a.png", "upscale", "", "x/T\u00e9.png"), Planned("b.tga", "upscale", "", "X/te\u0301.png")]
     with pytest.raises(PackError, match="would both become"):

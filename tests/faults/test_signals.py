@@ -224,7 +224,7 @@ Device.upscale = upscale
 # And a file thread in the packing of a large result.
 IN_A_FILE = """
 import os, signal, time
-from texup import upscaling
+from texup.upscaling import pack as upscaling
 sent = []
 def coded(*arguments, **options):
     time.sleep(0.3)

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from texup.engines.device import Device
-from texup.run import Settings
-from texup.survey import Item
+from texup.upscaling.run import Settings
+from texup.upscaling.survey import Item
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from texup.packs.classify import Policy
-from texup.pixels import upscale_sheet, upscale_texture
-from texup.run import Settings, plan_passes
 from texup.textures.cells import Cells
 from texup.textures.color import area
 from texup.textures.texture import Container, Texture
+from texup.upscaling.pixels import upscale_sheet, upscale_texture
+from texup.upscaling.run import Settings, plan_passes
 
 WRAP = ("wrap", "wrap")
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from texup.engines.engine import Request
 from texup.packs.classify import Policy, Treatment, policy_for
-from texup.pixels import upscale_texture
-from texup.run import Settings, plan_passes
 from texup.textures.color import area, blur
 from texup.textures.texture import Container, Texture
+from texup.upscaling.pixels import upscale_texture
+from texup.upscaling.run import Settings, plan_passes
 
 CLAMP, WRAP = ("clamp", "clamp"), ("wrap", "wrap")
 SCALES = [1, 2, 3, 4, 8, 16]

@@ -18,7 +18,7 @@ from texup.nets.rrdbnet import RRDBNet
 from texup.packs.classify import Treatment
 from texup.packs.convention import Planned
 from texup.packs.rules import Rule
-from texup.run import Pass, Route, Run, Settings
+from texup.upscaling.run import Pass, Route, Run, Settings
 
 ENTRY = """
 [[model]]

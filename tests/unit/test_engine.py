@@ -21,10 +21,10 @@ from texup.errors import OutputError, UnreadableTexture
 from texup.manifest import records
 from texup.packs.convention import Planned
 from texup.packs.plain import PLAIN
-from texup.run import Route, Run, Settings, plan_passes
 from texup.textures.codecs import encode, read_texture
 from texup.textures.texture import Container, Texture
-from texup.upscaling import start, upscale_pack
+from texup.upscaling.pack import start, upscale_pack
+from texup.upscaling.run import Route, Run, Settings, plan_passes
 
 CPU = torch.device("cpu")
 PNG = Container("png")

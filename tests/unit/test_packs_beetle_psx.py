@@ -11,10 +11,10 @@ from hypothesis.extra import numpy as hnp
 from texup.packs.beetle_psx import BEETLE_PSX, LEVELS
 from texup.packs.convention import Planned, Wishes
 from texup.packs.pack import Finding, Pack
-from texup.packs.planning import plan_pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES, encode
 from texup.textures.texture import Container, Texture
+from texup.upscaling.planning import plan_pack
 
 DISC = "Chrono Cross (USA) (Disc 1)"
 DUMP, HOME = f"{DISC}-texture-dump", f"{DISC}-texture-replacements"

@@ -13,11 +13,11 @@ from texup.packs.convention import Planned, Wishes
 from texup.packs.duckstation import DUCKSTATION
 from texup.packs.duckstation_names import LEVELS, OPAQUE, SEMI
 from texup.packs.pack import Finding, Pack
-from texup.packs.planning import plan_pack
 from texup.packs.png_loaders import snap_alpha
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES, encode
 from texup.textures.texture import Container, Texture
+from texup.upscaling.planning import plan_pack
 
 SERIAL = "SLUS-00067"
 HOME = f"textures/{SERIAL}/replacements"

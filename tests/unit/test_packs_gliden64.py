@@ -15,10 +15,10 @@ from texup.packs.classify import Treatment
 from texup.packs.convention import Name, Planned, Wishes
 from texup.packs.gliden64 import GLIDEN64, RICE
 from texup.packs.pack import Finding, Pack
-from texup.packs.planning import plan_pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES, encode
 from texup.textures.texture import Container, Texture
+from texup.upscaling.planning import plan_pack
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 ROM = "SUPER MARIO 64"

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from texup.packs.convention import Planned, Wishes
 from texup.packs.gliden64 import GLIDEN64
 from texup.packs.pack import Finding, Pack
-from texup.packs.planning import plan_pack
 from texup.packs.rt64 import RT64, databases, rice_key
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES, encode
 from texup.textures.texture import Container, Texture
+from texup.upscaling.planning import plan_pack
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 RICE = "SUPER MARIO 64#0A1B2C3D#0#2_all.png"

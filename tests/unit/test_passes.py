@@ -1,11 +1,11 @@
-"""texup.run.plan_passes: how often a texture goes through which net."""
+"""texup.upscaling.run.plan_passes: how often a texture goes through which net."""
 
 from __future__ import annotations
 
 import pytest
 
 from texup.errors import UsageError
-from texup.run import Pass, plan_passes
+from texup.upscaling.run import Pass, plan_passes
 
 
 @pytest.mark.parametrize("scale", range(1, 17))

@@ -13,9 +13,9 @@ from texup.packs.dolphin import DOLPHIN
 from texup.packs.gliden64 import GLIDEN64
 from texup.packs.pack import Finding, Pack
 from texup.packs.plain import PLAIN
-from texup.packs.planning import plan_pack
 from texup.packs.rules import Rule, When
 from texup.packs.walk import NOT_SELECTED, Entry
+from texup.upscaling.planning import plan_pack
 
 HASHES = ("00112233445566aa", "00112233445566bb")
 NAMES = tuple(f"tex1_64x32_{digits}_14.png" for digits in HASHES)
@@ -167,7 +167,7 @@ def test_palettes_are_not_kept_for_loaders_that_read_none():
 
 
 def test_bc7_without_its_extra_is_refused_before_the_run(monkeypatch):
-    monkeypatch.setattr("texup.packs.planning.is_installed", lambda: False)
+    monkeypatch.setattr("texup.upscaling.planning.is_installed", lambda: False)
     made = Treatment(store="bc7")
     convention = replace(
         PLAIN, plan=lambda pack_, _: iter([Planned("a.png", "upscale", target="a.dds", treatment=made)])

@@ -30,10 +30,8 @@ LAYERS = [
     {"packs"},
     {"record"},
     {"engines", "manifest"},
-    {"run"},  # the values that the jobs share
-    {"jobs", "pixels"},  # a file on its way into the pixel code and out of it, and the way between
     {"upscaling"},
-    {"evaluation", "survey", "preview", "training", "verification", "checking"},
+    {"evaluation", "preview", "training", "verification", "checking"},
     {"cli"},
     {"__main__"},
 ]
@@ -48,7 +46,7 @@ KEEPERS = {
         "engines",
         "training",
         "evaluation",
-        "survey",
+        "upscaling",
         "preview",
     },
     "PIL": {"textures"},

@@ -14,11 +14,11 @@ from texup.engines.device import Device
 from texup.engines.local import LocalEngine
 from texup.errors import PackError
 from texup.packs.convention import Wishes
-from texup.run import Route, Run, Settings, plan_of, plan_passes
-from texup.survey import Item, Survey, as_json, survey_pack
 from texup.textures.codecs import encode
 from texup.textures.texture import Container, Texture
-from texup.upscaling import upscale_pack
+from texup.upscaling.pack import upscale_pack
+from texup.upscaling.run import Route, Run, Settings, plan_of, plan_passes
+from texup.upscaling.survey import Item, Survey, as_json, survey_pack
 
 
 class Texels(list):

@@ -12,8 +12,8 @@ from texup.cli.console import finding_line, print_json, show
 from texup.cli.options import processing_options
 
 if TYPE_CHECKING:
-    from texup.run import Run
-    from texup.survey import Item, Survey
+    from texup.upscaling.run import Run
+    from texup.upscaling.survey import Item, Survey
 
 PROBE_SECONDS = 2.0
 SHOWN = 8  # most frequent values shown of each count
@@ -42,8 +42,8 @@ def inspect(source: Path, **options: Any) -> None:
 
 def show_survey(run: Run, options: dict[str, Any]) -> None:
     """Print the plan of a run, as text or as JSON."""
-    from texup.run import plan_of
-    from texup.survey import Survey, as_json, survey_pack
+    from texup.upscaling.run import plan_of
+    from texup.upscaling.survey import Survey, as_json, survey_pack
 
     plan, why = plan_of(run)
     survey, items = Survey(), []

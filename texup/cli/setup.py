@@ -18,7 +18,7 @@ from texup.packs.convention import Wishes
 from texup.packs.opening import folders_of
 from texup.packs.rules import RULES_NAME, Rule, load_rules
 from texup.packs.zips import SUFFIXES, unpacked
-from texup.run import Pass, Route, Run, Settings, plan_passes
+from texup.upscaling.run import Pass, Route, Run, Settings, plan_passes
 
 if TYPE_CHECKING:
     from texup.models.model import UpscaleModel

@@ -15,8 +15,8 @@ from texup.errors import ExitCode
 if TYPE_CHECKING:
     from texup.cli.progress import Tally
     from texup.packs.pack import Finding
-    from texup.packs.planning import Plan
-    from texup.run import Run
+    from texup.upscaling.planning import Plan
+    from texup.upscaling.run import Run
 
 
 @click.command()
@@ -68,8 +68,8 @@ def _upscale(run: Run, archive: Path | None, options: dict[str, Any]) -> ExitCod
     from texup.cli.progress import follow
     from texup.files import output_lock
     from texup.packs.zips import write_zip
-    from texup.run import plan_of
-    from texup.upscaling import upscale_file, upscale_pack
+    from texup.upscaling.pack import upscale_file, upscale_pack
+    from texup.upscaling.run import plan_of
     from texup.verification import orphans_of
 
     plan, why = plan_of(run)

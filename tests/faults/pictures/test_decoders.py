@@ -295,7 +295,7 @@ def pack(tmp_path, wall) -> Path:
 
 
 def test_p06_a_run_goes_on_and_the_next_does_not_stumble_again(evil, pack, tmp_path, texup, weights, monkeypatch):
-    monkeypatch.setattr("texup.upscaling.Decoders", partial(Decoders, "evil_decoder:decode", 2.0))
+    monkeypatch.setattr("texup.upscaling.pack.Decoders", partial(Decoders, "evil_decoder:decode", 2.0))
     out = tmp_path / "out"
     command = ("upscale", pack, "-o", out, "--model", weights)
 
@@ -328,7 +328,7 @@ def test_p06_a_run_goes_on_and_the_next_does_not_stumble_again(evil, pack, tmp_p
 
 
 def test_p06_inspect_survives_too(evil, pack, texup, weights, monkeypatch):
-    monkeypatch.setattr("texup.survey.Decoders", partial(Decoders, "evil_decoder:decode", 2.0))
+    monkeypatch.setattr("texup.upscaling.survey.Decoders", partial(Decoders, "evil_decoder:decode", 2.0))
     result = texup("inspect", pack, "--model", weights, "--json")
     assert result.code == 0
     actions = {file["path"]: file["action"] for file in result.json["files"]}

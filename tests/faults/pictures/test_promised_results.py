@@ -14,7 +14,6 @@ import pytest
 import torch
 from PIL import Image
 
-from texup import jobs
 from texup.engines import steps
 from texup.engines.device import Device
 from texup.engines.engine import Job, Request, Task
@@ -23,9 +22,10 @@ from texup.engines.local import LocalEngine
 from texup.engines.memory import memory_budget
 from texup.files import atomic_write
 from texup.packs.convention import Planned
-from texup.run import Route, Run, Settings, plan_passes
 from texup.textures.codecs import encode, read_texture
-from texup.upscaling import upscale_pack
+from texup.upscaling import coding, reading
+from texup.upscaling.pack import upscale_pack
+from texup.upscaling.run import Route, Run, Settings, plan_passes
 
 CPU = torch.device("cpu")
 
@@ -70,7 +70,7 @@ def test_p07_a_result_of_a_wrong_size_is_not_written(pack, tmp_path, texup, weig
     def cropped(texture, **options):
         return encode(type(texture)(np.ascontiguousarray(texture.pixels[1:]), texture.container), **options)
 
-    monkeypatch.setattr(jobs, "encode", cropped)
+    monkeypatch.setattr(coding, "encode", cropped)
     out = tmp_path / "out"
     result = texup("upscale", pack, "-o", out, "--model", weights)
     assert result.code == 3
@@ -93,7 +93,7 @@ def run_with(pack, tmp_path, tiny_model) -> Callable[[int], Run]:
 
 
 def test_p15_memory_is_decided_from_the_header(run_with, tmp_path, monkeypatch):
-    small, large = (jobs.memory_for(*size, run_with(0)) for size in ((12, 16), (24, 32)))
+    small, large = (reading.memory_for(*size, run_with(0)) for size in ((12, 16), (24, 32)))
     assert small < large
     for memory, done in (
         (large, {"small.png", "large.png"}),
@@ -113,7 +113,7 @@ def test_p15_memory_is_decided_from_the_header(run_with, tmp_path, monkeypatch):
 def test_p15_nothing_is_decoded_that_does_not_fit(run_with, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "texup.upscaling.Decoders", type("Never", (), {"decode": asked.append, "close": lambda _: None})
+        "texup.upscaling.pack.Decoders", type("Never", (), {"decode": asked.append, "close": lambda _: None})
     )
     assert {outcome.outcome for outcome in upscale_pack(run_with(1000))} == {"failed"}
     assert not asked

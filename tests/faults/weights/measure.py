@@ -22,7 +22,7 @@ import texup.models.interpolate
 import texup.preview
 import texup.training.finetune
 import texup.training.loop
-import texup.upscaling  # noqa: F401
+import texup.upscaling.pack  # noqa: F401
 from texup.cli.main import run
 
 LIMIT = 60  # seconds until a command counts as hanging

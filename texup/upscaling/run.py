@@ -22,10 +22,10 @@ from texup.packs.conventions import convention_by_id
 from texup.packs.detection import detect
 from texup.packs.opening import folders_of, open_pack
 from texup.packs.plain import PLAIN
-from texup.packs.planning import Plan, plan_pack
 from texup.packs.rule_values import MAX_SCALE
 from texup.packs.rules import Rule, as_facts
 from texup.packs.walk import Entry, check_pack, walk
+from texup.upscaling.planning import Plan, plan_pack
 
 PIXELS = 3  # raised whenever the same settings give other pixels, so that a resumed pack is never a mixture
 SCALES = range(1, MAX_SCALE + 1)

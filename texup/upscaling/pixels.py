@@ -15,7 +15,6 @@ import numpy as np
 from texup.engines.engine import GRID, Plane, Request
 from texup.errors import TextureError
 from texup.packs.classify import CORRECTED, Policy
-from texup.run import Pass, Settings
 from texup.textures.cells import Cells, boxes_of, cut, joined
 from texup.textures.color import correct_drift, reduce_plane
 from texup.textures.enlarge import enlarge, renormalised
@@ -24,6 +23,7 @@ from texup.textures.pixel_scaling import enlarge_pixel_art
 from texup.textures.planes import THROUGH_NET, Planes, as_grey, bleed, finish_alpha, merge, split
 from texup.textures.seams import Edges, pad
 from texup.textures.texture import Texture
+from texup.upscaling.run import Pass, Settings
 
 ROUNDING = 1e-6  # what bleeding adds to one colour; a tenth of the least difference between 16-bit samples
 

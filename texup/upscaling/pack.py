@@ -2,9 +2,9 @@
 
 ::
 
-    plan ── one decision for each file, from names (packs.planning)
-    start ── a file is read and decided (jobs.read_job), and handed to an engine as a task:
-        its pixels' way through the nets (pixels.upscale_texture), then coded for its loader (jobs.coded)
+    plan ── one decision for each file, from names (planning)
+    start ── a file is read and decided (deciding.read_job), and handed to an engine as a task:
+        its pixels' way through the nets (pixels.upscale_texture), then coded for its loader (coding.coded)
     manifest ── one line for each file, after its results have their final names
 """
 
@@ -29,16 +29,18 @@ from texup.files import (
     remove_leftovers_of,
     sha256_of,
 )
-from texup.jobs import Left, Work, coded, facts_of, read_job, sources_of, sources_sha256, twin_key
 from texup.manifest import Last, Manifest, is_done
 from texup.packs.convention import Convention, Sidecar
-from texup.packs.planning import Plan, own_suffix
 from texup.packs.walk import MANIFEST_NAME, NOT_SELECTED, check_overlap, walk
-from texup.pixels import upscale_sheet
 from texup.record import GIVEN_UP, Record, Written, gone
-from texup.run import Digest, Run, plan_of
 from texup.textures.codecs import decode
 from texup.textures.decoders import Decode, Decoders
+from texup.upscaling.coding import coded, facts_of, twin_key
+from texup.upscaling.deciding import Left, Work, read_job
+from texup.upscaling.pixels import upscale_sheet
+from texup.upscaling.planning import Plan, own_suffix
+from texup.upscaling.reading import sources_of, sources_sha256
+from texup.upscaling.run import Digest, Run, plan_of
 
 TRIED = "tried before, --force tries again: "
 SIDECAR = "sidecar"  # stands for the settings digest of a file that no setting changes

@@ -12,16 +12,17 @@ import numpy as np
 from texup.engines.engine import GRID, Job
 from texup.engines.steps import reason_for
 from texup.errors import TextureError
-from texup.jobs import Left, read_job, twin_key
 from texup.packs.classify import Kind, Method, Policy
 from texup.packs.convention import Convention, Planned
-from texup.packs.planning import Plan
-from texup.run import Route, Run
 from texup.textures.cells import Cells
 from texup.textures.decoders import Decode, Decoders
 from texup.textures.planes import THROUGH_NET, AlphaKind
 from texup.textures.seams import Edge
 from texup.textures.texture import Texture
+from texup.upscaling.coding import twin_key
+from texup.upscaling.deciding import Left, read_job
+from texup.upscaling.planning import Plan
+from texup.upscaling.run import Route, Run
 
 Action = Literal["upscale", "fill", "twin", "copy", "rewrite", "joined", "skip", "refuse"]
 

@@ -1,0 +1,1 @@
+"""The way of a pack from its folder to the replacement pack."""

@@ -1,0 +1,80 @@
+"""The files of a texture from its upscaled pixels, coded for its loader."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from texup.engines.engine import Files
+from texup.errors import UnsupportedTexture
+from texup.packs.classify import DATA
+from texup.packs.convention import Convention
+from texup.textures.codecs import encode, encode_levels, read_header
+from texup.textures.mips import smaller_levels
+from texup.textures.storing import stored
+from texup.textures.texture import Texture
+from texup.upscaling.deciding import Work
+
+
+def coded(work: Work, results: Sequence[Texture], convention: Convention, *, indexed: bool) -> Files:
+    """Return the files of a texture from its upscaled works: as its loader wants it, with the smaller levels.
+
+    Raises:
+        UnsupportedTexture: the format cannot hold it.
+    """
+    planned, treatment, policy = work.planned, work.planned.treatment, work.policy
+    levels, sources = list(results), list(work.sources)
+    if _gets_levels(work):
+        is_data = policy.kind in DATA
+        levels += smaller_levels(levels[0], alpha=policy.alpha, is_data=is_data, normal=policy.normal)
+        sources += [sources[0]] * (len(levels) - 1)
+    pairs = zip(levels, sources, strict=True)
+    levels = [stored(convention.from_work(level, source, planned), treatment.store) for level, source in pairs]
+    if levels[0].container.format == "dds" and treatment.mips != "files":
+        files = [encode_levels(levels)]
+    else:
+        files = [encode(level, indexed=indexed and level.container.palette is not None) for level in levels]
+    _check_sizes(files, levels, work)
+    return tuple(files)
+
+
+def _check_sizes(files: Sequence[bytes], levels: Sequence[Texture], work: Work) -> None:
+    """Refuse files whose own headers do not say the size that is due: the source's times the scale."""
+    due = [level.pixels.shape[:2] for level in levels]
+    due[: len(work.works)] = [
+        (height * work.route.settings.scale, width * work.route.settings.scale)
+        for height, width in (source.pixels.shape[:2] for source in work.works)
+    ]
+    for file, size in zip(files, due, strict=False):
+        head = read_header(file, f"its result.{levels[0].container.format}")
+        if (head.height, head.width) != size:
+            raise UnsupportedTexture(f"came out as {head.width} x {head.height} pixels for {size[1]} x {size[0]}")
+
+
+def _gets_levels(work: Work) -> bool:
+    """Tell whether smaller levels are made for a texture."""
+    treatment, container = work.planned.treatment, work.sources[0].container
+    is_dds = treatment.store.startswith("b") or (not treatment.store and container.format == "dds")
+    by_mips = {"files": True, "inside": is_dds, "kept": is_dds and container.mips}
+    return by_mips.get(treatment.mips, False)
+
+
+def twin_key(work: Work, convention: Convention) -> bytes:
+    """Return a digest that is equal for textures whose result files are equal."""
+    settings = work.route.settings
+    digest = hashlib.sha256(repr((convention.id, work.planned.treatment, work.policy, work.route)).encode())
+    for source in work.sources:
+        container = source.container if settings.palette == "keep" else replace(source.container, palette=None)
+        digest.update(f"{source.pixels.shape} {source.pixels.dtype} {container}".encode())
+        digest.update(source.pixels.tobytes())
+    return digest.digest()
+
+
+def facts_of(work: Work) -> dict[str, Any]:
+    """Return what was decided about a texture, as plain values for the manifest."""
+    facts = asdict(work.policy)
+    if work.rule is not None:
+        facts["rule"] = work.rule.number
+    return facts
