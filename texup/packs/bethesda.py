@@ -14,9 +14,8 @@ from typing import Literal
 
 from texup.errors import TextureError
 from texup.packs.classify import Treatment
-from texup.packs.convention import Convention, Name, Planned, Wishes
+from texup.packs.convention import Convention, Name, Planned, Wishes, other_file
 from texup.packs.pack import Finding, Pack
-from texup.packs.plain import other_file
 from texup.packs.roles import BETHESDA as ROLES
 from texup.packs.roles import bare_stem, split_role, treatment_of
 from texup.textures.dds_header import HEADER_SIZE, DdsHeader, parse_dds

@@ -84,6 +84,13 @@ class Sidecar:
     """The file of the pack that it replaces, planned as "rewrite"; "" when texup makes it anew."""
 
 
+def other_file(path: str, wishes: Wishes) -> Planned:
+    """Return the plan for a file that is no texture."""
+    if wishes.copy_other:
+        return Planned(path, "copy", target=path)
+    return Planned(path, "skip", "not a texture")
+
+
 def no_sidecars(_pack: Pack, _planned: Sequence[Planned], _wishes: Wishes) -> Iterator[Sidecar]:
     """Yield nothing."""
     return iter(())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from texup.packs.convention import Convention, Name, Planned, Wishes
+from texup.packs.convention import Convention, Name, Planned, Wishes, other_file
 from texup.packs.pack import Finding, Pack
 from texup.packs.roles import GENERAL, bare_stem, has_base, split_role, stem_of, treatment_of
 from texup.textures.storing import Store
@@ -33,13 +33,6 @@ def plan(pack: Pack, wishes: Wishes) -> Iterator[Planned | Finding]:
             yield _planned(entry.path, known, wishes)
         else:
             yield other_file(entry.path, wishes)
-
-
-def other_file(path: str, wishes: Wishes) -> Planned:
-    """Return the plan for a file that is no texture."""
-    if wishes.copy_other:
-        return Planned(path, "copy", target=path)
-    return Planned(path, "skip", "not a texture")
 
 
 def _planned(path: str, known: frozenset[str], wishes: Wishes) -> Planned:
