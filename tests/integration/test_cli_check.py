@@ -17,8 +17,8 @@ from PIL import Image
 
 from texup.checking import check_pack
 from texup.cli.main import main, run
+from texup.conventions.table import CONVENTIONS, convention_by_id
 from texup.errors import PackError
-from texup.packs.conventions import CONVENTIONS, convention_by_id
 from texup.packs.walk import MANIFEST_NAME
 
 HOME = "Load/Textures/GALE01"

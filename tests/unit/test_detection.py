@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup.conventions.detection import detect
+from texup.conventions.plain import PLAIN
+from texup.conventions.table import CONVENTIONS, convention_by_id
 from texup.errors import UnreadableTexture, UsageError
-from texup.packs.conventions import CONVENTIONS, convention_by_id
-from texup.packs.detection import detect
 from texup.packs.opening import folders_of, open_pack
 from texup.packs.pack import Pack
-from texup.packs.plain import PLAIN
 from texup.packs.walk import Entry, walk
 from texup.textures.codecs import SUFFIXES
 

@@ -1,4 +1,4 @@
-"""texup.packs.beetle_psx: names, three levels of alpha and folders."""
+"""texup.conventions.beetle_psx: names, three levels of alpha and folders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from texup.packs.beetle_psx import BEETLE_PSX, LEVELS
+from texup.conventions.beetle_psx import BEETLE_PSX, LEVELS
 from texup.packs.convention import Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry

@@ -1,14 +1,14 @@
-"""texup.packs.plain: every file in its place, and suffixes believed only beside their base."""
+"""texup.conventions.plain: every file in its place, and suffixes believed only beside their base."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from texup.conventions.plain import PLAIN
 from texup.packs.classify import Treatment, policy_for
 from texup.packs.convention import Planned, Wishes
 from texup.packs.pack import Pack
-from texup.packs.plain import PLAIN
 from texup.packs.walk import Entry, walk
 from texup.textures.codecs import SUFFIXES
 from texup.textures.texture import Container, Texture

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup.conventions.bethesda import BETHESDA
 from texup.errors import UnreadableTexture
-from texup.packs.bethesda import BETHESDA
 from texup.packs.classify import Treatment, policy_for
 from texup.packs.convention import Planned, Wishes
 from texup.packs.pack import Finding, Pack

@@ -16,8 +16,8 @@ import pytest
 
 import texup
 from texup.cli.main import COMMANDS, main
+from texup.conventions.table import CONVENTIONS
 from texup.errors import ExitCode
-from texup.packs.conventions import CONVENTIONS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "texup").rglob("*.py"))
@@ -28,6 +28,7 @@ LAYERS = [
     {"nets", "metrics", "degradations"},
     {"models"},
     {"packs"},
+    {"conventions"},
     {"record"},
     {"engines", "manifest"},
     {"upscaling"},

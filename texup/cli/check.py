@@ -40,7 +40,7 @@ def check(ctx: click.Context, pack: Path, format_: str, as_json: bool, verbose: 
       texup check ./GALE01 --format dolphin
     """
     from texup.checking import check_pack  # here, so that the help of texup stays light
-    from texup.packs.conventions import convention_by_id
+    from texup.conventions.table import convention_by_id
 
     convention, findings = check_pack(pack, None if format_ == "auto" else convention_by_id(format_))
     counts = Counter(found.severity for found in findings)

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Literal
 
 from texup import __version__
+from texup.conventions.detection import detect
+from texup.conventions.plain import PLAIN
+from texup.conventions.table import convention_by_id
 from texup.engines.engine import Engine
 from texup.engines.memory import memory_budget
 from texup.errors import UsageError
 from texup.manifest import SCHEMA, Header
 from texup.packs.classify import AlphaChoice, EdgeChoice, GrainChoice, MethodChoice
 from texup.packs.convention import Planned, Wishes
-from texup.packs.conventions import convention_by_id
-from texup.packs.detection import detect
 from texup.packs.opening import folders_of, open_pack
-from texup.packs.plain import PLAIN
 from texup.packs.rule_values import MAX_SCALE
 from texup.packs.rules import Rule, as_facts
 from texup.packs.walk import Entry, check_pack, walk

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 
+from texup.conventions.beetle_psx import BEETLE_PSX
+from texup.conventions.bethesda import BETHESDA
+from texup.conventions.plain import PLAIN
 from texup.errors import UsageError
-from texup.packs.beetle_psx import BEETLE_PSX
-from texup.packs.bethesda import BETHESDA
 from texup.packs.citra import CITRA
 from texup.packs.convention import Convention
 from texup.packs.dolphin import DOLPHIN
@@ -15,7 +16,6 @@ from texup.packs.gliden64 import GLIDEN64, RICE
 from texup.packs.gzdoom import GZDOOM
 from texup.packs.minecraft import MINECRAFT
 from texup.packs.pcsx2 import PCSX2
-from texup.packs.plain import PLAIN
 from texup.packs.ppsspp import PPSSPP
 from texup.packs.quake import QUAKE
 from texup.packs.rt64 import RT64

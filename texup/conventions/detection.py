@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from texup.conventions.plain import PLAIN
+from texup.conventions.table import CONVENTIONS
 from texup.packs.convention import Convention
-from texup.packs.conventions import CONVENTIONS
 from texup.packs.pack import Pack
-from texup.packs.plain import PLAIN
 
 ENOUGH = 0.5
 """Below this share of a pack no convention is taken."""
