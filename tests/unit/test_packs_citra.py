@@ -1,4 +1,6 @@
-"""texup.packs.citra: names, the plan of a dump, pack.json, normal maps, DDS upside-down, and the loader's own rules."""
+"""texup.conventions.citra.plan: names, the plan of a dump, pack.json, normal maps, DDS upside-down, and the
+loader's own rules.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup.conventions.citra.plan import CITRA
 from texup.errors import UnreadableTexture
-from texup.packs.citra import CITRA
 from texup.packs.convention import Planned, Wishes
 from texup.packs.dolphin import DOLPHIN
 from texup.packs.pack import Finding, Pack

@@ -6,9 +6,9 @@ import difflib
 
 from texup.conventions.beetle_psx import BEETLE_PSX
 from texup.conventions.bethesda import BETHESDA
+from texup.conventions.citra.plan import CITRA
 from texup.conventions.plain import PLAIN
 from texup.errors import UsageError
-from texup.packs.citra import CITRA
 from texup.packs.convention import Convention
 from texup.packs.dolphin import DOLPHIN
 from texup.packs.duckstation import DUCKSTATION

@@ -13,10 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from texup.errors import TextureError
-from texup.packs.block_choice import store_for
-from texup.packs.citra_check import check
-from texup.packs.citra_names import (
+from texup.conventions.citra.check import check
+from texup.conventions.citra.names import (
     CONFIG,
     INTENSITY,
     TITLE_ID,
@@ -29,6 +27,8 @@ from texup.packs.citra_names import (
     lookup,
     parse,
 )
+from texup.errors import TextureError
+from texup.packs.block_choice import store_for
 from texup.packs.classify import Treatment
 from texup.packs.convention import Convention, Planned, Wishes
 from texup.packs.game_folders import Spot, locate

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
+from texup.conventions.citra.names import CONFIG, TITLE_ID, Config, configs, key_of, parse
 from texup.errors import TextureError
-from texup.packs.citra_names import CONFIG, TITLE_ID, Config, configs, key_of, parse
 from texup.packs.game_folders import locate
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry

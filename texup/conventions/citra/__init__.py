@@ -1,0 +1,1 @@
+"""Citra, the Nintendo 3DS emulator, and its successors."""
