@@ -1,4 +1,6 @@
-"""texup.packs.dolphin: names, the plan of a dump, levels, DDS, intensity, resource packs and Dolphin's own rules."""
+"""texup.conventions.dolphin.plan: names, the plan of a dump, levels, DDS, intensity, resource packs and Dolphin's
+own rules.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup.conventions.dolphin.plan import DOLPHIN
 from texup.engines.engine import Job
 from texup.packs.convention import Planned, Wishes
-from texup.packs.dolphin import DOLPHIN
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES

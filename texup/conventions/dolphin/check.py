@@ -13,10 +13,8 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from texup.errors import TextureError
-from texup.packs.convention import Name
-from texup.packs.dolphin_dds import coding, faults, levels
-from texup.packs.dolphin_names import (
+from texup.conventions.dolphin.dds import coding, faults, levels
+from texup.conventions.dolphin.names import (
     GAME_ID,
     RESOURCE_TEXTURES,
     SURE_ID,
@@ -26,6 +24,8 @@ from texup.packs.dolphin_names import (
     parse,
     stem_of,
 )
+from texup.errors import TextureError
+from texup.packs.convention import Name
 from texup.packs.game_folders import Spot, locate
 from texup.packs.pack import Finding, Pack
 from texup.textures.codecs import read_header

@@ -19,11 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from texup.packs.block_choice import store_for
-from texup.packs.classify import Treatment
-from texup.packs.convention import Convention, Name, Planned, Sidecar, Wishes
-from texup.packs.dolphin_check import MANIFEST, check, read_manifest
-from texup.packs.dolphin_names import (
+from texup.conventions.dolphin.check import MANIFEST, check, read_manifest
+from texup.conventions.dolphin.names import (
     CMPR,
     GAME_ID,
     INTENSITY,
@@ -38,6 +35,9 @@ from texup.packs.dolphin_names import (
     parse,
     stem_of,
 )
+from texup.packs.block_choice import store_for
+from texup.packs.classify import Treatment
+from texup.packs.convention import Convention, Name, Planned, Sidecar, Wishes
 from texup.packs.game_folders import Spot, locate
 from texup.packs.intensity import from_plane, to_plane
 from texup.packs.pack import Finding, Pack

@@ -1,0 +1,1 @@
+"""Dolphin, the GameCube and Wii emulator."""
