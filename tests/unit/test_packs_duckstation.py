@@ -1,4 +1,4 @@
-"""texup.packs.duckstation: names, alpha levels and folders of PlayStation dumps."""
+"""texup.conventions.duckstation.plan: names, alpha levels and folders of PlayStation dumps."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from texup.conventions.duckstation.names import LEVELS, OPAQUE, SEMI
+from texup.conventions.duckstation.plan import DUCKSTATION
 from texup.packs.classify import Treatment
 from texup.packs.convention import Planned, Wishes
-from texup.packs.duckstation import DUCKSTATION
-from texup.packs.duckstation_names import LEVELS, OPAQUE, SEMI
 from texup.packs.pack import Finding, Pack
 from texup.packs.png_loaders import snap_alpha
 from texup.packs.walk import Entry

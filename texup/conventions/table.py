@@ -8,10 +8,10 @@ from texup.conventions.beetle_psx import BEETLE_PSX
 from texup.conventions.bethesda import BETHESDA
 from texup.conventions.citra.plan import CITRA
 from texup.conventions.dolphin.plan import DOLPHIN
+from texup.conventions.duckstation.plan import DUCKSTATION
 from texup.conventions.plain import PLAIN
 from texup.errors import UsageError
 from texup.packs.convention import Convention
-from texup.packs.duckstation import DUCKSTATION
 from texup.packs.gliden64 import GLIDEN64, RICE
 from texup.packs.gzdoom import GZDOOM
 from texup.packs.minecraft import MINECRAFT

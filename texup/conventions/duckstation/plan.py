@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from texup.packs.classify import Treatment
-from texup.packs.convention import Convention, Name, Planned, Wishes
-from texup.packs.duckstation_check import check
-from texup.packs.duckstation_names import (
+from texup.conventions.duckstation.check import check
+from texup.conventions.duckstation.names import (
     CONFIG,
     FOLDERS,
     LEVELS,
@@ -28,6 +26,8 @@ from texup.packs.duckstation_names import (
     storage_of,
     title_of,
 )
+from texup.packs.classify import Treatment
+from texup.packs.convention import Convention, Name, Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.png_loaders import notes_on_dds, plan_other, snap_alpha
 from texup.packs.walk import Entry

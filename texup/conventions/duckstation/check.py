@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from texup.errors import TextureError
-from texup.packs.convention import Name
-from texup.packs.duckstation_names import (
+from texup.conventions.duckstation.names import (
     LEVELS,
     OPAQUE,
     SEMI,
@@ -19,6 +17,8 @@ from texup.packs.duckstation_names import (
     storage_of,
     title_of,
 )
+from texup.errors import TextureError
+from texup.packs.convention import Name
 from texup.packs.pack import Finding, Pack
 from texup.packs.png_loaders import head_of, snap_alpha
 from texup.packs.walk import Entry

@@ -1,0 +1,1 @@
+"""DuckStation, the PlayStation emulator."""
