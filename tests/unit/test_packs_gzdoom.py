@@ -1,4 +1,4 @@
-"""texup.packs.gzdoom and textures_lump: what replaces which lump, at what size and offset."""
+"""texup.conventions.gzdoom.plan and textures_lump: what replaces which lump, at what size and offset."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup.conventions.gzdoom.plan import GZDOOM
+from texup.conventions.gzdoom.textures_lump import KEYWORDS, Definition, format_definition, png_grab, read_definitions
 from texup.packs.convention import Planned, Wishes
-from texup.packs.gzdoom import GZDOOM
 from texup.packs.opening import open_pack
 from texup.packs.pack import Finding, Pack
-from texup.packs.textures_lump import KEYWORDS, Definition, format_definition, png_grab, read_definitions
 from texup.packs.walk import NOT_SELECTED, Entry, walk
 from texup.textures.codecs import SUFFIXES, decode, encode
 from texup.textures.storing import stored

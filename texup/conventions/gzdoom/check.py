@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from texup.conventions.gzdoom.names import LENGTH, Lump, lump_of, why_unread
+from texup.conventions.gzdoom.textures_lump import Definition, png_grab, read_definitions
 from texup.errors import TextureError
-from texup.packs.gzdoom_names import LENGTH, Lump, lump_of, why_unread
 from texup.packs.pack import Finding, Pack
-from texup.packs.textures_lump import Definition, png_grab, read_definitions
 from texup.textures.codecs import read_header
 from texup.textures.dds_header import parse_dds
 

@@ -19,11 +19,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from texup.errors import TextureError
-from texup.packs.classify import EdgeChoice, Treatment
-from texup.packs.convention import Convention, Planned, Sidecar, Wishes
-from texup.packs.gzdoom_check import check
-from texup.packs.gzdoom_names import (
+from texup.conventions.gzdoom.check import check
+from texup.conventions.gzdoom.names import (
     DOOM_SPRITE,
     LENGTH,
     Lump,
@@ -34,8 +31,11 @@ from texup.packs.gzdoom_names import (
     rooted,
     why_unread,
 )
+from texup.conventions.gzdoom.textures_lump import Definition, format_definition, png_grab
+from texup.errors import TextureError
+from texup.packs.classify import EdgeChoice, Treatment
+from texup.packs.convention import Convention, Planned, Sidecar, Wishes
 from texup.packs.pack import Finding, Pack
-from texup.packs.textures_lump import Definition, format_definition, png_grab
 from texup.packs.walk import Entry
 from texup.textures.codecs import read_header
 from texup.textures.dds_header import HEADER_SIZE, parse_dds

@@ -1,0 +1,1 @@
+"""GZDoom and other ports of Doom."""
