@@ -1,4 +1,6 @@
-"""texup.packs.minecraft and mcmeta: what becomes of every file of a resource pack, and what the game makes of it."""
+"""texup.conventions.minecraft.plan and mcmeta: what becomes of every file of a resource pack, and what the game
+makes of it.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from texup.packs import mcmeta
+from texup.conventions.minecraft import mcmeta
+from texup.conventions.minecraft.mcmeta import Meta, frame_size
+from texup.conventions.minecraft.plan import MINECRAFT
 from texup.packs.convention import Planned, Wishes
-from texup.packs.mcmeta import Meta, frame_size
-from texup.packs.minecraft import MINECRAFT
 from texup.packs.opening import open_pack
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import NOT_SELECTED, Entry, walk

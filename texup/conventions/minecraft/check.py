@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from texup.conventions.minecraft import mcmeta
+from texup.conventions.minecraft.names import Role, Spot, role_finder, spot_of
 from texup.errors import TextureError
-from texup.packs import mcmeta
-from texup.packs.minecraft_names import Role, Spot, role_finder, spot_of
 from texup.packs.pack import Finding, Pack
 from texup.textures.codecs import read_header
 

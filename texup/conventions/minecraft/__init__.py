@@ -1,0 +1,1 @@
+"""Resource packs of Minecraft: Java Edition."""
