@@ -1,4 +1,4 @@
-"""texup.packs.rt64: a database carried over, and the files that it names."""
+"""texup.conventions.n64.rt64: a database carried over, and the files that it names."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup.conventions.n64.gliden64 import GLIDEN64
+from texup.conventions.n64.rt64 import RT64, databases, rice_key
 from texup.packs.convention import Planned, Wishes
-from texup.packs.gliden64 import GLIDEN64
 from texup.packs.pack import Finding, Pack
-from texup.packs.rt64 import RT64, databases, rice_key
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES, encode
 from texup.textures.texture import Container, Texture

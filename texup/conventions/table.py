@@ -11,14 +11,14 @@ from texup.conventions.dolphin.plan import DOLPHIN
 from texup.conventions.duckstation.plan import DUCKSTATION
 from texup.conventions.gzdoom.plan import GZDOOM
 from texup.conventions.minecraft.plan import MINECRAFT
+from texup.conventions.n64.gliden64 import GLIDEN64, RICE
+from texup.conventions.n64.rt64 import RT64
 from texup.conventions.plain import PLAIN
 from texup.errors import UsageError
 from texup.packs.convention import Convention
-from texup.packs.gliden64 import GLIDEN64, RICE
 from texup.packs.pcsx2 import PCSX2
 from texup.packs.ppsspp import PPSSPP
 from texup.packs.quake import QUAKE
-from texup.packs.rt64 import RT64
 
 CONVENTIONS: tuple[Convention, ...] = (
     DOLPHIN,

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from texup.conventions.n64.rice_names import FMT_CI, NO_CRC, format_name, key_of, kind_of, lookup, parse
+from texup.conventions.n64.rice_plan import READ, WHOLE, Loader, from_work, plan_names, to_work
+from texup.conventions.n64.rt64 import MARKERS, databases, plan_databases, prefers_rt64, problems
 from texup.packs.convention import Convention, Name, Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.png_loaders import head_of, notes_on_dds, plan_other
-from texup.packs.rice_names import FMT_CI, NO_CRC, format_name, key_of, kind_of, lookup, parse
-from texup.packs.rice_plan import READ, WHOLE, Loader, from_work, plan_names, to_work
-from texup.packs.rt64 import MARKERS, databases, plan_databases, prefers_rt64, problems
 
 HOME = "hires_texture"
 DUMPS = frozenset(

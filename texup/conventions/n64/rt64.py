@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from texup.conventions.n64.rice_names import format_name, parse
+from texup.conventions.n64.rice_plan import Loader, from_work, plan_names, to_work
 from texup.errors import TextureError
 from texup.packs.classify import Treatment
 from texup.packs.convention import Convention, Name, Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.png_loaders import below, folder_of, plan_other
-from texup.packs.rice_names import format_name, parse
-from texup.packs.rice_plan import Loader, from_work, plan_names, to_work
 from texup.packs.walk import Entry, is_safe
 
 DATABASE = "rt64.json"

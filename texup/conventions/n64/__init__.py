@@ -1,0 +1,1 @@
+"""Loaders of Nintendo 64 packs: GLideN64, Rice and RT64."""
