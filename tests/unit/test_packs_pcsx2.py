@@ -1,4 +1,4 @@
-"""texup.packs.pcsx2: names, the plan of a dump, alpha whose 128 is opaque, and the loader's rules."""
+"""texup.conventions.pcsx2.plan: names, the plan of a dump, alpha whose 128 is opaque, and the loader's rules."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup.conventions.pcsx2.names import read_bits
+from texup.conventions.pcsx2.plan import PCSX2
 from texup.packs.convention import Planned, Wishes
 from texup.packs.pack import Finding, Pack
-from texup.packs.pcsx2 import PCSX2
-from texup.packs.pcsx2_names import read_bits
 from texup.packs.walk import Entry
 from texup.textures.blocks import can_compress
 from texup.textures.codecs import SUFFIXES, decode, encode

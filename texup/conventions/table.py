@@ -13,10 +13,10 @@ from texup.conventions.gzdoom.plan import GZDOOM
 from texup.conventions.minecraft.plan import MINECRAFT
 from texup.conventions.n64.gliden64 import GLIDEN64, RICE
 from texup.conventions.n64.rt64 import RT64
+from texup.conventions.pcsx2.plan import PCSX2
 from texup.conventions.plain import PLAIN
 from texup.errors import UsageError
 from texup.packs.convention import Convention
-from texup.packs.pcsx2 import PCSX2
 from texup.packs.ppsspp import PPSSPP
 from texup.packs.quake import QUAKE
 

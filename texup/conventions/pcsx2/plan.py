@@ -14,12 +14,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from texup.conventions.pcsx2.check import check
+from texup.conventions.pcsx2.names import Place, format_name, key_of, locate, lookup, parse
 from texup.packs.block_choice import fills_blocks
 from texup.packs.classify import Mips, Treatment
 from texup.packs.convention import Convention, Name, Planned, Wishes
 from texup.packs.pack import Finding, Pack
-from texup.packs.pcsx2_check import check
-from texup.packs.pcsx2_names import Place, format_name, key_of, locate, lookup, parse
 from texup.packs.walk import Entry, is_safe
 from texup.textures.storing import Store, as_rgba, in_bytes
 from texup.textures.texture import Pixels, Texture

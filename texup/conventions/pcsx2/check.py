@@ -10,9 +10,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from texup.conventions.pcsx2.names import key_of, locate, parse
 from texup.errors import TextureError
 from texup.packs.pack import Finding, Pack
-from texup.packs.pcsx2_names import key_of, locate, parse
 from texup.textures.codecs import SUFFIXES, read_header
 from texup.textures.dds_header import DdsHeader, level_sizes, parse_dds
 

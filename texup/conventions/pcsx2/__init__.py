@@ -1,0 +1,1 @@
+"""PCSX2, the PlayStation 2 emulator."""
