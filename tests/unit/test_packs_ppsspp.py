@@ -1,4 +1,6 @@
-"""texup.packs.ppsspp: names, what textures.ini leads to, the plan, the ini that follows it, and the loader's rules."""
+"""texup.conventions.ppsspp.plan: names, what textures.ini leads to, the plan, the ini that follows it, and the
+loader's rules.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup.conventions.ppsspp.plan import PPSSPP
 from texup.packs.convention import Planned, Wishes
 from texup.packs.pack import Finding, Pack
-from texup.packs.ppsspp import PPSSPP
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES, decode, encode
 from texup.textures.dds_header import DdsHeader, pack_header

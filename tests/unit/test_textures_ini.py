@@ -1,4 +1,4 @@
-"""texup.packs.textures_ini: read as PPSSPP reads it, written back with nothing changed but paths."""
+"""texup.conventions.ppsspp.textures_ini: read as PPSSPP reads it, written back with nothing changed but paths."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup.conventions.ppsspp.textures_ini import (
+    MAX_BYTES,
+    Key,
+    as_path,
+    parse_ini,
+    path_problem,
+    problems,
+    read_key,
+    rewrite,
+)
 from texup.errors import PackError
-from texup.packs.textures_ini import MAX_BYTES, Key, as_path, parse_ini, path_problem, problems, read_key, rewrite
 
 NAMES = Path(__file__).parents[3] / "shared" / "data" / "names"
 laws = settings(deadline=None, derandomize=True)

@@ -12,11 +12,11 @@ import struct
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from texup.conventions.ppsspp.game import Game, games_of, ini_findings
+from texup.conventions.ppsspp.names import DUMPS, parse
+from texup.conventions.ppsspp.textures_ini import Key
 from texup.errors import TextureError
 from texup.packs.pack import Finding, Pack
-from texup.packs.ppsspp_game import Game, games_of, ini_findings
-from texup.packs.ppsspp_names import DUMPS, parse
-from texup.packs.textures_ini import Key
 from texup.textures.codecs import SUFFIXES
 from texup.textures.dds_header import DdsHeader, parse_dds
 

@@ -16,10 +16,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from texup.errors import PackError, TextureError
-from texup.packs.pack import Finding, Pack
-from texup.packs.ppsspp_names import DUMPS, GAME_ID, Site, format_name, locate, parse
-from texup.packs.textures_ini import (
+from texup.conventions.ppsspp.names import DUMPS, GAME_ID, Site, format_name, locate, parse
+from texup.conventions.ppsspp.textures_ini import (
     INI_NAME,
     MAX_BYTES,
     Key,
@@ -31,6 +29,8 @@ from texup.packs.textures_ini import (
     read_key,
     shown,
 )
+from texup.errors import PackError, TextureError
+from texup.packs.pack import Finding, Pack
 
 Spot = tuple[Key, int]
 """A key and a level."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from texup.conventions.ppsspp.textures_ini import INI_NAME
 from texup.packs.convention import Name
 from texup.packs.pack import Pack
-from texup.packs.textures_ini import INI_NAME
 
 NAME = re.compile(r"(?P<key>[0-9a-f]{24})(?:_(?P<mip>\d{1,2}))?\.(?P<ext>png|dds|ktx2|zim)", re.IGNORECASE | re.ASCII)
 GAME_ID = re.compile(r"[A-Z]{4}\d{5}", re.IGNORECASE | re.ASCII)

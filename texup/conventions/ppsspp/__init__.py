@@ -1,0 +1,1 @@
+"""PPSSPP, the PlayStation Portable emulator."""
