@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from texup.conventions.bethesda import BETHESDA
+from texup.conventions.quake.plan import QUAKE
 from texup.errors import UnreadableTexture
 from texup.packs.classify import Treatment, policy_for
 from texup.packs.convention import Planned, Wishes
 from texup.packs.pack import Finding, Pack
-from texup.packs.quake import QUAKE
 from texup.packs.walk import Entry, walk
 from texup.textures.codecs import SUFFIXES
 from texup.textures.dds_header import DdsHeader, pack_header

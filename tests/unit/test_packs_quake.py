@@ -1,4 +1,4 @@
-"""texup.packs.quake: names, roles, skies, DDS, detection and the engines' own rules."""
+"""texup.conventions.quake.plan: names, roles, skies, DDS, detection and the engines' own rules."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from texup.conventions.bethesda import BETHESDA
+from texup.conventions.quake.plan import QUAKE
 from texup.errors import UnreadableTexture
 from texup.packs.classify import Treatment, policy_for
 from texup.packs.convention import Planned, Wishes
 from texup.packs.pack import Finding, Pack
-from texup.packs.quake import QUAKE
 from texup.packs.walk import Entry, walk
 from texup.textures.cells import Cells, boxes_of, cut
 from texup.textures.codecs import SUFFIXES

@@ -16,9 +16,9 @@ from texup.conventions.n64.rt64 import RT64
 from texup.conventions.pcsx2.plan import PCSX2
 from texup.conventions.plain import PLAIN
 from texup.conventions.ppsspp.plan import PPSSPP
+from texup.conventions.quake.plan import QUAKE
 from texup.errors import UsageError
 from texup.packs.convention import Convention
-from texup.packs.quake import QUAKE
 
 CONVENTIONS: tuple[Convention, ...] = (
     DOLPHIN,

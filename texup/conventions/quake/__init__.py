@@ -1,0 +1,1 @@
+"""Engines of Quake that read replacement textures."""
