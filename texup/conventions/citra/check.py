@@ -11,8 +11,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from texup.conventions.citra.names import CONFIG, TITLE_ID, Config, configs, key_of, parse
+from texup.conventions.shared.game_folders import locate
 from texup.errors import TextureError
-from texup.packs.game_folders import locate
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import read_header

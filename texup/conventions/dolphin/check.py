@@ -24,9 +24,9 @@ from texup.conventions.dolphin.names import (
     parse,
     stem_of,
 )
+from texup.conventions.shared.game_folders import Spot, locate
 from texup.errors import TextureError
 from texup.packs.convention import Name
-from texup.packs.game_folders import Spot, locate
 from texup.packs.pack import Finding, Pack
 from texup.textures.codecs import read_header
 from texup.textures.dds_header import parse_dds

@@ -35,11 +35,11 @@ from texup.conventions.dolphin.names import (
     parse,
     stem_of,
 )
-from texup.packs.block_choice import store_for
+from texup.conventions.shared.block_choice import store_for
+from texup.conventions.shared.game_folders import Spot, locate
+from texup.conventions.shared.intensity import from_plane, to_plane
 from texup.packs.classify import Treatment
 from texup.packs.convention import Convention, Name, Planned, Sidecar, Wishes
-from texup.packs.game_folders import Spot, locate
-from texup.packs.intensity import from_plane, to_plane
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.texture import Texture

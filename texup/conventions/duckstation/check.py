@@ -17,10 +17,10 @@ from texup.conventions.duckstation.names import (
     storage_of,
     title_of,
 )
+from texup.conventions.shared.png_loaders import head_of, snap_alpha
 from texup.errors import TextureError
 from texup.packs.convention import Name
 from texup.packs.pack import Finding, Pack
-from texup.packs.png_loaders import head_of, snap_alpha
 from texup.packs.walk import Entry
 from texup.textures.codecs import decode
 

@@ -26,10 +26,10 @@ from texup.conventions.duckstation.names import (
     storage_of,
     title_of,
 )
+from texup.conventions.shared.png_loaders import notes_on_dds, plan_other, snap_alpha
 from texup.packs.classify import Treatment
 from texup.packs.convention import Convention, Name, Planned, Wishes
 from texup.packs.pack import Finding, Pack
-from texup.packs.png_loaders import notes_on_dds, plan_other, snap_alpha
 from texup.packs.walk import Entry
 from texup.textures.texture import Texture
 

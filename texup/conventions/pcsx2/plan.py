@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from texup.conventions.pcsx2.check import check
 from texup.conventions.pcsx2.names import Place, format_name, key_of, locate, lookup, parse
-from texup.packs.block_choice import fills_blocks
+from texup.conventions.shared.block_choice import fills_blocks
 from texup.packs.classify import Mips, Treatment
 from texup.packs.convention import Convention, Name, Planned, Wishes
 from texup.packs.pack import Finding, Pack

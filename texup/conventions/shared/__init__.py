@@ -1,0 +1,1 @@
+"""What several loaders have in common."""
