@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from texup.conventions.convention import Convention
 from texup.conventions.detection import detect
 from texup.errors import PackError, TextureError
 from texup.manifest import records
-from texup.packs.convention import Convention
 from texup.packs.opening import opened
 from texup.packs.pack import Finding, Pack
 from texup.packs.portability import folded, windows_problem

@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from texup.conventions.convention import Wishes
 from texup.conventions.detection import detect
 from texup.conventions.table import CONVENTIONS
 from texup.errors import UnreadableTexture
-from texup.packs.convention import Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES

@@ -19,12 +19,12 @@ import pytest
 import torch
 from torch import nn
 
+from texup.conventions.convention import Planned
 from texup.conventions.plain import PLAIN
 from texup.engines.device import Device
 from texup.engines.engine import Job
 from texup.engines.local import MIN_TILE, LocalEngine
 from texup.engines.steps import PROBLEMS
-from texup.packs.convention import Planned
 from texup.textures.codecs import encode, read_texture
 from texup.textures.texture import Container, Texture
 from texup.upscaling.pack import start

@@ -438,8 +438,8 @@ def test_p10_no_two_sources_have_one_target(texup, weights, tmp_path, convention
 
 def test_p10_every_convention_refuses_two_sources_of_one_target():
     """The plan of any convention goes through one door, which counts targets by case and Unicode form."""
+    from texup.conventions.convention import Planned, Sidecar
     from texup.errors import PackError
-    from texup.packs.convention import Planned, Sidecar
     from texup.upscaling.planning import _check_targets
 
     files = [Planned("a.png", "upscale", "", "x/T\u00e9.png"), Planned("b.tga", "upscale", "", "X/te\u0301.png")]

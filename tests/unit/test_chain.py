@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from texup.conventions.convention import Planned
 from texup.errors import UsageError, WeightsError
 from texup.models.chain import DEFAULT_CONTEXT, choose_chain, faithful_chain
 from texup.models.weights import save_weights
 from texup.nets.rrdbnet import RRDBNet
 from texup.packs.classify import Treatment
-from texup.packs.convention import Planned
 from texup.packs.rules import Rule
 from texup.upscaling.run import Pass, Route, Run, Settings
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from texup.conventions.convention import Planned
 from texup.conventions.plain import PLAIN
 from texup.engines import local
 from texup.engines.batching import Batcher, Order
@@ -20,7 +21,6 @@ from texup.engines.inline import InlineEngine
 from texup.engines.local import IN_FLIGHT, IN_FLIGHT_PIXELS, LocalEngine
 from texup.errors import OutputError, UnreadableTexture
 from texup.manifest import records
-from texup.packs.convention import Planned
 from texup.textures.codecs import encode, read_texture
 from texup.textures.texture import Container, Texture
 from texup.upscaling.pack import start, upscale_pack

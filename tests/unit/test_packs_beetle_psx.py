@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from texup.conventions.beetle_psx import BEETLE_PSX, LEVELS
-from texup.packs.convention import Planned, Wishes
+from texup.conventions.convention import Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES, encode

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from texup.conventions.bethesda import BETHESDA
+from texup.conventions.convention import Planned, Wishes
 from texup.conventions.quake.plan import QUAKE
 from texup.errors import UnreadableTexture
 from texup.packs.classify import Treatment, policy_for
-from texup.packs.convention import Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry, walk
 from texup.textures.codecs import SUFFIXES

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from texup.conventions.citra.plan import CITRA
+from texup.conventions.convention import Planned, Wishes
 from texup.conventions.dolphin.plan import DOLPHIN
 from texup.errors import UnreadableTexture
-from texup.packs.convention import Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup.conventions.convention import Planned, Wishes
 from texup.conventions.dolphin.plan import DOLPHIN
 from texup.engines.engine import Job
-from texup.packs.convention import Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from texup.conventions.convention import Planned, Wishes
 from texup.conventions.duckstation.names import LEVELS, OPAQUE, SEMI
 from texup.conventions.duckstation.plan import DUCKSTATION
 from texup.conventions.shared.png_loaders import snap_alpha
 from texup.packs.classify import Treatment
-from texup.packs.convention import Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES, encode

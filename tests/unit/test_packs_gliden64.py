@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup.conventions.convention import Name, Planned, Wishes
 from texup.conventions.n64.gliden64 import GLIDEN64, RICE
 from texup.errors import UnreadableTexture
 from texup.packs.classify import Treatment
-from texup.packs.convention import Name, Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES, encode

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup.conventions.convention import Planned, Wishes
 from texup.conventions.gzdoom.plan import GZDOOM
 from texup.conventions.gzdoom.textures_lump import KEYWORDS, Definition, format_definition, png_grab, read_definitions
-from texup.packs.convention import Planned, Wishes
 from texup.packs.opening import open_pack
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import NOT_SELECTED, Entry, walk

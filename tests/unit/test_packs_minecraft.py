@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup.conventions.convention import Planned, Wishes
 from texup.conventions.minecraft import mcmeta
 from texup.conventions.minecraft.mcmeta import Meta, frame_size
 from texup.conventions.minecraft.plan import MINECRAFT
-from texup.packs.convention import Planned, Wishes
 from texup.packs.opening import open_pack
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import NOT_SELECTED, Entry, walk

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup.conventions.convention import Planned, Wishes
 from texup.conventions.pcsx2.names import read_bits
 from texup.conventions.pcsx2.plan import PCSX2
-from texup.packs.convention import Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.blocks import can_compress

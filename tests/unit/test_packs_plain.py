@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from texup.conventions.convention import Planned, Wishes
 from texup.conventions.plain import PLAIN
 from texup.packs.classify import Treatment, policy_for
-from texup.packs.convention import Planned, Wishes
 from texup.packs.pack import Pack
 from texup.packs.walk import Entry, walk
 from texup.textures.codecs import SUFFIXES

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup.conventions.convention import Planned, Wishes
 from texup.conventions.n64.gliden64 import GLIDEN64
 from texup.conventions.n64.rt64 import RT64, databases, rice_key
-from texup.packs.convention import Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import SUFFIXES, encode

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from texup.conventions.convention import Planned, Sidecar, Wishes
 from texup.conventions.dolphin.plan import DOLPHIN
 from texup.conventions.n64.gliden64 import GLIDEN64
 from texup.conventions.plain import PLAIN
 from texup.errors import PackError
 from texup.packs.classify import Treatment
-from texup.packs.convention import Planned, Sidecar, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.rules import Rule, When
 from texup.packs.walk import NOT_SELECTED, Entry

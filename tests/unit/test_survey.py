@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import nn
 
+from texup.conventions.convention import Wishes
 from texup.engines.device import Device
 from texup.engines.local import LocalEngine
 from texup.errors import PackError
-from texup.packs.convention import Wishes
 from texup.textures.codecs import encode
 from texup.textures.texture import Container, Texture
 from texup.upscaling.pack import upscale_pack

@@ -11,10 +11,10 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from texup.conventions.convention import Wishes
 from texup.engines.engine import Engine
 from texup.errors import UsageError
 from texup.models.chain import Link, choose_chain, faithful_chain
-from texup.packs.convention import Wishes
 from texup.packs.opening import folders_of
 from texup.packs.rules import RULES_NAME, Rule, load_rules
 from texup.packs.zips import SUFFIXES, unpacked

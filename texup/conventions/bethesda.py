@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
+from texup.conventions.convention import Convention, Name, Planned, Wishes, other_file
 from texup.errors import TextureError
 from texup.packs.classify import Treatment
-from texup.packs.convention import Convention, Name, Planned, Wishes, other_file
 from texup.packs.pack import Finding, Pack
 from texup.packs.roles import BETHESDA as ROLES
 from texup.packs.roles import bare_stem, split_role, treatment_of

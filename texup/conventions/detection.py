@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from texup.conventions.convention import Convention
 from texup.conventions.plain import PLAIN
 from texup.conventions.table import CONVENTIONS
-from texup.packs.convention import Convention
 from texup.packs.pack import Pack
 
 ENOUGH = 0.5

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from texup.packs.convention import Convention, Name, Planned, Wishes, other_file
+from texup.conventions.convention import Convention, Name, Planned, Wishes, other_file
 from texup.packs.pack import Finding, Pack
 from texup.packs.roles import GENERAL, bare_stem, has_base, split_role, stem_of, treatment_of
 from texup.textures.storing import Store

@@ -7,6 +7,7 @@ import difflib
 from texup.conventions.beetle_psx import BEETLE_PSX
 from texup.conventions.bethesda import BETHESDA
 from texup.conventions.citra.plan import CITRA
+from texup.conventions.convention import Convention
 from texup.conventions.dolphin.plan import DOLPHIN
 from texup.conventions.duckstation.plan import DUCKSTATION
 from texup.conventions.gzdoom.plan import GZDOOM
@@ -18,7 +19,6 @@ from texup.conventions.plain import PLAIN
 from texup.conventions.ppsspp.plan import PPSSPP
 from texup.conventions.quake.plan import QUAKE
 from texup.errors import UsageError
-from texup.packs.convention import Convention
 
 CONVENTIONS: tuple[Convention, ...] = (
     DOLPHIN,

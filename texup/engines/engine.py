@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from texup.packs.convention import Planned
+from texup.conventions.convention import Planned
 from texup.record import Result, Written
 
 Plane = NDArray[np.float32]

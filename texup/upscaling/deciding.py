@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from texup.conventions.convention import Convention, Planned
 from texup.engines.engine import Job
 from texup.engines.steps import reason_for
 from texup.errors import DecoderDied
 from texup.packs.classify import Policy, Treatment, policy_for
-from texup.packs.convention import Convention, Planned
 from texup.packs.rules import Facts, Rule, applied, decide
 from texup.textures.cells import Cells, cut, grid_boxes, island_boxes
 from texup.textures.codecs import decode

@@ -17,6 +17,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+from texup.conventions.convention import Convention, Sidecar
 from texup.engines.engine import Job, Outcome, Task, Upscaling
 from texup.engines.steps import failed
 from texup.errors import TextureError, UnreadableTexture, UsageError
@@ -30,7 +31,6 @@ from texup.files import (
     sha256_of,
 )
 from texup.manifest import Last, Manifest, is_done
-from texup.packs.convention import Convention, Sidecar
 from texup.packs.walk import MANIFEST_NAME, NOT_SELECTED, check_overlap, walk
 from texup.record import GIVEN_UP, Record, Written, gone
 from texup.textures.codecs import decode

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from texup.conventions.convention import Convention, Planned, Sidecar, Wishes
 from texup.errors import PackError, TextureError
-from texup.packs.convention import Convention, Planned, Sidecar, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.portability import folded
 from texup.packs.rules import RULES_NAME, Rule, candidates, unused

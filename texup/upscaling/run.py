@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from texup import __version__
+from texup.conventions.convention import Planned, Wishes
 from texup.conventions.detection import detect
 from texup.conventions.plain import PLAIN
 from texup.conventions.table import convention_by_id
@@ -20,7 +21,6 @@ from texup.engines.memory import memory_budget
 from texup.errors import UsageError
 from texup.manifest import SCHEMA, Header
 from texup.packs.classify import AlphaChoice, EdgeChoice, GrainChoice, MethodChoice
-from texup.packs.convention import Planned, Wishes
 from texup.packs.opening import folders_of, open_pack
 from texup.packs.rule_values import MAX_SCALE
 from texup.packs.rules import Rule, as_facts

@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from texup.conventions.convention import Convention, Planned
 from texup.engines.engine import GRID, Job
 from texup.engines.steps import reason_for
 from texup.errors import TextureError
 from texup.packs.classify import Kind, Method, Policy
-from texup.packs.convention import Convention, Planned
 from texup.textures.cells import Cells
 from texup.textures.decoders import Decode, Decoders
 from texup.textures.planes import THROUGH_NET, AlphaKind

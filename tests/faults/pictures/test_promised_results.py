@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from texup.conventions.convention import Planned
 from texup.engines import steps
 from texup.engines.device import Device
 from texup.engines.engine import Job, Request, Task
@@ -21,7 +22,6 @@ from texup.engines.inline import InlineEngine
 from texup.engines.local import LocalEngine
 from texup.engines.memory import memory_budget
 from texup.files import atomic_write
-from texup.packs.convention import Planned
 from texup.textures.codecs import encode, read_texture
 from texup.upscaling import coding, reading
 from texup.upscaling.pack import upscale_pack

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from texup.conventions.convention import Name
 from texup.conventions.shared.game_folders import Spot, locate
 from texup.errors import TextureError
-from texup.packs.convention import Name
 from texup.packs.pack import Pack
 
 # Nine digits are more than any side or level, and int() refuses thousands of them.

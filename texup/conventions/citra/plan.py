@@ -27,12 +27,12 @@ from texup.conventions.citra.names import (
     lookup,
     parse,
 )
+from texup.conventions.convention import Convention, Planned, Wishes
 from texup.conventions.shared.block_choice import store_for
 from texup.conventions.shared.game_folders import Spot, locate
 from texup.conventions.shared.intensity import from_plane, to_plane
 from texup.errors import TextureError
 from texup.packs.classify import Treatment
-from texup.packs.convention import Convention, Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import read_header

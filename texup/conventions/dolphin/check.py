@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from texup.conventions.convention import Name
 from texup.conventions.dolphin.dds import coding, faults, levels
 from texup.conventions.dolphin.names import (
     GAME_ID,
@@ -26,7 +27,6 @@ from texup.conventions.dolphin.names import (
 )
 from texup.conventions.shared.game_folders import Spot, locate
 from texup.errors import TextureError
-from texup.packs.convention import Name
 from texup.packs.pack import Finding, Pack
 from texup.textures.codecs import read_header
 from texup.textures.dds_header import parse_dds

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
+from texup.conventions.convention import Name
 from texup.conventions.shared.game_folders import Spot, locate
-from texup.packs.convention import Name
 from texup.packs.pack import Pack
 from texup.packs.walk import Entry
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from texup.conventions.convention import Convention, Name, Planned, Sidecar, Wishes
 from texup.conventions.dolphin.check import MANIFEST, check, read_manifest
 from texup.conventions.dolphin.names import (
     CMPR,
@@ -39,7 +40,6 @@ from texup.conventions.shared.block_choice import store_for
 from texup.conventions.shared.game_folders import Spot, locate
 from texup.conventions.shared.intensity import from_plane, to_plane
 from texup.packs.classify import Treatment
-from texup.packs.convention import Convention, Name, Planned, Sidecar, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.texture import Texture

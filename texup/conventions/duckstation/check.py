@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from texup.conventions.convention import Name
 from texup.conventions.duckstation.names import (
     LEVELS,
     OPAQUE,
@@ -19,7 +20,6 @@ from texup.conventions.duckstation.names import (
 )
 from texup.conventions.shared.png_loaders import head_of, snap_alpha
 from texup.errors import TextureError
-from texup.packs.convention import Name
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import decode

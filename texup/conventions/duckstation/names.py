@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from texup.conventions.convention import Name
 from texup.errors import TextureError
-from texup.packs.convention import Name
 from texup.packs.pack import Pack
 
 TITLE = "DuckStation"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from texup.conventions.convention import Convention, Name, Planned, Wishes
 from texup.conventions.duckstation.check import check
 from texup.conventions.duckstation.names import (
     CONFIG,
@@ -28,7 +29,6 @@ from texup.conventions.duckstation.names import (
 )
 from texup.conventions.shared.png_loaders import notes_on_dds, plan_other, snap_alpha
 from texup.packs.classify import Treatment
-from texup.packs.convention import Convention, Name, Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.texture import Texture

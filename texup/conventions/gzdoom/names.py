@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from texup.conventions.convention import Name
 from texup.packs.classify import Kind
-from texup.packs.convention import Name
 from texup.packs.pack import Pack
 from texup.textures.dds_header import FOURCC, HAS_SIZE, RGB, DdsHeader
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from texup.conventions.convention import Convention, Planned, Sidecar, Wishes
 from texup.conventions.gzdoom.check import check
 from texup.conventions.gzdoom.names import (
     DOOM_SPRITE,
@@ -34,7 +35,6 @@ from texup.conventions.gzdoom.names import (
 from texup.conventions.gzdoom.textures_lump import Definition, format_definition, png_grab
 from texup.errors import TextureError
 from texup.packs.classify import EdgeChoice, Treatment
-from texup.packs.convention import Convention, Planned, Sidecar, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import read_header

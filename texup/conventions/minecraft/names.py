@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from texup.conventions.convention import Name
 from texup.errors import TextureError
-from texup.packs.convention import Name
 from texup.packs.pack import Pack
 
 EMISSIVE_PROPERTIES = "emissive.properties"

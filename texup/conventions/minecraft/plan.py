@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from texup.conventions.convention import Convention, Planned, Sidecar, Wishes
 from texup.conventions.minecraft import mcmeta
 from texup.conventions.minecraft.check import check, png_size
 from texup.conventions.minecraft.mcmeta import Meta
 from texup.conventions.minecraft.names import OWN_FOLDERS, Role, Spot, format_name, parse, role_finder, spot_of
 from texup.errors import TextureError
 from texup.packs.classify import EdgeChoice, Kind, Method, Treatment
-from texup.packs.convention import Convention, Planned, Sidecar, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.cells import Cells

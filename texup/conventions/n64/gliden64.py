@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from texup.conventions.convention import Convention, Name, Planned, Wishes
 from texup.conventions.n64.rice_names import FMT_CI, NO_CRC, format_name, key_of, kind_of, lookup, parse
 from texup.conventions.n64.rice_plan import READ, WHOLE, Loader, from_work, plan_names, to_work
 from texup.conventions.n64.rt64 import MARKERS, databases, plan_databases, prefers_rt64, problems
 from texup.conventions.shared.png_loaders import head_of, notes_on_dds, plan_other
-from texup.packs.convention import Convention, Name, Planned, Wishes
 from texup.packs.pack import Finding, Pack
 
 HOME = "hires_texture"

@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from texup.packs.convention import Name
+from texup.conventions.convention import Name
 
 FMT_CI, FMT_I = "2", "4"
 """Values of ``fmt``: 0 RGBA, 1 YUV, 2 palette (CI), 3 grey + alpha (IA), 4 intensity (I); ``siz`` is 4 << siz bits."""

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from texup.conventions.convention import Convention, Name, Planned, Wishes
 from texup.conventions.n64.rice_names import format_name, parse
 from texup.conventions.n64.rice_plan import Loader, from_work, plan_names, to_work
 from texup.conventions.shared.png_loaders import below, folder_of, plan_other
 from texup.errors import TextureError
 from texup.packs.classify import Treatment
-from texup.packs.convention import Convention, Name, Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry, is_safe
 

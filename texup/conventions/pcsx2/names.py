@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from texup.packs.convention import Name
+from texup.conventions.convention import Name
 
 # The loader reads names with scanf: either case, bits of fewer digits, and anything after the dot that ends the bits.
 NAME = re.compile(

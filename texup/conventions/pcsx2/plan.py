@@ -14,11 +14,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from texup.conventions.convention import Convention, Name, Planned, Wishes
 from texup.conventions.pcsx2.check import check
 from texup.conventions.pcsx2.names import Place, format_name, key_of, locate, lookup, parse
 from texup.conventions.shared.block_choice import fills_blocks
 from texup.packs.classify import Mips, Treatment
-from texup.packs.convention import Convention, Name, Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry, is_safe
 from texup.textures.storing import Store, as_rgba, in_bytes

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from texup.conventions.convention import Name
 from texup.conventions.ppsspp.textures_ini import INI_NAME
-from texup.packs.convention import Name
 from texup.packs.pack import Pack
 
 NAME = re.compile(r"(?P<key>[0-9a-f]{24})(?:_(?P<mip>\d{1,2}))?\.(?P<ext>png|dds|ktx2|zim)", re.IGNORECASE | re.ASCII)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from texup.packs.convention import Name, Wishes
+from texup.conventions.convention import Name, Wishes
 from texup.textures.storing import Store
 
 

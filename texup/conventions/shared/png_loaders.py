@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from texup.conventions.convention import Planned, Wishes
 from texup.errors import TextureError
-from texup.packs.convention import Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs import Header, read_header
