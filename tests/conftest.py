@@ -24,7 +24,7 @@ from texup.models.catalog import resolve
 from texup.models.loading import load_model
 from texup.models.model import UpscaleModel
 from texup.nets.rrdbnet import RRDBNet
-from texup.packs.classify import Policy
+from texup.policy.classify import Policy
 from texup.textures.decoders import Decoders
 from texup.textures.texture import Container, Texture
 from texup.upscaling.pixels import upscale_texture

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from texup.packs.classify import Treatment, policy_for
+from texup.policy.classify import Treatment, policy_for
 from texup.textures.codecs import encode, read_texture
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from texup.packs.classify import Policy
+from texup.policy.classify import Policy
 from texup.textures.cells import Cells
 from texup.textures.color import area
 from texup.textures.texture import Container, Texture

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from texup.engines.engine import Request
-from texup.packs.classify import Policy, Treatment, policy_for
+from texup.policy.classify import Policy, Treatment, policy_for
 from texup.textures.color import area, blur
 from texup.textures.texture import Container, Texture
 from texup.upscaling.pixels import upscale_texture

@@ -16,8 +16,8 @@ from texup.errors import UsageError, WeightsError
 from texup.models.chain import DEFAULT_CONTEXT, choose_chain, faithful_chain
 from texup.models.weights import save_weights
 from texup.nets.rrdbnet import RRDBNet
-from texup.packs.classify import Treatment
-from texup.packs.rules import Rule
+from texup.policy.classify import Treatment
+from texup.policy.rules import Rule
 from texup.upscaling.run import Pass, Route, Run, Settings
 
 ENTRY = """

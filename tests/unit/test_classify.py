@@ -1,11 +1,11 @@
-"""texup.packs.classify: what the pixels say, and what the user says over them."""
+"""texup.policy.classify: what the pixels say, and what the user says over them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from texup.packs.classify import CORRECTED, DATA, METHODS, NORMAL_METHODS, Policy, Treatment, policy_for
+from texup.policy.classify import CORRECTED, DATA, METHODS, NORMAL_METHODS, Policy, Treatment, policy_for
 from texup.textures.cells import Cells
 from texup.textures.texture import Container, Texture
 

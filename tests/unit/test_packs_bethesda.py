@@ -13,9 +13,9 @@ from texup.conventions.bethesda import BETHESDA
 from texup.conventions.convention import Planned, Wishes
 from texup.conventions.quake.plan import QUAKE
 from texup.errors import UnreadableTexture
-from texup.packs.classify import Treatment, policy_for
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry, walk
+from texup.policy.classify import Treatment, policy_for
 from texup.textures.codecs import SUFFIXES
 from texup.textures.dds_header import DdsHeader, pack_header
 from texup.textures.enlarge import enlarge

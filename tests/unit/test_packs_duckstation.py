@@ -12,9 +12,9 @@ from texup.conventions.convention import Planned, Wishes
 from texup.conventions.duckstation.names import LEVELS, OPAQUE, SEMI
 from texup.conventions.duckstation.plan import DUCKSTATION
 from texup.conventions.shared.png_loaders import snap_alpha
-from texup.packs.classify import Treatment
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
+from texup.policy.classify import Treatment
 from texup.textures.codecs import SUFFIXES, encode
 from texup.textures.texture import Container, Texture
 from texup.upscaling.planning import plan_pack

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from texup.conventions.convention import Name, Planned, Wishes
 from texup.conventions.n64.gliden64 import GLIDEN64, RICE
 from texup.errors import UnreadableTexture
-from texup.packs.classify import Treatment
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
+from texup.policy.classify import Treatment
 from texup.textures.codecs import SUFFIXES, encode
 from texup.textures.texture import Container, Texture
 from texup.upscaling.planning import plan_pack

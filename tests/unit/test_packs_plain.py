@@ -7,9 +7,9 @@ import pytest
 
 from texup.conventions.convention import Planned, Wishes
 from texup.conventions.plain import PLAIN
-from texup.packs.classify import Treatment, policy_for
 from texup.packs.pack import Pack
 from texup.packs.walk import Entry, walk
+from texup.policy.classify import Treatment, policy_for
 from texup.textures.codecs import SUFFIXES
 from texup.textures.texture import Container, Texture
 

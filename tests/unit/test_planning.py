@@ -11,10 +11,10 @@ from texup.conventions.dolphin.plan import DOLPHIN
 from texup.conventions.n64.gliden64 import GLIDEN64
 from texup.conventions.plain import PLAIN
 from texup.errors import PackError
-from texup.packs.classify import Treatment
 from texup.packs.pack import Finding, Pack
-from texup.packs.rules import Rule, When
 from texup.packs.walk import NOT_SELECTED, Entry
+from texup.policy.classify import Treatment
+from texup.policy.rules import Rule, When
 from texup.upscaling.planning import plan_pack
 
 HASHES = ("00112233445566aa", "00112233445566bb")

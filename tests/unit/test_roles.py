@@ -1,4 +1,4 @@
-"""texup.packs.roles: suffixes of three families."""
+"""texup.policy.roles: suffixes of three families."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from texup.packs.classify import METHODS, Treatment
-from texup.packs.roles import (
+from texup.policy.classify import METHODS, Treatment
+from texup.policy.roles import (
     BETHESDA,
     GENERAL,
     QUAKE,

@@ -1,4 +1,4 @@
-"""texup.packs.rules: what a file of rules may say, which rule decides about a file, and what it changes."""
+"""texup.policy.rules: what a file of rules may say, which rule decides about a file, and what it changes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from texup.errors import ExitCode, UsageError
-from texup.packs import rules as module
-from texup.packs.classify import Treatment
-from texup.packs.rules import Facts, Rule, When, applied, as_facts, candidates, decide, load_rules, unused
 from texup.packs.walk import matches, patterns
+from texup.policy import rules as module
+from texup.policy.classify import Treatment
+from texup.policy.rules import Facts, Rule, When, applied, as_facts, candidates, decide, load_rules, unused
 from texup.textures.cells import Cells
 
 MODEST = settings(deadline=None, derandomize=True, max_examples=200)

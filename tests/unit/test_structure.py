@@ -28,6 +28,7 @@ LAYERS = [
     {"nets", "metrics", "degradations"},
     {"models"},
     {"packs"},
+    {"policy"},
     {"conventions"},
     {"record"},
     {"engines", "manifest"},

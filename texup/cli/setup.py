@@ -16,8 +16,8 @@ from texup.engines.engine import Engine
 from texup.errors import UsageError
 from texup.models.chain import Link, choose_chain, faithful_chain
 from texup.packs.opening import folders_of
-from texup.packs.rules import RULES_NAME, Rule, load_rules
 from texup.packs.zips import SUFFIXES, unpacked
+from texup.policy.rules import RULES_NAME, Rule, load_rules
 from texup.upscaling.run import Pass, Route, Run, Settings, plan_passes
 
 if TYPE_CHECKING:

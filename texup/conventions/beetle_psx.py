@@ -15,8 +15,8 @@ import numpy as np
 
 from texup.conventions.convention import Convention, Name, Planned, Wishes
 from texup.conventions.shared.png_loaders import below, head_of, plan_other, snap_alpha
-from texup.packs.classify import Treatment
 from texup.packs.pack import Finding, Pack
+from texup.policy.classify import Treatment
 from texup.textures.texture import Texture
 
 TITLE = "Beetle PSX HW"

@@ -14,10 +14,10 @@ from typing import Literal
 
 from texup.conventions.convention import Convention, Name, Planned, Wishes, other_file
 from texup.errors import TextureError
-from texup.packs.classify import Treatment
 from texup.packs.pack import Finding, Pack
-from texup.packs.roles import BETHESDA as ROLES
-from texup.packs.roles import bare_stem, split_role, treatment_of
+from texup.policy.classify import Treatment
+from texup.policy.roles import BETHESDA as ROLES
+from texup.policy.roles import bare_stem, split_role, treatment_of
 from texup.textures.dds_header import HEADER_SIZE, DdsHeader, parse_dds
 from texup.textures.storing import Store
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from texup.packs.classify import Treatment
 from texup.packs.pack import Finding, Pack
+from texup.policy.classify import Treatment
 from texup.textures.texture import Texture
 
 if TYPE_CHECKING:
-    from texup.packs.rules import Rule
+    from texup.policy.rules import Rule
 
 Action = Literal["upscale", "copy", "rewrite", "joined", "skip", "refuse"]
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from texup.conventions.convention import Convention, Name, Planned, Wishes, other_file
 from texup.packs.pack import Finding, Pack
-from texup.packs.roles import GENERAL, bare_stem, has_base, split_role, stem_of, treatment_of
+from texup.policy.roles import GENERAL, bare_stem, has_base, split_role, stem_of, treatment_of
 from texup.textures.storing import Store
 
 

@@ -11,8 +11,8 @@ from texup.conventions.convention import Convention, Planned
 from texup.engines.engine import Job
 from texup.engines.steps import reason_for
 from texup.errors import DecoderDied
-from texup.packs.classify import Policy, Treatment, policy_for
-from texup.packs.rules import Facts, Rule, applied, decide
+from texup.policy.classify import Policy, Treatment, policy_for
+from texup.policy.rules import Facts, Rule, applied, decide
 from texup.textures.cells import Cells, cut, grid_boxes, island_boxes
 from texup.textures.codecs import decode
 from texup.textures.decoders import Decode

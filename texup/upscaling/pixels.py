@@ -14,7 +14,7 @@ import numpy as np
 
 from texup.engines.engine import GRID, Plane, Request
 from texup.errors import TextureError
-from texup.packs.classify import CORRECTED, Policy
+from texup.policy.classify import CORRECTED, Policy
 from texup.textures.cells import Cells, boxes_of, cut, joined
 from texup.textures.color import correct_drift, reduce_plane
 from texup.textures.enlarge import enlarge, renormalised

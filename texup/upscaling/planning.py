@@ -10,8 +10,8 @@ from texup.conventions.convention import Convention, Planned, Sidecar, Wishes
 from texup.errors import PackError, TextureError
 from texup.packs.pack import Finding, Pack
 from texup.packs.portability import folded
-from texup.packs.rules import RULES_NAME, Rule, candidates, unused
 from texup.packs.walk import NOT_SELECTED, Entry, is_safe
+from texup.policy.rules import RULES_NAME, Rule, candidates, unused
 from texup.textures.bc7 import NEEDS_EXTRA, is_installed
 from texup.textures.codecs import SUFFIXES
 from texup.textures.dds_header import HEADER_SIZE, parse_dds

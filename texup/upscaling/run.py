@@ -20,11 +20,11 @@ from texup.engines.engine import Engine
 from texup.engines.memory import memory_budget
 from texup.errors import UsageError
 from texup.manifest import SCHEMA, Header
-from texup.packs.classify import AlphaChoice, EdgeChoice, GrainChoice, MethodChoice
 from texup.packs.opening import folders_of, open_pack
-from texup.packs.rule_values import MAX_SCALE
-from texup.packs.rules import Rule, as_facts
 from texup.packs.walk import Entry, check_pack, walk
+from texup.policy.classify import AlphaChoice, EdgeChoice, GrainChoice, MethodChoice
+from texup.policy.rule_values import MAX_SCALE
+from texup.policy.rules import Rule, as_facts
 from texup.upscaling.planning import Plan, plan_pack
 
 PIXELS = 3  # raised whenever the same settings give other pixels, so that a resumed pack is never a mixture

@@ -13,7 +13,7 @@ from texup.conventions.convention import Convention, Planned
 from texup.engines.engine import GRID, Job
 from texup.engines.steps import reason_for
 from texup.errors import TextureError
-from texup.packs.classify import Kind, Method, Policy
+from texup.policy.classify import Kind, Method, Policy
 from texup.textures.cells import Cells
 from texup.textures.decoders import Decode, Decoders
 from texup.textures.planes import THROUGH_NET, AlphaKind

@@ -32,9 +32,9 @@ from texup.conventions.shared.block_choice import store_for
 from texup.conventions.shared.game_folders import Spot, locate
 from texup.conventions.shared.intensity import from_plane, to_plane
 from texup.errors import TextureError
-from texup.packs.classify import Treatment
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
+from texup.policy.classify import Treatment
 from texup.textures.codecs import read_header
 from texup.textures.texture import Texture
 

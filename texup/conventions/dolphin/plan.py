@@ -39,9 +39,9 @@ from texup.conventions.dolphin.names import (
 from texup.conventions.shared.block_choice import store_for
 from texup.conventions.shared.game_folders import Spot, locate
 from texup.conventions.shared.intensity import from_plane, to_plane
-from texup.packs.classify import Treatment
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
+from texup.policy.classify import Treatment
 from texup.textures.texture import Texture
 
 RENDER_TARGET = "a picture that the game drew itself; Dolphin never reads it back"

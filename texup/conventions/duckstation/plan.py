@@ -28,9 +28,9 @@ from texup.conventions.duckstation.names import (
     title_of,
 )
 from texup.conventions.shared.png_loaders import notes_on_dds, plan_other, snap_alpha
-from texup.packs.classify import Treatment
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
+from texup.policy.classify import Treatment
 from texup.textures.texture import Texture
 
 

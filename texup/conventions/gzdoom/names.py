@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from texup.conventions.convention import Name
-from texup.packs.classify import Kind
 from texup.packs.pack import Pack
+from texup.policy.classify import Kind
 from texup.textures.dds_header import FOURCC, HAS_SIZE, RGB, DdsHeader
 
 SPACES = ("flats", "graphics", "hires", "patches", "sprites", "textures")

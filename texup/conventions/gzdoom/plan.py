@@ -34,9 +34,9 @@ from texup.conventions.gzdoom.names import (
 )
 from texup.conventions.gzdoom.textures_lump import Definition, format_definition, png_grab
 from texup.errors import TextureError
-from texup.packs.classify import EdgeChoice, Treatment
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
+from texup.policy.classify import EdgeChoice, Treatment
 from texup.textures.codecs import read_header
 from texup.textures.dds_header import HEADER_SIZE, parse_dds
 from texup.textures.storing import Store

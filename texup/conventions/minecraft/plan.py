@@ -19,9 +19,9 @@ from texup.conventions.minecraft.check import check, png_size
 from texup.conventions.minecraft.mcmeta import Meta
 from texup.conventions.minecraft.names import OWN_FOLDERS, Role, Spot, format_name, parse, role_finder, spot_of
 from texup.errors import TextureError
-from texup.packs.classify import EdgeChoice, Kind, Method, Treatment
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
+from texup.policy.classify import EdgeChoice, Kind, Method, Treatment
 from texup.textures.cells import Cells
 
 PACK_FILE = "pack.mcmeta"

@@ -19,9 +19,9 @@ from texup.conventions.n64.rice_names import format_name, parse
 from texup.conventions.n64.rice_plan import Loader, from_work, plan_names, to_work
 from texup.conventions.shared.png_loaders import below, folder_of, plan_other
 from texup.errors import TextureError
-from texup.packs.classify import Treatment
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry, is_safe
+from texup.policy.classify import Treatment
 
 DATABASE = "rt64.json"
 MAX_BYTES = 256 * 2**20

@@ -18,9 +18,9 @@ from texup.conventions.convention import Convention, Name, Planned, Wishes
 from texup.conventions.pcsx2.check import check
 from texup.conventions.pcsx2.names import Place, format_name, key_of, locate, lookup, parse
 from texup.conventions.shared.block_choice import fills_blocks
-from texup.packs.classify import Mips, Treatment
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry, is_safe
+from texup.policy.classify import Mips, Treatment
 from texup.textures.storing import Store, as_rgba, in_bytes
 from texup.textures.texture import Pixels, Texture
 

@@ -9,9 +9,9 @@ from texup.conventions.ppsspp.check import check
 from texup.conventions.ppsspp.game import Game, folded, games_of, ini_findings, resolve, spot_by_name
 from texup.conventions.ppsspp.names import DUMPS, format_name, parse
 from texup.conventions.ppsspp.textures_ini import INI_NAME, Key, as_path, path_problem, rewrite
-from texup.packs.classify import Treatment
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry, is_safe
+from texup.policy.classify import Treatment
 from texup.textures.storing import Store
 
 ZIP_NAME = "textures.zip"

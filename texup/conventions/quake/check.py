@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from texup.errors import TextureError
 from texup.packs.pack import Finding, Pack
-from texup.packs.roles import stem_of
+from texup.policy.roles import stem_of
 from texup.textures.codecs import read_header
 from texup.textures.dds_header import ALPHA, HEADER_SIZE, DdsHeader, parse_dds
 

@@ -15,10 +15,10 @@ from dataclasses import replace
 from texup.conventions.convention import Convention, Name, Planned, Wishes, other_file
 from texup.conventions.quake.check import FORMATS, check, size_of
 from texup.errors import TextureError
-from texup.packs.classify import Treatment
 from texup.packs.pack import Finding, Pack
-from texup.packs.roles import QUAKE as ROLES
-from texup.packs.roles import bare_stem, split_role, stem_of, treatment_of
+from texup.policy.classify import Treatment
+from texup.policy.roles import QUAKE as ROLES
+from texup.policy.roles import bare_stem, split_role, stem_of, treatment_of
 from texup.textures.cells import Cells
 from texup.textures.storing import Store
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from texup.packs.classify import Kind, Method, Treatment
+from texup.policy.classify import Kind, Method, Treatment
 from texup.textures.normals import NormalForm
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, get_args
 
-from texup.packs.classify import AlphaChoice, EdgeChoice, Kind
+from texup.policy.classify import AlphaChoice, EdgeChoice, Kind
 from texup.textures.cells import Cells
 from texup.textures.normals import NormalForm
 from texup.textures.planes import AlphaKind

@@ -41,10 +41,10 @@ from typing import Any, Literal
 
 from texup.errors import UsageError
 from texup.models.catalog import SUFFIXES as WEIGHTS
-from texup.packs.classify import AlphaChoice, EdgeChoice, GrainChoice, Kind, Treatment
 from texup.packs.pack import Finding
-from texup.packs.rule_values import SETTINGS, RuleAction, RuleMethod, read_table, shown
 from texup.packs.walk import matches, patterns
+from texup.policy.classify import AlphaChoice, EdgeChoice, GrainChoice, Kind, Treatment
+from texup.policy.rule_values import SETTINGS, RuleAction, RuleMethod, read_table, shown
 from texup.textures.cells import Cells
 from texup.textures.normals import NormalForm
 from texup.textures.planes import AlphaKind
