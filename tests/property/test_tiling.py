@@ -1,4 +1,4 @@
-"""texup.tiling: cores partition the plane, contexts are of one size, and what was cut joins again."""
+"""texup.engines.tiling: cores partition the plane, contexts are of one size, and what was cut joins again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from texup.tiling import Box, Tile, cut, plan_tiles, stitch
+from texup.engines.tiling import Box, Tile, cut, plan_tiles, stitch
 
 MODEST = settings(deadline=None, derandomize=True, max_examples=60)
 

@@ -24,7 +24,7 @@ SOURCES = sorted((ROOT / "texup").rglob("*.py"))
 LAYERS = [
     {"__init__", "errors"},
     {"files"},
-    {"textures", "tiling"},
+    {"textures"},
     {"nets", "metrics", "degradations"},
     {"models"},
     {"packs"},

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from texup.engines.engine import GRID, Plane, Request
-from texup.tiling import Tile, cut, place, plan_tiles
+from texup.engines.tiling import Tile, cut, place, plan_tiles
 
 
 @dataclass(slots=True)
