@@ -9,7 +9,7 @@ from pathlib import Path
 from texup.conventions.convention import Convention
 from texup.conventions.detection import detect
 from texup.errors import PackError, TextureError
-from texup.manifest import records
+from texup.manifest.journal import records
 from texup.packs.opening import opened
 from texup.packs.pack import Finding, Pack
 from texup.packs.portability import folded, windows_problem

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from texup.errors import UsageError
-from texup.manifest import NAME, Header, Manifest, past_of, records
+from texup.manifest.journal import NAME, Header, Manifest, past_of, records
+from texup.manifest.record import Record, Written
+from texup.manifest.verification import verify
 from texup.packs.walk import is_safe
-from texup.record import Record, Written
 from texup.textures.codecs import encode
 from texup.textures.texture import Container, Texture
-from texup.verification import verify
 
 ROOT = Path(__file__).parents[2]
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0

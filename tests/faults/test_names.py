@@ -318,7 +318,7 @@ def test_p23_texts_of_a_pack_reach_no_terminal(launcher, weights, tmp_path, name
 
 
 UNFORESEEN = """
-from texup import verification
+from texup.manifest import verification
 def verify(*arguments):
     raise KeyError({text!r} + "x" * 10_000)
 verification.verify = verify

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from texup import verification
 from texup.cli.main import main
 from texup.errors import UsageError
 from texup.files import LOCK_NAME
-from texup.manifest import NAME, SCHEMA, Header, Manifest
-from texup.record import Record, Written, gone
+from texup.manifest import verification
+from texup.manifest.journal import NAME, SCHEMA, Header, Manifest
+from texup.manifest.record import Record, Written, gone
 
 ROOT = Path(__file__).parents[2]
 FILES = {"a.png": b"first", "ui/b c#.png": b"second", "ui/deep/c.tga": b"third", "read.me": b"fourth"}

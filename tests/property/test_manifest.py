@@ -12,10 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from texup.errors import UsageError
-from texup.manifest import NAME, SCHEMA, Header, Manifest, is_done, past_of, records
+from texup.manifest.journal import NAME, SCHEMA, Header, Manifest, is_done, past_of, records
+from texup.manifest.record import TYPES, Record, Written
+from texup.manifest.verification import orphans_of, verify
 from texup.packs.walk import is_safe
-from texup.record import TYPES, Record, Written
-from texup.verification import orphans_of, verify
 
 LAWS = settings(deadline=None, derandomize=True, max_examples=30)
 HEADER = Header(SCHEMA, "0.1.0", [], {})

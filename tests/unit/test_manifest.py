@@ -1,4 +1,4 @@
-"""texup.manifest: what is written, what is believed when it is read back, and when a file counts as done."""
+"""texup.manifest.journal: what is written, what is believed when it is read back, and when a file counts as done."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from texup.errors import OutputError, UsageError
-from texup.manifest import (
+from texup.manifest.journal import (
     MAX_LINE,
     NAME,
     SCHEMA,
@@ -25,7 +25,7 @@ from texup.manifest import (
     past_of,
     records,
 )
-from texup.record import Record, Written, gone
+from texup.manifest.record import Record, Written, gone
 
 HEADER = Header(SCHEMA, "0.1.0", [{"name": "net", "sha256": "ab" * 32}], {"scale": 4, "tile": None})
 SOURCE, TARGET = hashlib.sha256(b"source").hexdigest(), hashlib.sha256(b"target").hexdigest()

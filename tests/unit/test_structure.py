@@ -30,10 +30,10 @@ LAYERS = [
     {"packs"},
     {"policy"},
     {"conventions"},
-    {"record"},
-    {"engines", "manifest"},
+    {"manifest"},
+    {"engines"},
     {"upscaling"},
-    {"evaluation", "preview", "training", "verification", "checking"},
+    {"evaluation", "preview", "training", "checking"},
     {"cli"},
     {"__main__"},
 ]

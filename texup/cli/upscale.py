@@ -67,10 +67,10 @@ def _upscale(run: Run, archive: Path | None, options: dict[str, Any]) -> ExitCod
     from texup.checking import check_output
     from texup.cli.progress import follow
     from texup.files import output_lock
+    from texup.manifest.verification import orphans_of
     from texup.packs.zips import write_zip
     from texup.upscaling.pack import upscale_file, upscale_pack
     from texup.upscaling.run import plan_of
-    from texup.verification import orphans_of
 
     plan, why = plan_of(run)
     is_pack = run.source.is_dir()

@@ -26,9 +26,9 @@ def verify(ctx: click.Context, out: Path, as_json: bool) -> None:
     Example:
       texup verify ./n64_textures_x4
     """
-    from texup import manifest, verification  # here, so that the help of texup stays light
+    from texup.manifest import journal, verification  # here, so that the help of texup stays light
 
-    past = manifest.past_of(out)
+    past = journal.past_of(out)
     checked = len(past.targets())
     findings = []
     for finding in verification.verify(out, past):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texup.conventions.convention import Planned
-from texup.record import Result, Written
+from texup.manifest.record import Result, Written
 
 Plane = NDArray[np.float32]
 

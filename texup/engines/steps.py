@@ -8,7 +8,7 @@ from pathlib import Path
 from texup.engines.engine import Files, Job, Outcome, Plane, Ran, Request, Task
 from texup.errors import OutputError, TextureError
 from texup.files import atomic_write, check_inside
-from texup.record import Written
+from texup.manifest.record import Written
 
 PROBLEMS = {
     "memory": "out of memory even with the smallest tiles; free some memory or use another --device",

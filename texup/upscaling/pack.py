@@ -30,9 +30,9 @@ from texup.files import (
     remove_leftovers_of,
     sha256_of,
 )
-from texup.manifest import Last, Manifest, is_done
+from texup.manifest.journal import Last, Manifest, is_done
+from texup.manifest.record import GIVEN_UP, Record, Written, gone
 from texup.packs.walk import MANIFEST_NAME, NOT_SELECTED, check_overlap, walk
-from texup.record import GIVEN_UP, Record, Written, gone
 from texup.textures.codecs import decode
 from texup.textures.decoders import Decode, Decoders
 from texup.upscaling.coding import coded, facts_of, twin_key

@@ -19,7 +19,7 @@ from texup.conventions.table import convention_by_id
 from texup.engines.engine import Engine
 from texup.engines.memory import memory_budget
 from texup.errors import UsageError
-from texup.manifest import SCHEMA, Header
+from texup.manifest.journal import SCHEMA, Header
 from texup.packs.opening import folders_of, open_pack
 from texup.packs.walk import Entry, check_pack, walk
 from texup.policy.classify import AlphaChoice, EdgeChoice, GrainChoice, MethodChoice

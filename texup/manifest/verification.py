@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from texup.files import leftovers, sha256_of
-from texup.manifest import NAME, Past, is_file, past_of
+from texup.manifest.journal import NAME, Past, is_file, past_of
+from texup.manifest.record import Written
 from texup.packs.walk import Entry, walk
-from texup.record import Written
 
 Problem = Literal["missing", "changed", "extra", "orphan", "failed"]
 
@@ -29,7 +29,7 @@ def verify(out: Path, past: Past) -> Iterator[Finding]:
 
     Args:
         out: the output pack.
-        past: what its manifest says, from :func:`texup.manifest.past_of`.
+        past: what its manifest says, from :func:`texup.manifest.journal.past_of`.
     """
     targets, orphans = past.targets(), past.orphans()
     if past.damaged:

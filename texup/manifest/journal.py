@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 
 from texup.errors import UsageError
 from texup.files import CHUNK, atomic_write, output_error, read_pieces
+from texup.manifest.record import GIVEN_UP, Record, Result, Written, line_of, record_from, value_of
 from texup.packs.portability import folded
 from texup.packs.walk import MANIFEST_NAME
-from texup.record import GIVEN_UP, Record, Result, Written, line_of, record_from, value_of
 
 NAME = MANIFEST_NAME
 SCHEMA = 2  # 1 had one target a record, always of the source's own path
