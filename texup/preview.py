@@ -20,10 +20,10 @@ from texup.models.interpolate import exact, interpolate, interpolate_files
 from texup.models.loading import build_model
 from texup.models.model import UpscaleModel
 from texup.models.weights import StateDict
+from texup.pictures.sheets import contact_sheet
 from texup.policy.classify import Treatment, policy_for
 from texup.textures.codecs import read_texture
 from texup.textures.planes import classify_alpha
-from texup.textures.sheets import contact_sheet
 from texup.textures.texture import Container, Pixels, Texture
 from texup.upscaling.pixels import upscale_texture
 from texup.upscaling.reading import MAX_RESULT_PIXELS

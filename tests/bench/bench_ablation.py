@@ -29,7 +29,7 @@ from texup.errors import UsageError
 from texup.files import atomic_write
 from texup.metrics.resizing import as_bytes
 from texup.models.loading import load_model
-from texup.textures.sheets import contact_sheet, encode_png
+from texup.pictures.sheets import contact_sheet, encode_png
 from texup.training.checkpoint import has_checkpoint
 from texup.training.config import Recipe, plain, recipe_of
 from texup.training.data import Picture, load_pictures

@@ -19,8 +19,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from texup.cli.main import main as texup
+from texup.pictures.sheets import contact_sheet, encode_png
 from texup.textures.codecs import SUFFIXES, read_texture
-from texup.textures.sheets import contact_sheet, encode_png
 
 LEAST, MOST = 16, 160  # sides: larger textures do not fit a sheet that can be looked at
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from texup.metrics import lr_psnr
+from texup.pictures.sheets import GAP, MARGIN, encode_png
 from texup.textures.codecs import read_texture
-from texup.textures.sheets import GAP, MARGIN, encode_png
 
 CELL = 80
 

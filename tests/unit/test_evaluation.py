@@ -18,7 +18,7 @@ from texup.evaluation.pictures import Pair, find_pairs, samples
 from texup.evaluation.scores import score
 from texup.metrics import psnr_y
 from texup.models.weights import save_weights
-from texup.textures.sheets import encode_png
+from texup.pictures.sheets import encode_png
 
 CPU = torch.device("cpu")
 ENDS = ("clamp", "clamp")

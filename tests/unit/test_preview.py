@@ -16,6 +16,7 @@ from texup.metrics import hf_ratio, imresize, lr_psnr, psnr_y
 from texup.models.catalog import CatalogModel
 from texup.models.weights import save_weights
 from texup.nets.rrdbnet import RRDBNet
+from texup.pictures.sheets import GAP, MARGIN, encode_png
 from texup.preview import (
     Cell,
     Sample,
@@ -27,7 +28,6 @@ from texup.preview import (
     strip,
     sweep,
 )
-from texup.textures.sheets import GAP, MARGIN, encode_png
 from texup.textures.texture import Container, Texture
 
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from texup.textures.charts import COLOURS, line_chart
+from texup.pictures.charts import COLOURS, line_chart
+from texup.pictures.lettering import PAPER, fitted, spelled, text_width
+from texup.pictures.sheets import DARK, GAP, LIGHT, MARGIN, contact_sheet, encode_film, encode_png
 from texup.textures.codecs import decode
-from texup.textures.lettering import PAPER, fitted, spelled, text_width
-from texup.textures.sheets import DARK, GAP, LIGHT, MARGIN, contact_sheet, encode_film, encode_png
 
 SEED = np.random.default_rng(3)
 

@@ -171,7 +171,7 @@ def _is_shown(case: Case, protocol: str) -> bool:
 def _write_sheet(path: Path, cases: list[Case]) -> None:
     """Write the middles of pictures side by side: low resolution enlarged by repetition, each method, HR."""
     from texup.files import atomic_write
-    from texup.textures.sheets import contact_sheet, encode_png
+    from texup.pictures.sheets import contact_sheet, encode_png
 
     columns = [name for name in cases[0].pictures if name != "lanczos"]
     captions = []

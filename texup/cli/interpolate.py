@@ -152,8 +152,8 @@ def _write_strip(
     pair: tuple[CatalogModel, CatalogModel], shares: Sequence[float], target: Path, options: dict[str, Any]
 ) -> None:
     from texup.files import atomic_write
+    from texup.pictures.sheets import encode_png
     from texup.preview import cell_side, check_strip, open_pair, read_samples, strip, sweep
-    from texup.textures.sheets import encode_png
 
     _check_target(target, ".png", force=options["force"])
     nets = open_pair(*pair)

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from texup import __version__
 from texup.files import atomic_write, sha256_of
-from texup.textures.charts import line_chart
+from texup.pictures.charts import line_chart
+from texup.pictures.sheets import contact_sheet, encode_film, encode_png
 from texup.textures.codecs import SUFFIXES, read_texture
-from texup.textures.sheets import contact_sheet, encode_film, encode_png
 from texup.training.validation import Sample
 
 LOG, CURVES, CARD, FILM, SHEET = "log.csv", "curves.png", "card.json", "film.webp", "samples.png"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from texup.textures.lettering import FAINT, PAPER, RULE, fitted, line_height, text_width, write
+from texup.pictures.lettering import FAINT, PAPER, RULE, fitted, line_height, text_width, write
 
 Point = tuple[float, float]
 
