@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from texup.textures.drawing import Shape, fonts_in, letter, paint, warp
 from texup.training.drawn import KINDS, LETTERED, SHARES, draw, draw_pictures
 from texup.training.drawn.fields import cells, fractal, perlin
+from texup.training.drawn.shapes import Shape, fonts_in, letter, paint, warp
 from texup.training.drawn.walls import courses
 
 SIZE = 96

@@ -52,7 +52,7 @@ KEEPERS = {
         "upscaling",
         "preview",
     },
-    "PIL": {"pictures", "textures"},
+    "PIL": {"pictures", "textures", "training"},
     "etcpak": {"textures"},
     "click": {"cli"},
     "rich": {"cli"},

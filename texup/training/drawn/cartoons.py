@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from texup.textures.drawing import Plane, Shape, paint
 from texup.training.drawn.fields import (
     BRIGHT,
     EARTH,
@@ -27,6 +26,7 @@ from texup.training.drawn.fields import (
     spot,
 )
 from texup.training.drawn.outlines import Points, arc, blob, ellipse, placed, points, sign, trail
+from texup.training.drawn.shapes import Plane, Shape, paint
 from texup.training.drawn.text import ground
 
 INK = (0.03, 0.03, 0.05)

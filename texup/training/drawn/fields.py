@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from texup.textures.drawing import Plane
+from texup.training.drawn.shapes import Plane
 
 Rng = np.random.Generator
 Picture = NDArray[np.uint8]

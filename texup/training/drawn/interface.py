@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from texup.textures.drawing import Shape, paint
 from texup.training.drawn.fields import (
     BRIGHT,
     DARK,
@@ -28,6 +27,7 @@ from texup.training.drawn.fields import (
     scaled,
 )
 from texup.training.drawn.outlines import arc, box, cut_box, ellipse, placed, points, sign
+from texup.training.drawn.shapes import Shape, paint
 from texup.training.drawn.text import lettering, put, word
 
 INK = (0.03, 0.03, 0.05)

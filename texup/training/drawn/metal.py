@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from texup.textures.drawing import Plane
 from texup.training.drawn.fields import (
     BRIGHT,
     DARK,
@@ -25,6 +24,7 @@ from texup.training.drawn.fields import (
     scaled,
     stretch,
 )
+from texup.training.drawn.shapes import Plane
 from texup.training.drawn.walls import courses, laid, worn
 
 

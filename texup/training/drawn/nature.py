@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from texup.textures.drawing import Plane, Shape, paint
 from texup.training.drawn.fields import (
     BRIGHT,
     DARK,
@@ -33,6 +32,7 @@ from texup.training.drawn.fields import (
     stretch,
 )
 from texup.training.drawn.outlines import blade, blob, leaf, placed, points, trail
+from texup.training.drawn.shapes import Plane, Shape, paint
 
 
 def _leaves(rng: Rng, size: int, base: Color, count: int, back: float) -> list[Shape]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from texup.textures.drawing import Plane
 from texup.training.drawn.fields import Rng
+from texup.training.drawn.shapes import Plane
 
 Points = Plane
 """(N, 2) float32: x and y."""

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from texup.textures.drawing import Plane, Shape, letter, paint, warp
 from texup.training.drawn.fields import (
     DARK,
     PASTEL,
@@ -29,6 +28,7 @@ from texup.training.drawn.fields import (
     ramp,
     stretch,
 )
+from texup.training.drawn.shapes import Plane, Shape, letter, paint, warp
 
 SIGNS = string.ascii_letters + string.digits + ".,:;!?-+*/=()[]<>#%&@'\"$"
 WORDS = [

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from texup.textures.drawing import Plane, Shape, paint
 from texup.training.drawn.fields import (
     DARK,
     EARTH,
@@ -31,6 +30,7 @@ from texup.training.drawn.fields import (
     scaled,
     stretch,
 )
+from texup.training.drawn.shapes import Plane, Shape, paint
 
 
 @dataclass(frozen=True, slots=True)
