@@ -16,7 +16,7 @@ from texup.conventions.pcsx2.names import read_bits
 from texup.conventions.pcsx2.plan import PCSX2
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
-from texup.textures.blocks import can_compress
+from texup.textures.blocks.levels import can_compress
 from texup.textures.codecs import SUFFIXES, decode, encode
 from texup.textures.dds import encode_levels
 from texup.textures.dds_header import DdsHeader, pack_header

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from texup.textures.blocks import can_compress
+from texup.textures.blocks.levels import can_compress
 from texup.textures.codecs import encode, encode_levels
 from texup.textures.mips import smaller_levels
 from texup.textures.texture import Container, Layout, Texture

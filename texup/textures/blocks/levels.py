@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from texup.errors import UnsupportedTexture
-from texup.textures.bc1 import encode_cutout, encode_opaque
-from texup.textures.bc4 import encode_channel
-from texup.textures.bc7 import encode_bc7, is_installed
+from texup.textures.blocks.bc1 import encode_cutout, encode_opaque
+from texup.textures.blocks.bc4 import encode_channel
+from texup.textures.blocks.bc7 import encode_bc7, is_installed
 
 Bytes = NDArray[np.uint8]
 

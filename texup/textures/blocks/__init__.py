@@ -1,0 +1,1 @@
+"""Block compression, BC1 to BC7: blocks of 4 x 4 texels to and from pixels."""
