@@ -25,7 +25,7 @@ from texup.models.loading import load_model
 from texup.models.model import UpscaleModel
 from texup.nets.rrdbnet import RRDBNet
 from texup.policy.classify import Policy
-from texup.textures.decoders import Decoders
+from texup.textures.codecs.decoders import Decoders
 from texup.textures.texture import Container, Texture
 from texup.upscaling.pixels import upscale_texture
 from texup.upscaling.run import Settings, plan_passes

@@ -14,7 +14,7 @@ from texup.packs.opening import opened
 from texup.packs.pack import Finding, Pack
 from texup.packs.portability import folded, windows_problem
 from texup.packs.zips import is_zip
-from texup.textures.codecs import SUFFIXES, read_header
+from texup.textures.codecs.files import SUFFIXES, read_header
 
 HEAD = 1 << 16
 """Bytes read of a texture; enough for its header but behind long metadata."""

@@ -22,7 +22,7 @@ from texup.models.model import UpscaleModel
 from texup.models.weights import StateDict
 from texup.pictures.sheets import contact_sheet
 from texup.policy.classify import Treatment, policy_for
-from texup.textures.codecs import read_texture
+from texup.textures.codecs.files import read_texture
 from texup.textures.planes import classify_alpha
 from texup.textures.texture import Container, Pixels, Texture
 from texup.upscaling.pixels import upscale_texture

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from texup.errors import TextureError
 from texup.textures.blocks.levels import decode_blocks, encode_blocks, rebuilt_z
-from texup.textures.codecs import SUFFIXES, read_texture
+from texup.textures.codecs.files import SUFFIXES, read_texture
 from texup.textures.storing import as_rgba
 
 Bytes = NDArray[np.uint8]

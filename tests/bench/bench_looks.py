@@ -20,7 +20,7 @@ from PIL import Image
 
 from texup.cli.main import main as texup
 from texup.pictures.sheets import contact_sheet, encode_png
-from texup.textures.codecs import SUFFIXES, read_texture
+from texup.textures.codecs.files import SUFFIXES, read_texture
 
 LEAST, MOST = 16, 160  # sides: larger textures do not fit a sheet that can be looked at
 

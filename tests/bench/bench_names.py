@@ -19,7 +19,7 @@ from texup.conventions.table import CONVENTIONS
 from texup.errors import UnreadableTexture
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
-from texup.textures.codecs import SUFFIXES
+from texup.textures.codecs.files import SUFFIXES
 
 COUNT, ROUNDS = 10_000, 3
 REAL = {"dolphin": "dolphin", "gliden64": "n64_rice", "rice": "n64_rice", "ppsspp": "ppsspp"}

@@ -15,7 +15,7 @@ from texup.engines.batching import Order
 from texup.engines.device import Device, pick_device
 from texup.engines.engine import GRID, Request
 from texup.models.chain import choose_chain
-from texup.textures.codecs import read_texture
+from texup.textures.codecs.files import read_texture
 from texup.textures.seams import pad
 
 OVERLAPS = (0, 4, 6, 8, 12, 16)

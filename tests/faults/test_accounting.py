@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from texup.manifest.journal import records
-from texup.textures.codecs import encode
+from texup.textures.codecs.files import encode
 from texup.textures.texture import Container, Texture
 
 MANIFEST = "texup-manifest.jsonl"

@@ -18,7 +18,7 @@ import pytest
 from texup import files
 from texup.files import read_pieces, sha256_of
 from texup.manifest.journal import past_of
-from texup.textures.codecs import decode, encode
+from texup.textures.codecs.files import decode, encode
 from texup.textures.texture import Container, Texture
 from texup.upscaling import deciding, reading, run
 from texup.upscaling import pack as upscaling

@@ -19,7 +19,7 @@ import torch
 from texup.engines import device as devices
 from texup.engines.device import Device
 from texup.engines.engine import Ran
-from texup.textures.codecs import encode, encode_levels, read_texture
+from texup.textures.codecs.files import encode, encode_levels, read_texture
 from texup.textures.mips import smaller_levels
 from texup.textures.storing import stored
 from texup.textures.texture import Container, Texture

@@ -15,7 +15,7 @@ import torch
 from texup.engines.device import Device
 from texup.engines.failures import is_short_of_memory, watched
 from texup.errors import LostDevice
-from texup.textures.codecs import encode
+from texup.textures.codecs.files import encode
 from texup.textures.texture import Container, Texture
 
 COUNT = 12

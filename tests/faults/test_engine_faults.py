@@ -25,7 +25,7 @@ from texup.engines.device import Device
 from texup.engines.engine import Job
 from texup.engines.local import MIN_TILE, LocalEngine
 from texup.engines.steps import PROBLEMS
-from texup.textures.codecs import encode, read_texture
+from texup.textures.codecs.files import encode, read_texture
 from texup.textures.texture import Container, Texture
 from texup.upscaling.pack import start
 from texup.upscaling.run import Route, Run, Settings, plan_passes

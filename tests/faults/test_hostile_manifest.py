@@ -20,7 +20,7 @@ from texup.manifest.journal import NAME, Header, Manifest, past_of, records
 from texup.manifest.record import Record, Written
 from texup.manifest.verification import verify
 from texup.packs.walk import is_safe
-from texup.textures.codecs import encode
+from texup.textures.codecs.files import encode
 from texup.textures.texture import Container, Texture
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ import pytest
 
 from texup.errors import LockedError, OutputError
 from texup.files import LOCK_NAME, output_lock
-from texup.textures.codecs import encode
+from texup.textures.codecs.files import encode
 from texup.textures.texture import Container, Texture
 
 PRECIOUS = b"precious\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from texup.textures.codecs import encode
+from texup.textures.codecs.files import encode
 from texup.textures.texture import Container, Texture
 
 MANIFEST = "texup-manifest.jsonl"

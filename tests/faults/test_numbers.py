@@ -13,7 +13,7 @@ import torch
 from texup.engines.device import FAR, Device
 from texup.errors import TextureError
 from texup.models.weights import save_weights
-from texup.textures.codecs import encode, read_texture
+from texup.textures.codecs.files import encode, read_texture
 from texup.textures.texture import Container, Texture
 
 NOT_FINITE = "the net's result is not finite even in fp32; the weights do not suit this texture"

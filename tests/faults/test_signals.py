@@ -23,7 +23,7 @@ from texup.models.weights import save_weights
 from texup.nets.rrdbnet import RRDBNet
 from texup.packs import temporary
 from texup.packs.zips import unpacked
-from texup.textures.codecs import encode
+from texup.textures.codecs.files import encode
 from texup.textures.texture import Container, Texture
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from texup.textures.codecs import encode
+from texup.textures.codecs.files import encode
 from texup.textures.texture import Container, Texture
 
 ROOT = Path(__file__).parents[2]
@@ -181,7 +181,7 @@ def refuse(*arguments, **options):
     sys.exit("Pillow was asked for any format")
 Image.open = Image.init = Image.preinit = refuse
 from texup.errors import TextureError
-from texup.textures.codecs import SUFFIXES, decode
+from texup.textures.codecs.files import SUFFIXES, decode
 HEADS = [b"%!PS-Adobe-3.0 EPSF-3.0", b"GIF89a", b"II*\0", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBP", b"BM", b"DDS "]
 HEADS += [b"\xff\xd8\xff", b"8BPS", b"\0\0\2", b"%PDF-1.4", b"\xd7\xcd\xc6\x9a", b"SIMPLE  =", b"P6 1 1 255\n", b"icns"]
 for suffix in SUFFIXES:

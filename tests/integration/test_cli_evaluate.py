@@ -12,7 +12,7 @@ from texup.degradations import GAME
 from texup.metrics import imresize, psnr_y, ssim_y
 from texup.metrics.resizing import as_bytes
 from texup.pictures.sheets import encode_png
-from texup.textures.codecs import read_texture
+from texup.textures.codecs.files import read_texture
 
 METRICS = {
     *("psnr_y", "ssim_y", "lr_psnr", "gmsd", "hf_ratio", "lsd", "grid", "grid_signed", "hatching", "seam", "niqe")

@@ -13,7 +13,7 @@ from texup.models.loading import open_weights
 from texup.models.weights import save_weights
 from texup.nets.rrdbnet import RRDBNet
 from texup.nets.srvgg import SRVGGNetCompact
-from texup.textures.codecs import read_texture
+from texup.textures.codecs.files import read_texture
 from texup.training.drawn import draw_pictures
 
 pytestmark = pytest.mark.usefixtures("catalog")

@@ -11,7 +11,7 @@ import pytest
 
 from texup.metrics import lr_psnr
 from texup.pictures.sheets import GAP, MARGIN, encode_png
-from texup.textures.codecs import read_texture
+from texup.textures.codecs.files import read_texture
 
 CELL = 80
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from texup.cli.main import main
 from texup.models.loading import load_model
-from texup.textures.codecs import read_texture
+from texup.textures.codecs.files import read_texture
 
 MANIFEST = "texup-manifest.jsonl"
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from texup.models.loading import open_weights
-from texup.textures.codecs import read_texture
+from texup.textures.codecs.files import read_texture
 from texup.training.config import load_recipe
 from texup.training.drawn import draw_pictures
 from texup.training.recipes import find_recipe

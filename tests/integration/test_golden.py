@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from texup.policy.classify import Treatment, policy_for
-from texup.textures.codecs import encode, read_texture
+from texup.textures.codecs.files import encode, read_texture
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 EXAMPLES = Path(__file__).parents[1] / "data" / "n64_textures"

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from texup.textures.bitfields import narrow, pack_pixels, pack_rows, spread, unpack_pixels, unpack_rows
-from texup.textures.codecs import decode, encode, read_header
-from texup.textures.palette import entries, nearest
+from texup.textures.codecs.bitfields import narrow, pack_pixels, pack_rows, spread, unpack_pixels, unpack_rows
+from texup.textures.codecs.files import decode, encode, read_header
+from texup.textures.codecs.palette import entries, nearest
 from texup.textures.texture import Container, Layout, Texture
 
 MODEST = settings(deadline=None, derandomize=True, max_examples=60)

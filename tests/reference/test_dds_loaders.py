@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from texup.textures.codecs import encode_levels
+from texup.textures.codecs.files import encode_levels
 from texup.textures.mips import smaller_levels
 from texup.textures.storing import stored
 from texup.textures.texture import Container, Texture

@@ -21,7 +21,7 @@ from texup.degradations.blocks import bc1
 from texup.degradations.jpeg import CHROMA_TABLE, LUMA_TABLE, _table, jpeg
 from texup.degradations.palettes import fit_palette, paint
 from texup.metrics.resizing import as_bytes, imresize
-from texup.textures.codecs import read_texture
+from texup.textures.codecs.files import read_texture
 
 SHARED = Path(__file__).parents[3] / "shared"
 

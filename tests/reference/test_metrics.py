@@ -33,7 +33,7 @@ from texup.metrics import (
 )
 from texup.metrics.naturalness import _fitted
 from texup.metrics.resizing import as_bytes
-from texup.textures.codecs import read_texture
+from texup.textures.codecs.files import read_texture
 
 SHARED = Path(__file__).parents[3] / "shared"
 

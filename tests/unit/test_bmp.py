@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from texup.errors import UnreadableTexture, UnsupportedTexture
-from texup.textures.codecs import decode, encode
+from texup.textures.codecs.files import decode, encode
 from texup.textures.texture import Container, Texture
 
 RANDOM = np.random.default_rng(5)

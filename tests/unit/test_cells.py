@@ -14,7 +14,7 @@ from scipy import ndimage
 from texup.errors import UnsupportedTexture
 from texup.textures import cells as module
 from texup.textures.cells import CellBox, Cells, boxes_of, cut, grid_boxes, island_boxes, joined
-from texup.textures.codecs import read_texture
+from texup.textures.codecs.files import read_texture
 from texup.textures.planes import classify_alpha
 from texup.textures.seams import detect_edges
 from texup.textures.texture import Container, Texture

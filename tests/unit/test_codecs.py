@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from texup.errors import TextureError, UnreadableTexture, UnsupportedTexture
-from texup.textures.codecs import SUFFIXES, Header, decode, encode, read_header, read_texture
+from texup.textures.codecs.files import SUFFIXES, Header, decode, encode, read_header, read_texture
 from texup.textures.texture import Container, Texture
 
 RANDOM = np.random.default_rng(6)

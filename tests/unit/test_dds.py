@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from texup.errors import UnreadableTexture, UnsupportedTexture
-from texup.textures.codecs import decode, encode, encode_levels, read_header
-from texup.textures.dds import must_copy
-from texup.textures.dds_header import pack_header, parse_dds
+from texup.textures.codecs.dds import must_copy
+from texup.textures.codecs.dds_header import pack_header, parse_dds
+from texup.textures.codecs.files import decode, encode, encode_levels, read_header
 from texup.textures.texture import Container, Layout, Texture
 
 MODEST = settings(deadline=None, derandomize=True, max_examples=60)

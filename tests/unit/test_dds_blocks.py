@@ -14,9 +14,9 @@ from texup.errors import UnsupportedTexture
 from texup.textures.blocks import bc7
 from texup.textures.blocks.bc4 import encode_channel
 from texup.textures.blocks.levels import can_compress, decode_blocks, encode_blocks, rebuilt_z
-from texup.textures.codecs import decode, encode, encode_levels, read_texture
-from texup.textures.dds import must_copy
-from texup.textures.dds_header import DdsHeader, blocks_bytes, dxgi_of, level_sizes, pack_header, parse_dds
+from texup.textures.codecs.dds import must_copy
+from texup.textures.codecs.dds_header import DdsHeader, blocks_bytes, dxgi_of, level_sizes, pack_header, parse_dds
+from texup.textures.codecs.files import decode, encode, encode_levels, read_texture
 from texup.textures.texture import Container, Texture
 
 ROOT = Path(__file__).parents[2]

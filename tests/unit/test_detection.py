@@ -17,7 +17,7 @@ from texup.errors import UnreadableTexture, UsageError
 from texup.packs.opening import folders_of, open_pack
 from texup.packs.pack import Pack
 from texup.packs.walk import Entry, walk
-from texup.textures.codecs import SUFFIXES
+from texup.textures.codecs.files import SUFFIXES
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"

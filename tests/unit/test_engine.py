@@ -21,7 +21,7 @@ from texup.engines.inline import InlineEngine
 from texup.engines.local import IN_FLIGHT, IN_FLIGHT_PIXELS, LocalEngine
 from texup.errors import OutputError, UnreadableTexture
 from texup.manifest.journal import records
-from texup.textures.codecs import encode, read_texture
+from texup.textures.codecs.files import encode, read_texture
 from texup.textures.texture import Container, Texture
 from texup.upscaling.pack import start, upscale_pack
 from texup.upscaling.run import Route, Run, Settings, plan_passes

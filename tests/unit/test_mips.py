@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from texup.textures import normals
+from texup.textures.codecs.dds_header import level_sizes
 from texup.textures.color import to_linear
-from texup.textures.dds_header import level_sizes
 from texup.textures.mips import smaller_levels
 from texup.textures.texture import Container, Texture
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from texup.textures.codecs import SUFFIXES, read_texture
+from texup.textures.codecs.files import SUFFIXES, read_texture
 from texup.textures.normals import (
     could_be_normals,
     could_be_slopes,

@@ -12,7 +12,7 @@ from texup.conventions.beetle_psx import BEETLE_PSX, LEVELS
 from texup.conventions.convention import Planned, Wishes
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
-from texup.textures.codecs import SUFFIXES, encode
+from texup.textures.codecs.files import SUFFIXES, encode
 from texup.textures.texture import Container, Texture
 from texup.upscaling.planning import plan_pack
 

@@ -16,8 +16,8 @@ from texup.errors import UnreadableTexture
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry, walk
 from texup.policy.classify import Treatment, policy_for
-from texup.textures.codecs import SUFFIXES
-from texup.textures.dds_header import DdsHeader, pack_header
+from texup.textures.codecs.dds_header import DdsHeader, pack_header
+from texup.textures.codecs.files import SUFFIXES
 from texup.textures.enlarge import enlarge
 from texup.textures.texture import Container, Texture
 

@@ -20,9 +20,9 @@ from texup.conventions.dolphin.plan import DOLPHIN
 from texup.engines.engine import Job
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
-from texup.textures.codecs import SUFFIXES
-from texup.textures.dds_header import DdsHeader, level_sizes, pack_header
-from texup.textures.png import SIGNATURE
+from texup.textures.codecs.dds_header import DdsHeader, level_sizes, pack_header
+from texup.textures.codecs.files import SUFFIXES
+from texup.textures.codecs.png import SIGNATURE
 from texup.textures.texture import Container, Texture
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "names" / "dolphin.txt"

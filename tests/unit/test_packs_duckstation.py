@@ -15,7 +15,7 @@ from texup.conventions.shared.png_loaders import snap_alpha
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.policy.classify import Treatment
-from texup.textures.codecs import SUFFIXES, encode
+from texup.textures.codecs.files import SUFFIXES, encode
 from texup.textures.texture import Container, Texture
 from texup.upscaling.planning import plan_pack
 

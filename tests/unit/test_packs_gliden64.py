@@ -16,7 +16,7 @@ from texup.errors import UnreadableTexture
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.policy.classify import Treatment
-from texup.textures.codecs import SUFFIXES, encode
+from texup.textures.codecs.files import SUFFIXES, encode
 from texup.textures.texture import Container, Texture
 from texup.upscaling.planning import plan_pack
 

@@ -16,7 +16,7 @@ from texup.conventions.gzdoom.textures_lump import KEYWORDS, Definition, format_
 from texup.packs.opening import open_pack
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import NOT_SELECTED, Entry, walk
-from texup.textures.codecs import SUFFIXES, decode, encode
+from texup.textures.codecs.files import SUFFIXES, decode, encode
 from texup.textures.storing import stored
 from texup.textures.texture import Container, Texture
 

@@ -19,7 +19,7 @@ from texup.packs.opening import open_pack
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import NOT_SELECTED, Entry, walk
 from texup.textures.cells import Cells
-from texup.textures.codecs import SUFFIXES, encode
+from texup.textures.codecs.files import SUFFIXES, encode
 from texup.textures.texture import Container, Texture
 
 ASSETS = "assets/minecraft/textures/"

@@ -17,9 +17,9 @@ from texup.conventions.pcsx2.plan import PCSX2
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.blocks.levels import can_compress
-from texup.textures.codecs import SUFFIXES, decode, encode
-from texup.textures.dds import encode_levels
-from texup.textures.dds_header import DdsHeader, pack_header
+from texup.textures.codecs.dds import encode_levels
+from texup.textures.codecs.dds_header import DdsHeader, pack_header
+from texup.textures.codecs.files import SUFFIXES, decode, encode
 from texup.textures.mips import smaller_levels
 from texup.textures.storing import stored
 from texup.textures.texture import Container, Texture

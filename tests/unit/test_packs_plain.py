@@ -10,7 +10,7 @@ from texup.conventions.plain import PLAIN
 from texup.packs.pack import Pack
 from texup.packs.walk import Entry, walk
 from texup.policy.classify import Treatment, policy_for
-from texup.textures.codecs import SUFFIXES
+from texup.textures.codecs.files import SUFFIXES
 from texup.textures.texture import Container, Texture
 
 

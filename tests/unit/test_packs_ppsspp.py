@@ -18,8 +18,8 @@ from texup.conventions.convention import Planned, Wishes
 from texup.conventions.ppsspp.plan import PPSSPP
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
-from texup.textures.codecs import SUFFIXES, decode, encode
-from texup.textures.dds_header import DdsHeader, pack_header
+from texup.textures.codecs.dds_header import DdsHeader, pack_header
+from texup.textures.codecs.files import SUFFIXES, decode, encode
 from texup.textures.storing import stored
 from texup.textures.texture import Container, Texture
 

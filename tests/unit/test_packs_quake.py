@@ -19,10 +19,10 @@ from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry, walk
 from texup.policy.classify import Treatment, policy_for
 from texup.textures.cells import Cells, boxes_of, cut
-from texup.textures.codecs import SUFFIXES
-from texup.textures.dds_header import DdsHeader, pack_header
+from texup.textures.codecs.dds_header import DdsHeader, pack_header
+from texup.textures.codecs.files import SUFFIXES
+from texup.textures.codecs.png import SIGNATURE
 from texup.textures.enlarge import enlarge
-from texup.textures.png import SIGNATURE
 from texup.textures.texture import Container, Texture
 
 laws = settings(deadline=None, derandomize=True)

@@ -15,7 +15,7 @@ from texup.conventions.n64.gliden64 import GLIDEN64
 from texup.conventions.n64.rt64 import RT64, databases, rice_key
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
-from texup.textures.codecs import SUFFIXES, encode
+from texup.textures.codecs.files import SUFFIXES, encode
 from texup.textures.texture import Container, Texture
 from texup.upscaling.planning import plan_pack
 

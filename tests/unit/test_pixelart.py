@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from texup.textures.codecs import read_texture
+from texup.textures.codecs.files import read_texture
 from texup.textures.pixelart import MAX_SIDE, detect_pixel_art
 from texup.textures.planes import classify_alpha
 

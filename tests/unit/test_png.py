@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps, PngImagePlugin
 
 from texup.errors import UnreadableTexture, UnsupportedTexture
-from texup.textures.codecs import decode, encode, read_header
+from texup.textures.codecs.files import decode, encode, read_header
 from texup.textures.texture import Container, Texture
 
 GREY, RGB, INDEXED, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from texup.textures.codecs import read_texture
+from texup.textures.codecs.files import read_texture
 from texup.textures.planes import classify_alpha
 from texup.textures.seams import EDGES, MIN_SIDE, detect_edges, pad, reach
 

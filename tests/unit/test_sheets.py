@@ -14,7 +14,7 @@ from PIL import Image
 from texup.pictures.charts import COLOURS, line_chart
 from texup.pictures.lettering import PAPER, fitted, spelled, text_width
 from texup.pictures.sheets import DARK, GAP, LIGHT, MARGIN, contact_sheet, encode_film, encode_png
-from texup.textures.codecs import decode
+from texup.textures.codecs.files import decode
 
 SEED = np.random.default_rng(3)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from texup.errors import UnsupportedTexture
-from texup.textures.codecs import decode, encode
-from texup.textures.dds_header import parse_dds
+from texup.textures.codecs.dds_header import parse_dds
+from texup.textures.codecs.files import decode, encode
 from texup.textures.storing import stored
 from texup.textures.texture import Container, Layout, Texture
 

@@ -14,7 +14,7 @@ from texup.conventions.convention import Wishes
 from texup.engines.device import Device
 from texup.engines.local import LocalEngine
 from texup.errors import PackError
-from texup.textures.codecs import encode
+from texup.textures.codecs.files import encode
 from texup.textures.texture import Container, Texture
 from texup.upscaling.pack import upscale_pack
 from texup.upscaling.run import Route, Run, Settings, plan_of, plan_passes

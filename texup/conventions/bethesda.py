@@ -18,7 +18,7 @@ from texup.packs.pack import Finding, Pack
 from texup.policy.classify import Treatment
 from texup.policy.roles import BETHESDA as ROLES
 from texup.policy.roles import bare_stem, split_role, treatment_of
-from texup.textures.dds_header import HEADER_SIZE, DdsHeader, parse_dds
+from texup.textures.codecs.dds_header import HEADER_SIZE, DdsHeader, parse_dds
 from texup.textures.storing import Store
 
 Severity = Literal["error", "warning", "hint"]

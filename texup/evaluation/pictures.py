@@ -16,7 +16,7 @@ from texup.degradations import GAME, downscale, round_8bit
 from texup.errors import UnsupportedTexture, UsageError
 from texup.packs.walk import walk
 from texup.policy.classify import Treatment, policy_for
-from texup.textures.codecs import SUFFIXES, read_texture
+from texup.textures.codecs.files import SUFFIXES, read_texture
 from texup.textures.planes import bleed
 from texup.textures.seams import Edge, Edges, pad
 

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from texup.errors import PackError
 from texup.files import LOCK_NAME, is_temp
 from texup.packs.portability import folded
-from texup.textures.codecs import SUFFIXES
+from texup.textures.codecs.files import SUFFIXES
 
 MANIFEST_NAME = "texup-manifest.jsonl"
 NOT_SELECTED = "not selected"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from texup.pictures.lettering import FAINT, INK, PAPER, fitted, line_height, write
-from texup.textures.codecs import encode
+from texup.textures.codecs.files import encode
 from texup.textures.texture import Container, Pixels, Texture
 
 Bytes = NDArray[np.uint8]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texup.errors import UnsupportedTexture
-from texup.textures.dds_header import dxgi_of
+from texup.textures.codecs.dds_header import dxgi_of
 from texup.textures.texture import Container, Layout, Pixels, Texture
 
 Sample = TypeVar("Sample", np.uint8, np.uint16)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from texup.errors import TexupError, UsageError
-from texup.textures.codecs import SUFFIXES, read_texture
+from texup.textures.codecs.files import SUFFIXES, read_texture
 from texup.textures.seams import detect_edges
 from texup.textures.texture import Pixels
 from texup.training.drawing_cache import drawn_pictures

@@ -15,7 +15,7 @@ import torch
 from texup.errors import UsageError, WeightsError
 from texup.models.catalog import CatalogModel, load_catalog, resolve
 from texup.models.loading import KnownWeights, open_weights
-from texup.textures.codecs import SUFFIXES
+from texup.textures.codecs.files import SUFFIXES
 from texup.training.config import Recipe, load_recipe
 from texup.training.data import Picture, load_pictures
 from texup.training.gains import Gain

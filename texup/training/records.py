@@ -21,7 +21,7 @@ from texup import __version__
 from texup.files import atomic_write, sha256_of
 from texup.pictures.charts import line_chart
 from texup.pictures.sheets import contact_sheet, encode_film, encode_png
-from texup.textures.codecs import SUFFIXES, read_texture
+from texup.textures.codecs.files import SUFFIXES, read_texture
 from texup.training.validation import Sample
 
 LOG, CURVES, CARD, FILM, SHEET = "log.csv", "curves.png", "card.json", "film.webp", "samples.png"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from texup.degradations import downscale, round_8bit
 from texup.errors import TexupError, UsageError
 from texup.metrics import psnr_y
-from texup.textures.codecs import SUFFIXES, read_texture
+from texup.textures.codecs.files import SUFFIXES, read_texture
 from texup.training.data import Picture
 
 CROP = 256  # largest side of a crop: enough to see texture, small enough to look at often

@@ -11,7 +11,7 @@ from texup.conventions.convention import Convention
 from texup.engines.engine import Files
 from texup.errors import UnsupportedTexture
 from texup.policy.classify import DATA
-from texup.textures.codecs import encode, encode_levels, read_header
+from texup.textures.codecs.files import encode, encode_levels, read_header
 from texup.textures.mips import smaller_levels
 from texup.textures.storing import stored
 from texup.textures.texture import Texture

@@ -14,8 +14,8 @@ from texup.errors import DecoderDied
 from texup.policy.classify import Policy, Treatment, policy_for
 from texup.policy.rules import Facts, Rule, applied, decide
 from texup.textures.cells import Cells, cut, grid_boxes, island_boxes
-from texup.textures.codecs import decode
-from texup.textures.decoders import Decode
+from texup.textures.codecs.decoders import Decode
+from texup.textures.codecs.files import decode
 from texup.textures.seams import Edge, detect_edges
 from texup.textures.texture import Texture
 from texup.upscaling.reading import (

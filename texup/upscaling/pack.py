@@ -33,8 +33,8 @@ from texup.files import (
 from texup.manifest.journal import Last, Manifest, is_done
 from texup.manifest.record import GIVEN_UP, Record, Written, gone
 from texup.packs.walk import MANIFEST_NAME, NOT_SELECTED, check_overlap, walk
-from texup.textures.codecs import decode
-from texup.textures.decoders import Decode, Decoders
+from texup.textures.codecs.decoders import Decode, Decoders
+from texup.textures.codecs.files import decode
 from texup.upscaling.coding import coded, facts_of, twin_key
 from texup.upscaling.deciding import Left, Work, read_job
 from texup.upscaling.pixels import upscale_sheet

@@ -13,8 +13,8 @@ from texup.packs.portability import folded
 from texup.packs.walk import NOT_SELECTED, Entry, is_safe
 from texup.policy.rules import RULES_NAME, Rule, candidates, unused
 from texup.textures.blocks.bc7 import NEEDS_EXTRA, is_installed
-from texup.textures.codecs import SUFFIXES
-from texup.textures.dds_header import HEADER_SIZE, parse_dds
+from texup.textures.codecs.dds_header import HEADER_SIZE, parse_dds
+from texup.textures.codecs.files import SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 from texup.engines.engine import Job
 from texup.errors import UnreadableTexture, UnsupportedTexture
 from texup.files import read_pieces, sha256_of
-from texup.textures.codecs import read_header
-from texup.textures.dds import must_copy
-from texup.textures.decoders import Decode
+from texup.textures.codecs.dds import must_copy
+from texup.textures.codecs.decoders import Decode
+from texup.textures.codecs.files import read_header
 from texup.textures.planes import with_alpha
 from texup.textures.texture import Texture
 from texup.upscaling.run import Run

@@ -15,7 +15,7 @@ from texup.engines.steps import reason_for
 from texup.errors import TextureError
 from texup.policy.classify import Kind, Method, Policy
 from texup.textures.cells import Cells
-from texup.textures.decoders import Decode, Decoders
+from texup.textures.codecs.decoders import Decode, Decoders
 from texup.textures.planes import THROUGH_NET, AlphaKind
 from texup.textures.seams import Edge
 from texup.textures.texture import Texture

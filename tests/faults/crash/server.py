@@ -23,8 +23,8 @@ import torch
 
 from texup import files
 from texup.cli import main
-from texup.textures.codecs import decode
-from texup.textures.decoders import Decoders
+from texup.textures.codecs.decoders import Decoders
+from texup.textures.codecs.files import decode
 from texup.textures.texture import Texture
 
 torch.set_num_threads(1)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from texup.textures.blocks.levels import can_compress
-from texup.textures.codecs import encode, encode_levels
+from texup.textures.codecs.files import encode, encode_levels
 from texup.textures.mips import smaller_levels
 from texup.textures.texture import Container, Layout, Texture
 

@@ -19,8 +19,8 @@ import pytest
 from PIL import Image
 
 from texup.errors import DecoderDied, TexupError, UnreadableTexture, UnsupportedTexture
-from texup.textures import codecs
-from texup.textures.decoders import BYTES_A_PIXEL, Decoders
+from texup.textures.codecs import files as codecs
+from texup.textures.codecs.decoders import BYTES_A_PIXEL, Decoders
 
 PATIENCE = 60.0  # seconds until a test that hangs fails; nothing here is expected to take more than a few
 LIMIT = 1 << 20
@@ -28,7 +28,7 @@ LIMIT = 1 << 20
 EVIL = """
 import ctypes, os, pathlib, resource, sys, time
 from texup.errors import UnreadableTexture
-from texup.textures import codecs
+from texup.textures.codecs import files as codecs
 
 def decode(data, name, max_pixels):
     with open({log!r}, "a") as log:
@@ -215,7 +215,7 @@ def test_p16_only_the_named_decoders_are_there(evil, decoders, sound, picture):
         "PIL.JpegImagePlugin",
         "PIL.WebPImagePlugin",
     }
-    assert "texup.textures.codecs" in modules
+    assert "texup.textures.codecs.files" in modules
     assert not {"torch", "ssl", "http", "urllib.request", "pickle5", "click", "rich"} & set(modules)
 
 
@@ -259,7 +259,7 @@ def test_p04_decoders_do_not_outlive_a_killed_run(tmp_path, evil, picture, name)
     (tmp_path / "a").write_bytes(picture)
     code = (
         "import os, sys; sys.path[:] = eval(sys.argv[1]); from threading import Thread;"
-        "from texup.textures.decoders import Decoders; d = Decoders('evil_decoder:decode', 1.0);"
+        "from texup.textures.codecs.decoders import Decoders; d = Decoders('evil_decoder:decode', 1.0);"
         "data = open(sys.argv[2], 'rb').read(); d.decode(data, 'good.png', 1 << 20);"
         "print([p._popen.pid for p in d._all][0], flush=True); d.decode(data, sys.argv[3], 1 << 20); input()"
     )

@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 from texup.errors import TextureError, UnreadableTexture, UnsupportedTexture
-from texup.textures.codecs import decode, encode
-from texup.textures.dds_header import DdsHeader, pack_header
+from texup.textures.codecs.dds_header import DdsHeader, pack_header
+from texup.textures.codecs.files import decode, encode
 from texup.textures.texture import Container, Texture
 
 LIMIT = 1 << 20

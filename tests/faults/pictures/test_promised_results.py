@@ -22,7 +22,7 @@ from texup.engines.inline import InlineEngine
 from texup.engines.local import LocalEngine
 from texup.engines.memory import memory_budget
 from texup.files import atomic_write
-from texup.textures.codecs import encode, read_texture
+from texup.textures.codecs.files import encode, read_texture
 from texup.upscaling import coding, reading
 from texup.upscaling.pack import upscale_pack
 from texup.upscaling.run import Route, Run, Settings, plan_passes

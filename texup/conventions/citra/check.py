@@ -15,8 +15,8 @@ from texup.conventions.shared.game_folders import locate
 from texup.errors import TextureError
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
-from texup.textures.codecs import read_header
-from texup.textures.dds_header import DdsHeader, parse_dds
+from texup.textures.codecs.dds_header import DdsHeader, parse_dds
+from texup.textures.codecs.files import read_header
 
 HEAD = 65536
 _BLOCKS = ("bc1", "bc3", "bc5", "bc7")

@@ -35,7 +35,7 @@ from texup.errors import TextureError
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.policy.classify import Treatment
-from texup.textures.codecs import read_header
+from texup.textures.codecs.files import read_header
 from texup.textures.texture import Texture
 
 

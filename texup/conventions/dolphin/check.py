@@ -28,8 +28,8 @@ from texup.conventions.dolphin.names import (
 from texup.conventions.shared.game_folders import Spot, locate
 from texup.errors import TextureError
 from texup.packs.pack import Finding, Pack
-from texup.textures.codecs import read_header
-from texup.textures.dds_header import parse_dds
+from texup.textures.codecs.dds_header import parse_dds
+from texup.textures.codecs.files import read_header
 
 MANIFEST = "manifest.json"
 HEAD = 65536

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from texup.textures import dds_header as dds
-from texup.textures.dds_header import DdsHeader, blocks_bytes, level_sizes
+from texup.textures.codecs import dds_header as dds
+from texup.textures.codecs.dds_header import DdsHeader, blocks_bytes, level_sizes
 
 _FOURCC = {b"DXT1": "bc1", b"DXT3": "bc2", b"DXT5": "bc3"}
 _DXGI = {71: "bc1", 74: "bc2", 77: "bc3", 98: "bc7"}  # sRGB and typeless variants are refused

@@ -22,7 +22,7 @@ from texup.conventions.shared.png_loaders import head_of, snap_alpha
 from texup.errors import TextureError
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
-from texup.textures.codecs import decode
+from texup.textures.codecs.files import decode
 
 TEXELS = {"P4": 4, "P8": 2, "C16": 1}
 """Texels in one word of video memory; sources in names are measured in words."""

@@ -8,8 +8,8 @@ from texup.conventions.gzdoom.names import LENGTH, Lump, lump_of, why_unread
 from texup.conventions.gzdoom.textures_lump import Definition, png_grab, read_definitions
 from texup.errors import TextureError
 from texup.packs.pack import Finding, Pack
-from texup.textures.codecs import read_header
-from texup.textures.dds_header import parse_dds
+from texup.textures.codecs.dds_header import parse_dds
+from texup.textures.codecs.files import read_header
 
 _HEAD = 65536
 _MAX_TEXT = 1 << 24

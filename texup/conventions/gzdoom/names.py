@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from texup.conventions.convention import Name
 from texup.packs.pack import Pack
 from texup.policy.classify import Kind
-from texup.textures.dds_header import FOURCC, HAS_SIZE, RGB, DdsHeader
+from texup.textures.codecs.dds_header import FOURCC, HAS_SIZE, RGB, DdsHeader
 
 SPACES = ("flats", "graphics", "hires", "patches", "sprites", "textures")
 LENGTH = 8

@@ -10,7 +10,7 @@ from texup.conventions.minecraft import mcmeta
 from texup.conventions.minecraft.names import Role, Spot, role_finder, spot_of
 from texup.errors import TextureError
 from texup.packs.pack import Finding, Pack
-from texup.textures.codecs import read_header
+from texup.textures.codecs.files import read_header
 
 PACK_FILE = "pack.mcmeta"
 _LEGAL = re.compile(r"assets/[a-z0-9_.-]+/[a-z0-9_./-]+")

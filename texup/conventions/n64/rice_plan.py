@@ -13,7 +13,7 @@ from texup.conventions.shared.intensity import from_plane, to_plane
 from texup.conventions.shared.png_loaders import below, folder_of, head_of
 from texup.packs.pack import Finding, Pack
 from texup.policy.classify import Treatment
-from texup.textures.codecs import Header
+from texup.textures.codecs.files import Header
 from texup.textures.texture import Texture
 
 WHOLE = ("all", "ciByRGBA", "allciByRGBA")

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from texup.conventions.pcsx2.names import key_of, locate, parse
 from texup.errors import TextureError
 from texup.packs.pack import Finding, Pack
-from texup.textures.codecs import SUFFIXES, read_header
-from texup.textures.dds_header import DdsHeader, level_sizes, parse_dds
+from texup.textures.codecs.dds_header import DdsHeader, level_sizes, parse_dds
+from texup.textures.codecs.files import SUFFIXES, read_header
 
 MAX_DDS_SIDE = 32767
 FOURCCS = (b"DXT1", b"DXT2", b"DXT3", b"DXT4", b"DXT5")

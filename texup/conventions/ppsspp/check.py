@@ -17,8 +17,8 @@ from texup.conventions.ppsspp.names import DUMPS, parse
 from texup.conventions.ppsspp.textures_ini import Key
 from texup.errors import TextureError
 from texup.packs.pack import Finding, Pack
-from texup.textures.codecs import SUFFIXES
-from texup.textures.dds_header import DdsHeader, parse_dds
+from texup.textures.codecs.dds_header import DdsHeader, parse_dds
+from texup.textures.codecs.files import SUFFIXES
 
 ZIP_NAME = "textures.zip"
 FOURCCS = (b"DXT1", b"DXT3", b"DXT5")

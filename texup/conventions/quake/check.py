@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from texup.errors import TextureError
 from texup.packs.pack import Finding, Pack
 from texup.policy.roles import stem_of
-from texup.textures.codecs import read_header
-from texup.textures.dds_header import ALPHA, HEADER_SIZE, DdsHeader, parse_dds
+from texup.textures.codecs.dds_header import ALPHA, HEADER_SIZE, DdsHeader, parse_dds
+from texup.textures.codecs.files import read_header
 
 FORMATS = ("tga", "png", "jpg")
 """In the order in which engines look, PCX last."""

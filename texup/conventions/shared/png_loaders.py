@@ -11,7 +11,7 @@ from texup.conventions.convention import Planned, Wishes
 from texup.errors import TextureError
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
-from texup.textures.codecs import Header, read_header
+from texup.textures.codecs.files import Header, read_header
 from texup.textures.texture import Pixels
 
 HEAD, LONG_HEAD = 64, 65536

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from texup.textures.bitfields import spread
+from texup.textures.codecs.bitfields import spread
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texup.errors import UnreadableTexture, UnsupportedTexture
-from texup.textures.bitfields import (
+from texup.textures.codecs.bitfields import (
     is_valid,
     narrow,
     pack_pixels,
@@ -23,7 +23,7 @@ from texup.textures.bitfields import (
     unpack_rows,
     without_unused_alpha,
 )
-from texup.textures.palette import entries
+from texup.textures.codecs.palette import entries
 from texup.textures.texture import Container, Layout, Texture
 
 SIGNATURE = b"BM"

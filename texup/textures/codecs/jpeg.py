@@ -17,7 +17,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from texup.errors import UnreadableTexture, UnsupportedTexture
-from texup.textures.exif import upright
+from texup.textures.codecs.exif import upright
 from texup.textures.texture import Container, Texture
 
 SIGNATURE = b"\xff\xd8\xff"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from texup.errors import TextureError, UnreadableTexture, UnsupportedTexture
-from texup.textures import bmp, dds, dds_header, jpeg, palette, png, tga, webp
+from texup.textures.codecs import bmp, dds, dds_header, jpeg, palette, png, tga, webp
 from texup.textures.texture import Container, Texture
 
 SUFFIXES: dict[str, str] = {

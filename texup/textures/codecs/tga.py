@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from texup.errors import UnreadableTexture, UnsupportedTexture
-from texup.textures.bitfields import pack_pixels, unpack_pixels, without_unused_alpha
-from texup.textures.palette import entries
+from texup.textures.codecs.bitfields import pack_pixels, unpack_pixels, without_unused_alpha
+from texup.textures.codecs.palette import entries
 from texup.textures.texture import Container, Layout, Texture
 
 MAX_SIDE = 65535

@@ -33,7 +33,7 @@ from texup.errors import DecoderDied, TextureError, TexupError, UnreadableTextur
 from texup.textures.texture import Container, Layout, Texture
 
 Decode = Callable[[bytes, str, int], Texture]
-"""From a file's bytes, its name, and the most pixels it may have; see :func:`texup.textures.codecs.decode`."""
+"""From a file's bytes, its name, and the most pixels it may have; see :func:`texup.textures.codecs.files.decode`."""
 
 SECONDS = 120.0
 """Of decoding, at most; the largest texture takes 20."""
@@ -47,14 +47,14 @@ _ERRORS = {error.__name__: error for error in (UnreadableTexture, UnsupportedTex
 # -I: neither the folder that texup is called in nor the environment can put a module in the place of a real one.
 _BOOT = (
     "import ast, sys; sys.path[:] = ast.literal_eval(sys.argv[1]);"
-    "from texup.textures.decoders import serve; serve(sys.argv[2], float(sys.argv[3]))"
+    "from texup.textures.codecs.decoders import serve; serve(sys.argv[2], float(sys.argv[3]))"
 )
 
 
 class Decoders:
     """Processes that decode, one for each thread that asks at a time; started when needed, ended by ``close``."""
 
-    def __init__(self, decode: str = "texup.textures.codecs:decode", seconds: float = SECONDS) -> None:
+    def __init__(self, decode: str = "texup.textures.codecs.files:decode", seconds: float = SECONDS) -> None:
         """Decode with the function of this importable name, and give each picture so many seconds."""
         self._arguments = (decode, seconds)
         self._lock = Lock()
@@ -74,7 +74,8 @@ class Decoders:
         """Return the texture of a file's bytes.
 
         Raises:
-            UnreadableTexture, UnsupportedTexture: as :func:`texup.textures.codecs.decode`; also for want of memory.
+            UnreadableTexture, UnsupportedTexture: as :func:`texup.textures.codecs.files.decode`; also
+                for want of memory.
             DecoderDied: the decoder crashed, or took too long.
             TexupError: no process can be started.
         """

@@ -16,7 +16,7 @@ from PIL import Image
 from PIL.WebPImagePlugin import WebPImageFile
 
 from texup.errors import UnreadableTexture, UnsupportedTexture
-from texup.textures.exif import upright
+from texup.textures.codecs.exif import upright
 from texup.textures.texture import Container, Texture
 
 MAX_SIDE = 16383

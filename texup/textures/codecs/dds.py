@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texup.errors import UnreadableTexture, UnsupportedTexture
-from texup.textures import dds_header as fields
-from texup.textures.bitfields import is_valid, pack_pixels, unpack_pixels
 from texup.textures.blocks.bc7 import NEEDS_EXTRA
 from texup.textures.blocks.levels import can_compress, decode_blocks, encode_blocks
-from texup.textures.dds_header import DdsHeader, blocks_bytes, dxgi_of, level_sizes, pack_header, parse_dds
+from texup.textures.codecs import dds_header as fields
+from texup.textures.codecs.bitfields import is_valid, pack_pixels, unpack_pixels
+from texup.textures.codecs.dds_header import DdsHeader, blocks_bytes, dxgi_of, level_sizes, pack_header, parse_dds
 from texup.textures.texture import Container, Layout, Texture
 
 SIGNATURE = fields.SIGNATURE

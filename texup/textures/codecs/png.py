@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from texup.errors import UnreadableTexture, UnsupportedTexture
-from texup.textures.bitfields import narrow, spread
-from texup.textures.exif import upright
-from texup.textures.palette import entries
+from texup.textures.codecs.bitfields import narrow, spread
+from texup.textures.codecs.exif import upright
+from texup.textures.codecs.palette import entries
 from texup.textures.texture import Container, Pixels, Texture
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -1,0 +1,1 @@
+"""Files of textures to and from arrays."""
