@@ -32,7 +32,7 @@ from texup.models.loading import load_model
 from texup.pictures.sheets import contact_sheet, encode_png
 from texup.training.checkpoint import has_checkpoint
 from texup.training.config import Recipe, plain, recipe_of
-from texup.training.data import Picture, load_pictures
+from texup.training.data.pictures import Picture, load_pictures
 from texup.training.distributed import World
 from texup.training.loop import Budget, Run, train
 from texup.training.systems import build_generator

@@ -13,7 +13,7 @@ from texup.models.loading import load_model
 from texup.models.weights import read_weights
 from texup.training import loop
 from texup.training.config import Early, Recipe, load_recipe
-from texup.training.data import Patches, Picture, drawn
+from texup.training.data.pictures import Patches, Picture, drawn
 from texup.training.distributed import World
 from texup.training.loop import Budget, Run, train
 from texup.training.trainer import Trainer

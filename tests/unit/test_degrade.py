@@ -9,8 +9,8 @@ import torch
 
 from texup.degradations import KERNELS, downscale, round_8bit
 from texup.degradations.palettes import ramp_palettes
-from texup.training import degrade as module
-from texup.training.degrade import FORMATS, Dice, degrade, roughen
+from texup.training.data import degrade as module
+from texup.training.data.degrade import FORMATS, Dice, degrade, roughen
 
 SCALE = 4
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from texup.training import drawing_cache, drawn
-from texup.training.drawing_cache import cache_folder, drawn_pictures
+from texup.training import drawn
+from texup.training.data import drawing_cache
+from texup.training.data.drawing_cache import cache_folder, drawn_pictures
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from texup.nets.rrdbnet import RRDBNet
 from texup.nets.srresnet import SRResNet
 from texup.nets.srvgg import SRVGGNetCompact
 from texup.training.config import Data, Discriminator, Early, Loss, Recipe
-from texup.training.data import Picture
+from texup.training.data.pictures import Picture
 from texup.training.finetune import (
     LEAST_PATCH,
     MULTIPLES,

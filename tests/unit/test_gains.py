@@ -15,7 +15,7 @@ from texup.metrics.resizing import as_bytes
 from texup.models.weights import save_weights
 from texup.nets.rrdbnet import RRDBNet
 from texup.nets.srvgg import SRVGGNetCompact
-from texup.training.data import Picture
+from texup.training.data.pictures import Picture
 from texup.training.gains import CLEAN, STORED, Gain, measure, stored
 from texup.training.validation import fixed_samples
 

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from texup.errors import UsageError
-from texup.training import data
-from texup.training.data import CELL, DRAWN, FLAT_SHARE, Patches, Picture, drawn, load_pictures, with_halves
+from texup.training.data import pictures as data
+from texup.training.data.pictures import CELL, DRAWN, FLAT_SHARE, Patches, Picture, drawn, load_pictures, with_halves
 
 CPU = torch.device("cpu")
 

@@ -24,7 +24,7 @@ from texup.training import loop, records, throughput
 from texup.training.checkpoint import INDEX, NAME, load_checkpoint
 from texup.training.checks import DIVERGED, ENOUGH, Diverged, divergence
 from texup.training.config import recipe_of
-from texup.training.data import load_pictures
+from texup.training.data.pictures import load_pictures
 from texup.training.distributed import World
 from texup.training.loop import Budget, Run, train
 

@@ -13,7 +13,7 @@ from PIL import Image
 from texup.degradations import downscale
 from texup.training import records, throughput, validation
 from texup.training.config import recipe_of
-from texup.training.data import Patches, Picture
+from texup.training.data.pictures import Patches, Picture
 from texup.training.distributed import World
 from texup.training.throughput import Meter, flops_of, measured_peak
 from texup.training.trainer import Trainer

@@ -17,7 +17,7 @@ from texup.models.catalog import CatalogModel, load_catalog, resolve
 from texup.models.loading import KnownWeights, open_weights
 from texup.textures.codecs.files import SUFFIXES
 from texup.training.config import Recipe, load_recipe
-from texup.training.data import Picture, load_pictures
+from texup.training.data.pictures import Picture, load_pictures
 from texup.training.gains import Gain
 from texup.training.limits import BLOCK, UNET_MULTIPLE
 from texup.training.recipes import find_recipe

@@ -16,7 +16,7 @@ from texup.degradations import GAME, downscale, round_8bit
 from texup.metrics import imresize
 from texup.metrics.resizing import as_bytes
 from texup.models.loading import load_model
-from texup.training.data import Picture
+from texup.training.data.pictures import Picture
 from texup.training.validation import Sample, fixed_samples, mean_psnr, upscaled
 
 CLEAN, STORED = "clean", "stored"

@@ -18,7 +18,7 @@ from texup.errors import TexupError, UsageError
 from texup.training.checkpoint import load_checkpoint
 from texup.training.checks import Checks, claimed
 from texup.training.config import Recipe, plain
-from texup.training.data import DRAWN, Patches, Picture, drawn, load_pictures, with_halves
+from texup.training.data.pictures import DRAWN, Patches, Picture, drawn, load_pictures, with_halves
 from texup.training.distributed import World
 from texup.training.limits import check_recipe
 from texup.training.records import data_facts, sample_facts, software_facts, write_film

@@ -19,8 +19,8 @@ from texup.errors import UsageError
 from texup.nets.features import VGGFeatures
 from texup.nets.srvgg import SRVGGNetCompact, at_scale
 from texup.training.config import Recipe
-from texup.training.data import Patches
-from texup.training.degrade import degrade, roughen
+from texup.training.data.degrade import degrade, roughen
+from texup.training.data.pictures import Patches
 from texup.training.distributed import World
 from texup.training.losses import (
     feature_distance,

@@ -15,7 +15,7 @@ from texup.degradations import downscale, round_8bit
 from texup.errors import TexupError, UsageError
 from texup.metrics import psnr_y
 from texup.textures.codecs.files import SUFFIXES, read_texture
-from texup.training.data import Picture
+from texup.training.data.pictures import Picture
 
 CROP = 256  # largest side of a crop: enough to see texture, small enough to look at often
 MOST = 16

@@ -18,7 +18,7 @@ from texup.errors import TexupError, UsageError
 from texup.textures.codecs.files import SUFFIXES, read_texture
 from texup.textures.seams import detect_edges
 from texup.textures.texture import Pixels
-from texup.training.drawing_cache import drawn_pictures
+from texup.training.data.drawing_cache import drawn_pictures
 
 CELL = 64  # side of the cells that are weighed and drawn; the middle of a crop lies in its cell
 MIN_VISIBLE = 0.6  # share of a cell that must lie above alpha 0: colour below it is arbitrary

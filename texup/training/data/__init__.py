@@ -1,0 +1,1 @@
+"""What is trained on: pictures, their crops, what games did to them, and drawn ones."""
