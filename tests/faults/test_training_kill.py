@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from texup.training.checkpoint import has_checkpoint, load_checkpoint
+from texup.training.run.checkpoint import has_checkpoint, load_checkpoint
 
 ROOT = Path(__file__).parents[2]
 RECIPE = """
@@ -50,7 +50,8 @@ import json, os, signal, sys, torch
 torch.set_num_threads(1)
 torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # imports what takes long
 from texup.cli import main
-from texup.training import checks, throughput
+from texup.training.run import checks
+from texup.training.run import throughput
 
 throughput.SIDE = {"cpu": 64}
 real, taken, counts = os.replace, checks.Checks.take, []

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from texup.models.loading import load_model
-from texup.training import throughput
+from texup.training.run import throughput
 
 RECIPE = """
 net = { architecture = "SRVGGNetCompact", num_feat = 4, num_conv = 2 }

@@ -11,12 +11,12 @@ import torch
 
 from texup.models.loading import load_model
 from texup.models.weights import read_weights
-from texup.training import loop
 from texup.training.config import Early, Recipe, load_recipe
 from texup.training.data.pictures import Patches, Picture, drawn
-from texup.training.distributed import World
-from texup.training.loop import Budget, Run, train
-from texup.training.trainer import Trainer
+from texup.training.run import loop
+from texup.training.run.distributed import World
+from texup.training.run.loop import Budget, Run, train
+from texup.training.run.trainer import Trainer
 
 RECIPES = sorted((Path(__file__).parents[2] / "weights" / "recipes").glob("*.toml"))
 SECONDS = 60

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from texup.errors import OutputError, UsageError
-from texup.training import checkpoint
-from texup.training.checkpoint import INDEX, NAME, has_checkpoint, load_checkpoint, save_checkpoint
+from texup.training.run import checkpoint
+from texup.training.run.checkpoint import INDEX, NAME, has_checkpoint, load_checkpoint, save_checkpoint
 
 PART = 700  # bytes; a state of this test has about 2,600
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from texup.errors import UsageError
 from texup.models.weights import read_weights
-from texup.training.distributed import World, join_world, leave_world
+from texup.training.run.distributed import World, join_world, leave_world
 
 ROOT = Path(__file__).parents[2]
 RECIPES = {
@@ -89,7 +89,10 @@ torch.set_num_threads(1)
 torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # imports what takes long
 from texup.cli import main
 from texup.errors import OutputError, UsageError
-from texup.training import checks, loop, throughput, trainer
+from texup.training.run import checks
+from texup.training.run import loop
+from texup.training.run import throughput
+from texup.training.run import trainer
 
 throughput.SIDE = {"cpu": 64}
 trainers = []

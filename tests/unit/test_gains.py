@@ -17,7 +17,7 @@ from texup.nets.rrdbnet import RRDBNet
 from texup.nets.srvgg import SRVGGNetCompact
 from texup.training.data.pictures import Picture
 from texup.training.gains import CLEAN, STORED, Gain, measure, stored
-from texup.training.validation import fixed_samples
+from texup.training.run.validation import fixed_samples
 
 CPU = torch.device("cpu")
 

@@ -12,11 +12,11 @@ from torch import nn
 
 from texup.degradations import downscale, round_8bit
 from texup.errors import UsageError
-from texup.training import trainer as trainer_module
 from texup.training.config import recipe_of
 from texup.training.data.pictures import Patches, Picture
 from texup.training.optimizers import rate_at
-from texup.training.trainer import Trainer, frozen
+from texup.training.run import trainer as trainer_module
+from texup.training.run.trainer import Trainer, frozen
 
 CPU = torch.device("cpu")
 SMALL = {"batch": 2, "lr_patch": 8}

@@ -20,13 +20,13 @@ from texup.errors import LockedError, OutputError, TexupError, UsageError
 from texup.files import output_lock
 from texup.models.loading import load_model
 from texup.models.weights import read_weights
-from texup.training import loop, records, throughput
-from texup.training.checkpoint import INDEX, NAME, load_checkpoint
-from texup.training.checks import DIVERGED, ENOUGH, Diverged, divergence
 from texup.training.config import recipe_of
 from texup.training.data.pictures import load_pictures
-from texup.training.distributed import World
-from texup.training.loop import Budget, Run, train
+from texup.training.run import loop, records, throughput
+from texup.training.run.checkpoint import INDEX, NAME, load_checkpoint
+from texup.training.run.checks import DIVERGED, ENOUGH, Diverged, divergence
+from texup.training.run.distributed import World
+from texup.training.run.loop import Budget, Run, train
 
 TINY = {
     "name": "tiny",
@@ -144,8 +144,8 @@ def test_parts_and_one_file_go_on_from_each_other(run, tmp_path):
 
 @pytest.mark.parametrize(("iterations", "expected"), [(1, 1), (3, 3), (50, 50), (75, 50), (120, 50)])
 def test_a_run_is_checked_fifty_times_or_at_every_iteration(run, monkeypatch, iterations, expected):
-    monkeypatch.setattr("texup.training.trainer.Trainer.step", count_only)
-    monkeypatch.setattr("texup.training.loop._check", lambda *_: None)
+    monkeypatch.setattr("texup.training.run.trainer.Trainer.step", count_only)
+    monkeypatch.setattr("texup.training.run.loop._check", lambda *_: None)
     reports = [report for report in train(run, Budget(iterations=iterations)) if report.checked]
     assert len(reports) == expected
     assert reports[-1].iteration == iterations
@@ -273,7 +273,7 @@ def test_too_little_memory_is_said_in_one_line(run, monkeypatch):
     def greedy(_trainer, _share):
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 9 GiB")
 
-    monkeypatch.setattr("texup.training.trainer.Trainer.step", greedy)
+    monkeypatch.setattr("texup.training.run.trainer.Trainer.step", greedy)
     with pytest.raises(TexupError, match=r"cpu is out of memory; lower batch or lr_patch in the recipe$"):
         next(train(run, Budget(iterations=1)))
 

@@ -11,13 +11,13 @@ import torch
 from PIL import Image
 
 from texup.degradations import downscale
-from texup.training import records, throughput, validation
 from texup.training.config import recipe_of
 from texup.training.data.pictures import Patches, Picture
-from texup.training.distributed import World
-from texup.training.throughput import Meter, flops_of, measured_peak
-from texup.training.trainer import Trainer
-from texup.training.validation import fixed_samples, frame, load_held_out, mean_psnr, upscaled
+from texup.training.run import records, throughput, validation
+from texup.training.run.distributed import World
+from texup.training.run.throughput import Meter, flops_of, measured_peak
+from texup.training.run.trainer import Trainer
+from texup.training.run.validation import fixed_samples, frame, load_held_out, mean_psnr, upscaled
 
 CPU = torch.device("cpu")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from texup.training.finetune import Plan
     from texup.training.gains import Gain
-    from texup.training.loop import Run
+    from texup.training.run.loop import Run
 
 DEFAULT_SECONDS = 600.0
 
@@ -76,9 +76,9 @@ def _finetune(
     checkpoint_parts: int | None,
 ) -> None:
     from texup.engines.device import pick_device
-    from texup.training.distributed import join_world, leave_world
     from texup.training.finetune import make_plan
-    from texup.training.loop import Budget, Run, train
+    from texup.training.run.distributed import join_world, leave_world
+    from texup.training.run.loop import Budget, Run, train
 
     world, place = join_world(pick_device(device))
     try:
@@ -101,7 +101,7 @@ def _conclude(plan: Plan, run: Run) -> None:
     """Say what the run was worth, and how its weights are used."""
     from texup.training.finetune import unshuffle, write_gains
     from texup.training.gains import measure
-    from texup.training.records import SHEET
+    from texup.training.run.records import SHEET
 
     start, scale = plan.model.path, plan.recipe.scale
     gains = measure(plan.held_out, start, run.weights, scale, run.device, multiple=unshuffle(plan.recipe))

@@ -14,7 +14,7 @@ from texup.cli.options import ManyWords
 if TYPE_CHECKING:
     from texup.models.weights import StateDict
     from texup.training.config import Recipe
-    from texup.training.loop import Progress, Run
+    from texup.training.run.loop import Progress, Run
 
 F = TypeVar("F", bound=Callable[..., Any])
 MEBIBYTE = 1 << 20
@@ -87,9 +87,9 @@ def _train(
     checkpoint_parts: int | None,
 ) -> None:
     from texup.engines.device import pick_device
-    from texup.training.distributed import join_world, leave_world
-    from texup.training.loop import Budget, Run
-    from texup.training.loop import train as run_training
+    from texup.training.run.distributed import join_world, leave_world
+    from texup.training.run.loop import Budget, Run
+    from texup.training.run.loop import train as run_training
 
     world, place = join_world(pick_device(device))
     try:

@@ -21,9 +21,9 @@ from texup.training.data.pictures import Picture, load_pictures
 from texup.training.gains import Gain
 from texup.training.limits import BLOCK, UNET_MULTIPLE
 from texup.training.recipes import find_recipe
-from texup.training.records import CARD, write_card
+from texup.training.run.records import CARD, write_card
+from texup.training.run.validation import LEAST, fixed_samples, load_held_out
 from texup.training.systems import GENERATORS
-from texup.training.validation import LEAST, fixed_samples, load_held_out
 
 FIDELITY, SHARP = "finetune", "finetune-gan"
 LEAST_PATCH = 12  # low-resolution pixels: in less there is hardly anything to see

@@ -17,7 +17,7 @@ from texup.metrics import imresize
 from texup.metrics.resizing import as_bytes
 from texup.models.loading import load_model
 from texup.training.data.pictures import Picture
-from texup.training.validation import Sample, fixed_samples, mean_psnr, upscaled
+from texup.training.run.validation import Sample, fixed_samples, mean_psnr, upscaled
 
 CLEAN, STORED = "clean", "stored"
 

@@ -21,7 +21,7 @@ import texup.evaluation
 import texup.models.interpolate
 import texup.preview
 import texup.training.finetune
-import texup.training.loop
+import texup.training.run.loop
 import texup.upscaling.pack  # noqa: F401
 from texup.cli.main import run
 

@@ -20,7 +20,7 @@ from texup.models import reading, weights
 from texup.models.chain import choose_chain
 from texup.models.weights import read_weights, save_weights
 from texup.packs.walk import MANIFEST_NAME
-from texup.training.checkpoint import DIGEST_BYTES
+from texup.training.run.checkpoint import DIGEST_BYTES
 
 from .corpus import BOMBS, good_state, saved
 from .craft import CONTAINERS, PROTO, called, legacy, name, number, payloads, storage, text, zipped

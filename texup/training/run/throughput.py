@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from texup.engines.device import multiplies_bfloat16
-from texup.training.distributed import World
-from texup.training.trainer import Trainer
+from texup.training.run.distributed import World
+from texup.training.run.trainer import Trainer
 
 Result = TypeVar("Result")
 

@@ -21,7 +21,6 @@ from texup.nets.srvgg import SRVGGNetCompact, at_scale
 from texup.training.config import Recipe
 from texup.training.data.degrade import degrade, roughen
 from texup.training.data.pictures import Patches
-from texup.training.distributed import World
 from texup.training.losses import (
     feature_distance,
     gram_distance,
@@ -32,6 +31,7 @@ from texup.training.losses import (
     standard_loss,
 )
 from texup.training.optimizers import build_optimizers, rate_at
+from texup.training.run.distributed import World
 from texup.training.systems import build_discriminator, build_features, build_generator
 
 Losses = dict[str, Tensor]

@@ -14,9 +14,9 @@ import torch
 from texup.errors import TexupError, UsageError
 from texup.files import output_lock, remove_leftovers
 from texup.models.weights import save_weights
-from texup.training.checkpoint import has_checkpoint, save_checkpoint
 from texup.training.config import Recipe, plain
-from texup.training.records import (
+from texup.training.run.checkpoint import has_checkpoint, save_checkpoint
+from texup.training.run.records import (
     open_scalars,
     write_card,
     write_frame,
@@ -24,8 +24,8 @@ from texup.training.records import (
     write_samples,
     write_scalars,
 )
-from texup.training.trainer import Trainer
-from texup.training.validation import Sample, frame, mean_psnr, upscaled
+from texup.training.run.trainer import Trainer
+from texup.training.run.validation import Sample, frame, mean_psnr, upscaled
 
 DIVERGED = 4.0  # times the median pixel loss of the checks before: batches differ by less, from a few pictures on
 ENOUGH = 5  # checks before their median means anything

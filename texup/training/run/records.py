@@ -22,7 +22,7 @@ from texup.files import atomic_write, sha256_of
 from texup.pictures.charts import line_chart
 from texup.pictures.sheets import contact_sheet, encode_film, encode_png
 from texup.textures.codecs.files import SUFFIXES, read_texture
-from texup.training.validation import Sample
+from texup.training.run.validation import Sample
 
 LOG, CURVES, CARD, FILM, SHEET = "log.csv", "curves.png", "card.json", "film.webp", "samples.png"
 FRAMES, SCALARS = "frames", "tensorboard"

@@ -1,0 +1,1 @@
+"""How training goes: the loop, its checkpoints, records and measurements."""
