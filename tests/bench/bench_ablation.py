@@ -32,11 +32,11 @@ from texup.models.loading import load_model
 from texup.pictures.sheets import contact_sheet, encode_png
 from texup.training.config import Recipe, plain, recipe_of
 from texup.training.data.pictures import Picture, load_pictures
+from texup.training.objective.systems import build_generator
 from texup.training.run.checkpoint import has_checkpoint
 from texup.training.run.distributed import World
 from texup.training.run.loop import Budget, Run, train
 from texup.training.run.validation import Sample, fixed_samples, upscaled
-from texup.training.systems import build_generator
 
 Table = dict[str, Any]
 Bytes = NDArray[np.uint8]

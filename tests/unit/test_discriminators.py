@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from texup.nets.discriminators import SRGANDiscriminator, UNetDiscriminator, VGGStyleDiscriminator
-from texup.training.losses import feature_distance, standard_loss
+from texup.training.objective.losses import feature_distance, standard_loss
 
 SMALL = [
     UNetDiscriminator(num_feat=4),

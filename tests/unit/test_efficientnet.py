@@ -8,10 +8,10 @@ from torch.nn import functional as F
 
 from texup.errors import UsageError, WeightsError
 from texup.nets.efficientnet import EfficientNetLiteFeatures, efficientnet_from_pytorch
-from texup.training import features
 from texup.training.config import Features
-from texup.training.features import load_efficientnet
-from texup.training.systems import build_features
+from texup.training.objective import features
+from texup.training.objective.features import load_efficientnet
+from texup.training.objective.systems import build_features
 
 # Table 1 of the paper, without squeeze and excitation: (repeats, expansion, kernel, first stride, width) of the stages.
 STAGES = ((1, 1, 3, 1, 16), (2, 6, 3, 2, 24), (2, 6, 5, 2, 40), (3, 6, 3, 2, 80))

@@ -10,8 +10,8 @@ from torch import nn
 
 from texup.errors import WeightsError
 from texup.nets.features import VGGFeatures, vgg19_from_torchvision, vgg19_layers
-from texup.training import features as vgg_file
-from texup.training.features import VGG19_SHA256, load_vgg19
+from texup.training.objective import features as vgg_file
+from texup.training.objective.features import VGG19_SHA256, load_vgg19
 
 WIDTHS = [64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512, 512, 512, 512]
 NUMBERS = [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]  # of torchvision's vgg19().features

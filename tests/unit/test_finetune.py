@@ -32,7 +32,7 @@ from texup.training.finetune import (
     patch_step,
     recipe_for,
 )
-from texup.training.systems import build_discriminator, build_generator
+from texup.training.objective.systems import build_discriminator, build_generator
 
 
 def picture(height, width=None, name="", seed=0) -> Picture:

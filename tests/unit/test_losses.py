@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from texup.training.losses import (
+from texup.training.objective.losses import (
     FEATURE_CRITERIA,
     PIXEL_CRITERIA,
     artefact_map,

@@ -13,7 +13,7 @@ from texup.nets.rrdbnet import RRDBNet
 from texup.nets.srresnet import MSRResNet, SRResNet
 from texup.nets.srvgg import SRVGGNetCompact, at_scale
 from texup.training.config import Optimisation
-from texup.training.optimizers import build_optimizers
+from texup.training.objective.optimizers import build_optimizers
 
 NETS = [
     *[RRDBNet(num_feat=8, num_block=2, num_grow_ch=4, scale=s) for s in (1, 2, 4, 8)],

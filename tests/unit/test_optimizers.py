@@ -9,7 +9,7 @@ from torch import nn
 
 from texup.nets.rrdbnet import RRDBNet
 from texup.training.config import Optimisation
-from texup.training.optimizers import Muon, build_optimizers, orthogonalise, rate_at
+from texup.training.objective.optimizers import Muon, build_optimizers, orthogonalise, rate_at
 
 
 def test_the_rate_rises_then_falls_to_zero():

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from texup.errors import UsageError
 from texup.training.config import Recipe, load_recipe, plain, recipe_of
-from texup.training.limits import check_recipe
+from texup.training.objective.limits import check_recipe
+from texup.training.objective.systems import build_discriminator, build_features, build_generator, features_fact
 from texup.training.recipes import find_recipe
-from texup.training.systems import build_discriminator, build_features, build_generator, features_fact
 
 SHIPPED = sorted((Path(__file__).parents[2] / "weights" / "recipes").glob("*.toml"))
 

@@ -14,7 +14,7 @@ from texup.degradations import downscale, round_8bit
 from texup.errors import UsageError
 from texup.training.config import recipe_of
 from texup.training.data.pictures import Patches, Picture
-from texup.training.optimizers import rate_at
+from texup.training.objective.optimizers import rate_at
 from texup.training.run import trainer as trainer_module
 from texup.training.run.trainer import Trainer, frozen
 

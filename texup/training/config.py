@@ -16,7 +16,7 @@ from typing import Any
 from texup.degradations import KERNELS
 from texup.errors import UsageError
 from texup.training.data.degrade import FORMATS
-from texup.training.losses import FEATURE_CRITERIA, PIXEL_CRITERIA
+from texup.training.objective.losses import FEATURE_CRITERIA, PIXEL_CRITERIA
 
 SCHEDULES = ("cosine", "steps", "constant")
 

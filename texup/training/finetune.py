@@ -19,11 +19,11 @@ from texup.textures.codecs.files import SUFFIXES
 from texup.training.config import Recipe, load_recipe
 from texup.training.data.pictures import Picture, load_pictures
 from texup.training.gains import Gain
-from texup.training.limits import BLOCK, UNET_MULTIPLE
+from texup.training.objective.limits import BLOCK, UNET_MULTIPLE
+from texup.training.objective.systems import GENERATORS
 from texup.training.recipes import find_recipe
 from texup.training.run.records import CARD, write_card
 from texup.training.run.validation import LEAST, fixed_samples, load_held_out
-from texup.training.systems import GENERATORS
 
 FIDELITY, SHARP = "finetune", "finetune-gan"
 LEAST_PATCH = 12  # low-resolution pixels: in less there is hardly anything to see

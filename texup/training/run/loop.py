@@ -17,7 +17,8 @@ from torch import Tensor
 from texup.errors import TexupError, UsageError
 from texup.training.config import Recipe, plain
 from texup.training.data.pictures import DRAWN, Patches, Picture, drawn, load_pictures, with_halves
-from texup.training.limits import check_recipe
+from texup.training.objective.limits import check_recipe
+from texup.training.objective.systems import check_nets, features_fact
 from texup.training.run.checkpoint import load_checkpoint
 from texup.training.run.checks import Checks, claimed
 from texup.training.run.distributed import World
@@ -25,7 +26,6 @@ from texup.training.run.records import data_facts, sample_facts, software_facts,
 from texup.training.run.throughput import Meter
 from texup.training.run.trainer import Trainer
 from texup.training.run.validation import LEAST, Sample, fixed_samples, load_held_out
-from texup.training.systems import check_nets, features_fact
 
 CHECKS = 50  # of a run; each writes a checkpoint, the weights so far, the log and a frame of the film
 DRAWN_COUNT, DRAWN_SIDE = 600, 256

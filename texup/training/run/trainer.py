@@ -21,7 +21,7 @@ from texup.nets.srvgg import SRVGGNetCompact, at_scale
 from texup.training.config import Recipe
 from texup.training.data.degrade import degrade, roughen
 from texup.training.data.pictures import Patches
-from texup.training.losses import (
+from texup.training.objective.losses import (
     feature_distance,
     gram_distance,
     ldl_loss,
@@ -30,9 +30,9 @@ from texup.training.losses import (
     relativistic_loss,
     standard_loss,
 )
-from texup.training.optimizers import build_optimizers, rate_at
+from texup.training.objective.optimizers import build_optimizers, rate_at
+from texup.training.objective.systems import build_discriminator, build_features, build_generator
 from texup.training.run.distributed import World
-from texup.training.systems import build_discriminator, build_features, build_generator
 
 Losses = dict[str, Tensor]
 

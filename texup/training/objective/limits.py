@@ -8,7 +8,7 @@ from typing import Any
 
 from texup.errors import UsageError
 from texup.training.config import Recipe, plain
-from texup.training.losses import OFFSETS
+from texup.training.objective.losses import OFFSETS
 
 SHARE, COUNT = (0.0, 1.0), (1.0, 4096.0)
 LIMITS: dict[str, tuple[float, float]] = {

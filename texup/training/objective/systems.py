@@ -15,7 +15,7 @@ from texup.nets.rrdbnet import RRDBNet
 from texup.nets.srresnet import MSRResNet, SRResNet
 from texup.nets.srvgg import SRVGGNetCompact
 from texup.training.config import Discriminator, Features, Recipe
-from texup.training.features import load_efficientnet, load_vgg19
+from texup.training.objective.features import load_efficientnet, load_vgg19
 
 GENERATORS: dict[str, Callable[..., nn.Module]] = {
     "RRDBNet": RRDBNet,

@@ -1,0 +1,1 @@
+"""What is optimised, and how: nets with their losses, features and optimizers."""
