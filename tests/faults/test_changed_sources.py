@@ -20,8 +20,8 @@ from texup.files import read_pieces, sha256_of
 from texup.manifest.journal import past_of
 from texup.textures.codecs.files import decode, encode
 from texup.textures.texture import Container, Texture
-from texup.upscaling import deciding, reading, run
 from texup.upscaling import pack as upscaling
+from texup.upscaling import reading, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be replaced there")
 
@@ -238,7 +238,7 @@ def test_p07_a_source_that_is_replaced_after_the_plan_is_recorded_as_what_was_re
 
 def test_p07_the_recorded_hash_is_of_the_bytes_that_were_decoded(upscale, pack, tmp_path, monkeypatch):
     """The file is another one as soon as its bytes are in memory; the next run must see that."""
-    read_file = deciding.read_file
+    read_file = reading.read_file
 
     def then_replaced(folder, path):
         data = read_file(folder, path)
@@ -246,12 +246,12 @@ def test_p07_the_recorded_hash_is_of_the_bytes_that_were_decoded(upscale, pack, 
             put(folder / path, picture(21))
         return data
 
-    monkeypatch.setattr(deciding, "read_file", then_replaced)
+    monkeypatch.setattr(reading, "read_file", then_replaced)
     assert upscale().code == 0
     out = tmp_path / "out"
     first = (out / "a.png").read_bytes()
     assert past_of(out).done("a.png").source_sha256 == hashlib.sha256(FILES["a.png"]).digest()
-    monkeypatch.setattr(deciding, "read_file", read_file)
+    monkeypatch.setattr(reading, "read_file", read_file)
     assert upscale().json["counts"] == {"unchanged": 5, "upscaled": 1}
     assert (out / "a.png").read_bytes() != first
     assert_recovers(upscale, pack, out)
@@ -284,21 +284,21 @@ def test_p07_a_source_that_is_written_while_it_is_read_fails_alone(upscale, pack
 def test_p07_a_file_that_is_copied_for_its_content_is_the_one_that_was_looked_at(
     upscale, pack, tmp_path, monkeypatch, new
 ):
-    read_job = upscaling.read_job
+    read = upscaling.read
 
-    def then_replaced(job, *arguments, **more):
-        work = read_job(job, *arguments, **more)
-        if job.path == "sky.dds":
+    def then_replaced(planned, *arguments):
+        found = read(planned, *arguments)
+        if planned.path == "sky.dds":
             put(pack / "sky.dds", new)
-        return work
+        return found
 
-    monkeypatch.setattr(upscaling, "read_job", then_replaced)
+    monkeypatch.setattr(upscaling, "read", then_replaced)
     result = upscale()
     assert result.code == 3
     assert [failure["path"] for failure in result.json["failures"]] == ["sky.dds"]
     assert "changed meanwhile" in result.json["failures"][0]["reason"]
     assert not (tmp_path / "out" / "sky.dds").exists()
-    monkeypatch.setattr(upscaling, "read_job", read_job)
+    monkeypatch.setattr(upscaling, "read", read)
     assert_recovers(upscale, pack, tmp_path / "out")
 
 

@@ -96,9 +96,14 @@ def upscaled(pack, out, model, *, plan=None, **sizes):
     if plan is not None:
         model = replace(model, net=Failing(model.net, plan))
     run = Run(pack, out, [], Route(plan_passes([4], 4), Settings(4, MARGIN)), lambda: None)
-    jobs = [Job(Planned(p.name, "upscale", target=p.name), pack, out) for p in sorted(pack.iterdir())]
+    jobs = [Job(path=p.name, source=pack, out=out, target=p.name) for p in sorted(pack.iterdir())]
     device = Device([model], CPU, **sizes)
-    found = {o.path: o for o in LocalEngine(device, 2).run(jobs, lambda job: start(job, run, PLAIN))}
+    found = {
+        o.path: o
+        for o in LocalEngine(device, 2).run(
+            jobs, lambda job: start(job, Planned(job.path, "upscale", target=job.target), run, PLAIN)
+        )
+    }
     assert len(found) == len(jobs)
     return found, device
 
@@ -167,8 +172,11 @@ def test_p17_sizes_that_did_not_fit_are_not_tried_again(pack, tiny_model, undist
     before = plan.failures
     again = LocalEngine(device, 2)
     run = Run(pack, tmp_path / "b", [], Route(plan_passes([4], 4), Settings(4, MARGIN)), lambda: None)
-    large = Job(Planned("large.png", "upscale", target="large.png"), pack, tmp_path / "b")
-    assert [o.outcome for o in again.run([large], lambda job: start(job, run, PLAIN))] == ["upscaled"]
+    large = Job(path="large.png", source=pack, out=tmp_path / "b", target="large.png")
+    assert [
+        o.outcome
+        for o in again.run([large], lambda job: start(job, Planned(job.path, "upscale", target=job.target), run, PLAIN))
+    ] == ["upscaled"]
     assert plan.failures <= before + 2  # a batch of several tiles may still have to be halved
 
 

@@ -73,11 +73,13 @@ def run_for(folder: Path, out: Path, models, scale=4, **settings) -> Run:
 
 def jobs_of(run: Run):
     names = sorted(p.name for p in run.source.iterdir())
-    return [Job(Planned(name, "upscale", target=name), run.source, run.out) for name in names]
+    return [Job(path=name, source=run.source, out=run.out, target=name) for name in names]
 
 
 def outcomes_of(engine, run: Run) -> dict[str, Outcome]:
-    found = list(engine.run(jobs_of(run), lambda job: start(job, run, PLAIN)))
+    found = list(
+        engine.run(jobs_of(run), lambda job: start(job, Planned(job.path, "upscale", target=job.target), run, PLAIN))
+    )
     assert len({o.path for o in found}) == len(found)
     return {o.path: o for o in found}
 
@@ -199,7 +201,9 @@ def test_what_is_an_outcome_already_passes_through(mixed, tiny_model, tmp_path):
     given = [Outcome("a.txt", "skipped", "not a texture"), Outcome("b.png", "unchanged")]
     items = [given[0], *jobs[:2], given[1], *jobs[2:]]
     for engine in (InlineEngine(Device([tiny_model], CPU)), LocalEngine(Device([tiny_model], CPU), 2)):
-        found = list(engine.run(iter(items), lambda job: start(job, run, PLAIN)))
+        found = list(
+            engine.run(iter(items), lambda job: start(job, Planned(job.path, "upscale", target=job.target), run, PLAIN))
+        )
         assert sorted(o.path for o in found) == sorted(i.path for i in items)
         assert [o for o in found if any(o is g for g in given)] == given
 
@@ -343,7 +347,7 @@ class Watched:
     def jobs(self):
         for k in range(self.count):
             self.pulled += 1
-            yield Job(Planned(f"{k}.png", "upscale", target=f"{k}.png"), Path("in"), Path("out"))
+            yield Job(path=f"{k}.png", source=Path("in"), out=Path("out"), target=f"{k}.png")
 
     def start(self, job):
         with self.lock:

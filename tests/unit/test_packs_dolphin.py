@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 from texup.conventions.convention import Planned, Wishes
 from texup.conventions.dolphin.plan import DOLPHIN
-from texup.engines.engine import Job
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs.dds_header import DdsHeader, level_sizes, pack_header
 from texup.textures.codecs.files import SUFFIXES
 from texup.textures.codecs.png import SIGNATURE
 from texup.textures.texture import Container, Texture
+from texup.upscaling.pack import job_of
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "names" / "dolphin.txt"
 laws = settings(deadline=None, derandomize=True)
@@ -265,8 +265,8 @@ def test_levels_after_a_gap_are_left_out_with_one_warning():
 
 def test_braces_of_a_folder_are_no_place_for_a_level():
     plans, _ = plan([f"{{}}/{B}.png"])
-    job = Job(plans[f"{{}}/{B}.png"], Path("in"), Path("out"))
-    assert job.target(3) == f"{HOME}{{}}/{B}_mip3.png"
+    job = job_of(plans[f"{{}}/{B}.png"], Path("in"), Path("out"))
+    assert job.target_of(3) == f"{HOME}{{}}/{B}_mip3.png"
 
 
 def test_an_extension_in_capitals_is_written_small():

@@ -15,7 +15,7 @@ from texup.errors import ExitCode, UsageError
 from texup.packs.walk import matches, patterns
 from texup.policy import rules as module
 from texup.policy.classify import Treatment
-from texup.policy.rules import Facts, Rule, When, applied, as_facts, candidates, decide, load_rules, unused
+from texup.policy.rules import Facts, Rule, When, applied, as_facts, candidates, first_fit, load_rules, unused
 from texup.textures.cells import Cells
 
 MODEST = settings(deadline=None, derandomize=True, max_examples=200)
@@ -241,11 +241,11 @@ def test_candidates_end_with_the_first_rule_that_needs_no_pixels(path, expected)
 
 def test_the_first_rule_that_fits_decides():
     own = candidates(TABLE, "ui/a.png")
-    assert decide(own, Facts("font", "soft", 64, 64, "png")).number == 1
-    assert decide(own, Facts("font", "binary", 64, 64, "png")).number == 3
-    assert decide(own, Facts("font", "binary", 65, 64, "png")).number == 4
-    assert decide(own[:2], Facts("colour", "binary", 8, 8, "png")) is None
-    assert decide((), WALL) is None
+    assert first_fit(own, Facts("font", "soft", 64, 64, "png")).number == 1
+    assert first_fit(own, Facts("font", "binary", 64, 64, "png")).number == 3
+    assert first_fit(own, Facts("font", "binary", 65, 64, "png")).number == 4
+    assert first_fit(own[:2], Facts("colour", "binary", 8, 8, "png")) is None
+    assert first_fit((), WALL) is None
 
 
 FITTING = [

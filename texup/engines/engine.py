@@ -1,4 +1,4 @@
-"""What an engine is: it runs many textures on some hardware, and knows nothing about colour or packs."""
+"""What an engine is: it runs many textures on some hardware, and knows nothing about colours or packs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from texup.conventions.convention import Planned
 from texup.manifest.record import Result, Written
 
 Plane = NDArray[np.float32]
@@ -40,25 +39,25 @@ Files = tuple[bytes, ...]
 Upscaling = Generator[list[Request], list[Plane], Files]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One texture to do."""
+    """One texture to do: where it comes from, and where its files go."""
 
-    planned: Planned
+    path: str
+    """Relative POSIX path of the source, the identity."""
     source: Path
     """The folder of the pack."""
     out: Path
     """The folder of the output."""
+    target: str
+    """Relative POSIX path of the result."""
+    level_target: str = ""
+    """Where smaller levels become files: their path, in which the last ``{}`` stands for the level's number."""
 
-    @property
-    def path(self) -> str:
-        """Relative POSIX path of the source, the identity."""
-        return self.planned.path
-
-    def target(self, level: int) -> str:
+    def target_of(self, level: int) -> str:
         """Return the relative path of a level's file; 0 is the texture's own."""
-        before, _, behind = self.planned.level_target.rpartition("{}")  # folders may have any name, also "{}"
-        return f"{before}{level}{behind}" if level else self.planned.target
+        before, _, behind = self.level_target.rpartition("{}")  # folders may have any name, also "{}"
+        return f"{before}{level}{behind}" if level else self.target
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def write(job: Job, level: int, data: bytes) -> Written:
     Raises:
         OutputError: it cannot be written, or does not read back as what was written.
     """
-    path = job.target(level)
+    path = job.target_of(level)
     check_inside(job.out, path)
     atomic_write(job.out / path, data)
     check_written(job.out / path, data)
@@ -77,11 +77,11 @@ def finish(task: Task, files: Files, ran: Ran | None, notes: list[str], seconds:
     )
 
 
-def reason_for(job: Job, error: TextureError | MemoryError) -> str:
-    """Return what an error says about a job's file, without the name that stands beside it in every report."""
+def reason_for(path: str, error: TextureError | MemoryError) -> str:
+    """Return what an error says about a file, without the name that stands beside it in every report."""
     if isinstance(error, MemoryError):
         return PROBLEMS["large"]
-    return str(error).removeprefix(f"{job.path.rpartition('/')[2]}: ")
+    return str(error).removeprefix(f"{path.rpartition('/')[2]}: ")
 
 
 def failed(job: Job, error: TextureError | MemoryError, task: Task | None = None) -> Outcome:
@@ -89,7 +89,7 @@ def failed(job: Job, error: TextureError | MemoryError, task: Task | None = None
     return Outcome(
         job.path,
         "failed",
-        reason_for(job, error),
+        reason_for(job.path, error),
         source_sha256=task.source_sha256 if task else None,
         policy=task.policy if task else {},
     )

@@ -123,6 +123,18 @@ def policy_for(
     return replace(policy, grain=rough if treatment.grain == "auto" else treatment.grain, faithful=rough > 0)
 
 
+def kind_and_alpha(texture: Texture, treatment: Treatment) -> tuple[Kind, AlphaKind]:
+    """Return what a texture's policy says of its kind and of its alpha; a user's rule may ask for them."""
+    kind, _ = _kind_of(texture, treatment)
+    return kind, _alpha_kind(texture, treatment.alpha, kind)
+
+
+def of_islands(policy: Policy, treatment: Treatment) -> Policy:
+    """Return the policy of a texture that turned out to hold several cut-out pictures, which want no grain."""
+    grain = 0.0 if treatment.grain == "auto" else policy.grain
+    return replace(policy, cells="islands", grain=grain, faithful=policy.faithful and policy.kind not in GRAINED)
+
+
 def _drawn(policy: Policy, texture: Texture) -> Policy:
     """Return the policy of a picture whose pixels decide between a net and the way of pixel art."""
     art = detect_pixel_art(texture.pixels, alpha=policy.alpha not in ("none", "data"))

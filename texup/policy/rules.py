@@ -147,7 +147,7 @@ def candidates(rules: Sequence[Rule], path: str) -> tuple[Rule, ...]:
     return tuple(found)
 
 
-def decide(rules: Sequence[Rule], facts: Facts) -> Rule | None:
+def first_fit(rules: Sequence[Rule], facts: Facts) -> Rule | None:
     """Return the first of a file's ``candidates`` that fits what the file is, or None."""
     return next((rule for rule in rules if rule.when.fits(facts)), None)
 

@@ -15,18 +15,18 @@ from texup.textures.codecs.files import encode, encode_levels, read_header
 from texup.textures.mips import smaller_levels
 from texup.textures.storing import stored
 from texup.textures.texture import Texture
-from texup.upscaling.deciding import Work
+from texup.upscaling.deciding import Decision
 
 
-def coded(work: Work, results: Sequence[Texture], convention: Convention, *, indexed: bool) -> Files:
+def coded(decision: Decision, results: Sequence[Texture], convention: Convention, *, indexed: bool) -> Files:
     """Return the files of a texture from its upscaled works: as its loader wants it, with the smaller levels.
 
     Raises:
         UnsupportedTexture: the format cannot hold it.
     """
-    planned, treatment, policy = work.planned, work.planned.treatment, work.policy
-    levels, sources = list(results), list(work.sources)
-    if _gets_levels(work):
+    planned, treatment, policy = decision.planned, decision.planned.treatment, decision.policy
+    levels, sources = list(results), list(decision.sources.textures)
+    if _gets_levels(decision):
         is_data = policy.kind in DATA
         levels += smaller_levels(levels[0], alpha=policy.alpha, is_data=is_data, normal=policy.normal)
         sources += [sources[0]] * (len(levels) - 1)
@@ -36,16 +36,16 @@ def coded(work: Work, results: Sequence[Texture], convention: Convention, *, ind
         files = [encode_levels(levels)]
     else:
         files = [encode(level, indexed=indexed and level.container.palette is not None) for level in levels]
-    _check_sizes(files, levels, work)
+    _check_sizes(files, levels, decision)
     return tuple(files)
 
 
-def _check_sizes(files: Sequence[bytes], levels: Sequence[Texture], work: Work) -> None:
+def _check_sizes(files: Sequence[bytes], levels: Sequence[Texture], decision: Decision) -> None:
     """Refuse files whose own headers do not say the size that is due: the source's times the scale."""
     due = [level.pixels.shape[:2] for level in levels]
-    due[: len(work.works)] = [
-        (height * work.route.settings.scale, width * work.route.settings.scale)
-        for height, width in (source.pixels.shape[:2] for source in work.works)
+    due[: len(decision.works)] = [
+        (height * decision.route.settings.scale, width * decision.route.settings.scale)
+        for height, width in (source.pixels.shape[:2] for source in decision.works)
     ]
     for file, size in zip(files, due, strict=False):
         head = read_header(file, f"its result.{levels[0].container.format}")
@@ -53,28 +53,28 @@ def _check_sizes(files: Sequence[bytes], levels: Sequence[Texture], work: Work) 
             raise UnsupportedTexture(f"came out as {head.width} x {head.height} pixels for {size[1]} x {size[0]}")
 
 
-def _gets_levels(work: Work) -> bool:
+def _gets_levels(decision: Decision) -> bool:
     """Tell whether smaller levels are made for a texture."""
-    treatment, container = work.planned.treatment, work.sources[0].container
+    treatment, container = decision.planned.treatment, decision.sources.textures[0].container
     is_dds = treatment.store.startswith("b") or (not treatment.store and container.format == "dds")
     by_mips = {"files": True, "inside": is_dds, "kept": is_dds and container.mips}
     return by_mips.get(treatment.mips, False)
 
 
-def twin_key(work: Work, convention: Convention) -> bytes:
+def twin_key(decision: Decision, convention: Convention) -> bytes:
     """Return a digest that is equal for textures whose result files are equal."""
-    settings = work.route.settings
-    digest = hashlib.sha256(repr((convention.id, work.planned.treatment, work.policy, work.route)).encode())
-    for source in work.sources:
+    settings = decision.route.settings
+    digest = hashlib.sha256(repr((convention.id, decision.planned.treatment, decision.policy, decision.route)).encode())
+    for source in decision.sources.textures:
         container = source.container if settings.palette == "keep" else replace(source.container, palette=None)
         digest.update(f"{source.pixels.shape} {source.pixels.dtype} {container}".encode())
         digest.update(source.pixels.tobytes())
     return digest.digest()
 
 
-def facts_of(work: Work) -> dict[str, Any]:
+def facts_of(decision: Decision) -> dict[str, Any]:
     """Return what was decided about a texture, as plain values for the manifest."""
-    facts = asdict(work.policy)
-    if work.rule is not None:
-        facts["rule"] = work.rule.number
+    facts = asdict(decision.policy)
+    if decision.rule is not None:
+        facts["rule"] = decision.rule.number
     return facts

@@ -2,92 +2,54 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from texup.conventions.convention import Convention, Planned
-from texup.engines.engine import Job
-from texup.engines.steps import reason_for
-from texup.errors import DecoderDied
-from texup.policy.classify import Policy, Treatment, policy_for
-from texup.policy.rules import Facts, Rule, applied, decide
+from texup.policy.classify import Policy, Treatment, kind_and_alpha, of_islands, policy_for
+from texup.policy.rules import Facts, Rule, applied, first_fit
 from texup.textures.cells import Cells, cut, grid_boxes, island_boxes
-from texup.textures.codecs.decoders import Decode
-from texup.textures.codecs.files import decode
 from texup.textures.seams import Edge, detect_edges
 from texup.textures.texture import Texture
-from texup.upscaling.reading import (
-    decode_within_limits,
-    join_alpha,
-    memory_for,
-    read_file,
-    reason_to_copy,
-    sources_sha256,
-)
+from texup.upscaling.reading import NotUpscaled, Sources
 from texup.upscaling.run import Route, Run, Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A texture that is read and decided."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What is done with one texture that is read."""
 
-    source_sha256: str
-    sources: Sequence[Texture]
-    """As stored; more than one where the smaller levels of the source are given."""
+    sources: Sources
     works: Sequence[Texture]
-    """The same as the pixel code takes them."""
+    """The sources as the pixel code takes them."""
     planned: Planned
+    """The plan, with what the user chose laid over its treatment."""
     policy: Policy
     route: Route
     rule: Rule | None
     """The user's rule that decided."""
 
-    def memory(self, run: Run) -> int:
-        """Return about how many bytes it takes on its way."""
-        return sum(memory_for(texture.pixels.shape[0], texture.pixels.shape[1], run) for texture in self.works)
 
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """A texture that is not upscaled, which only its content told."""
-
-    action: Literal["copy", "skip", "refuse"]
-    reason: str
-    source_sha256: str
-
-
-def read_job(job: Job, run: Run, convention: Convention, decode: Decode = decode) -> Work | Left:
-    """Read a job's files and decide what is done with them; a file that kills its decoder is refused.
-
-    Raises:
-        TextureError: a file cannot be read, or its result would be too large.
-    """
-    planned = replace(job.planned, treatment=_chosen(job.planned.treatment, run.settings))
-    paths = [job.path, *planned.others]
-    datas = [read_file(job.source, path) for path in paths]
-    sha256 = sources_sha256([hashlib.sha256(data).hexdigest() for data in datas])
-    reason = reason_to_copy(datas[0], job)
-    if reason is not None:
-        return Left("copy", reason, sha256)
-    try:
-        sources = [decode_within_limits(data, path, run, decode) for data, path in zip(datas, paths, strict=True)]
-    except DecoderDied as error:
-        return Left("refuse", reason_for(job, error), sha256)
-    if planned.joins == "alpha":
-        sources = [join_alpha(sources, paths)]
-    works = [convention.to_work(source, planned) for source in sources]
-    policy = _policy(works[0], planned.treatment, run)
-    rule = decide(planned.rules, _facts(works[0], policy))
+def decide(sources: Sources, planned: Planned, run: Run, convention: Convention) -> Decision | NotUpscaled:
+    """Decide what is done with a texture, from its name, its pixels and the user's rules."""
+    treatment = _chosen(planned.treatment, run.settings)
+    works = [convention.to_work(texture, planned) for texture in sources.textures]
+    rule = first_fit(planned.rules, _facts(works[0], treatment))
     if rule is not None:
         if rule.action in ("copy", "skip"):
-            return Left(rule.action, f"rule {rule.number}", sha256)
-        planned = replace(planned, treatment=applied(rule, planned.treatment))
-        policy = _policy(works[0], planned.treatment, run)
+            return NotUpscaled(action=rule.action, reason=f"rule {rule.number}", source_sha256=sources.sha256)
+        treatment = applied(rule, treatment)
+    policy = _policy(works[0], treatment, run.settings)
     if policy.method == "copy":
-        return Left("copy", f"{policy.kind}: kept as it is", sha256)
-    return Work(sha256, sources, works, planned, policy, run.route_of(rule, faithful=policy.faithful), rule)
+        return NotUpscaled(action="copy", reason=f"{policy.kind}: kept as it is", source_sha256=sources.sha256)
+    return Decision(
+        sources=sources,
+        works=works,
+        planned=replace(planned, treatment=treatment),
+        policy=policy,
+        route=run.route_of(rule, faithful=policy.faithful),
+        rule=rule,
+    )
 
 
 def _chosen(treatment: Treatment, settings: Settings) -> Treatment:
@@ -100,14 +62,12 @@ def _chosen(treatment: Treatment, settings: Settings) -> Treatment:
     return replace(treatment, alpha=alpha, edges=(vertical, horizontal), grain=grain)
 
 
-def _policy(work: Texture, treatment: Treatment, run: Run) -> Policy:
-    policy = policy_for(work, treatment, run.settings.normals, run.settings.method)
+def _policy(work: Texture, treatment: Treatment, settings: Settings) -> Policy:
+    policy = policy_for(work, treatment, settings.normals, settings.method)
     if isinstance(policy.cells, Cells):
         return replace(policy, edges=_cell_edges(work, policy, treatment))
     is_whole = treatment.cells is not None or policy.method != "net"
-    if not is_whole and island_boxes(work, policy.alpha, policy.edges):
-        return policy_for(work, replace(treatment, cells="islands"), run.settings.normals, run.settings.method)
-    return policy
+    return policy if is_whole or not island_boxes(work, policy.alpha, policy.edges) else of_islands(policy, treatment)
 
 
 def _cell_edges(work: Texture, policy: Policy, treatment: Treatment) -> tuple[Edge, Edge]:
@@ -123,6 +83,7 @@ def _cell_edges(work: Texture, policy: Policy, treatment: Treatment) -> tuple[Ed
     return vertical, horizontal
 
 
-def _facts(work: Texture, policy: Policy) -> Facts:
+def _facts(work: Texture, treatment: Treatment) -> Facts:
+    kind, alpha = kind_and_alpha(work, treatment)
     height, width = work.pixels.shape[:2]
-    return Facts(policy.kind, policy.alpha, width, height, work.container.format)
+    return Facts(kind, alpha, width, height, work.container.format)

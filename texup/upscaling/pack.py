@@ -3,7 +3,7 @@
 ::
 
     plan ── one decision for each file, from names (planning)
-    start ── a file is read and decided (deciding.read_job), and handed to an engine as a task:
+    start ── a file is read (reading.read), decided about (deciding.decide), and handed to an engine as a task:
         its pixels' way through the nets (pixels.upscale_texture), then coded for its loader (coding.coded)
     manifest ── one line for each file, after its results have their final names
 """
@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from texup.conventions.convention import Convention, Sidecar
+from texup.conventions.convention import Convention, Planned, Sidecar
 from texup.engines.engine import Job, Outcome, Task, Upscaling
 from texup.engines.steps import failed
 from texup.errors import TextureError, UnreadableTexture, UsageError
@@ -36,10 +36,10 @@ from texup.packs.walk import MANIFEST_NAME, NOT_SELECTED, check_overlap, walk
 from texup.textures.codecs.decoders import Decode, Decoders
 from texup.textures.codecs.files import decode
 from texup.upscaling.coding import coded, facts_of, twin_key
-from texup.upscaling.deciding import Left, Work, read_job
+from texup.upscaling.deciding import Decision, decide
 from texup.upscaling.pixels import upscale_sheet
 from texup.upscaling.planning import Plan, own_suffix
-from texup.upscaling.reading import sources_of, sources_sha256
+from texup.upscaling.reading import NotUpscaled, Sources, memory_for, read, sources_of, sources_sha256
 from texup.upscaling.run import Digest, Run, plan_of
 
 TRIED = "tried before, --force tries again: "
@@ -75,7 +75,7 @@ def upscale_pack(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
             for path in sorted(manifest.past.last.keys() - planned - {_path_of(sidecar) for sidecar in plan.sidecars}):
                 manifest.append(gone(path))
             todo = chain(_todo(plan, run, manifest, digest), _sidecars(plan, run, manifest))
-            for outcome in _outcomes(todo, run, plan.convention):
+            for outcome in _outcomes(todo, planned, run, plan.convention):
                 if outcome.outcome != "unchanged":
                     is_made = outcome.outcome == "written"
                     manifest.append(_record(outcome, SIDECAR if is_made else digest(planned[outcome.path])))
@@ -97,7 +97,13 @@ def upscale_file(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
     remove_leftovers_of(run.out)
     plan = plan or plan_of(run)[0]
     planned = replace(plan.files[0], target=run.out.name, level_target="")
-    yield from _outcomes(iter([Job(planned, run.source.parent, run.out.parent)]), run, plan.convention)
+    job = job_of(planned, run.source.parent, run.out.parent)
+    yield from _outcomes(iter([job]), {job.path: planned}, run, plan.convention)
+
+
+def job_of(planned: Planned, source: Path, out: Path) -> Job:
+    """Return what an engine has to know of a plan."""
+    return Job(path=planned.path, source=source, out=out, target=planned.target, level_target=planned.level_target)
 
 
 def _check_empty(out: Path) -> None:
@@ -113,39 +119,39 @@ def _check_empty(out: Path) -> None:
 def _todo(plan: Plan, run: Run, manifest: Manifest, digest: Digest) -> Iterator[Job | Outcome]:
     """Yield as outcomes what is settled, and as jobs what must be upscaled."""
     for planned in plan.files:
-        job = Job(planned, run.source, run.out)
+        job = job_of(planned, run.source, run.out)
         if planned.target:
             check_inside(run.out, planned.target)
         if planned.action == "refuse":
             yield Outcome(planned.path, "failed", planned.reason)
         elif planned.action == "rewrite":
             continue  # its new content comes with the sidecars
-        elif _is_unchanged(job, manifest.past.done(planned.path), digest(planned), run):
+        elif _is_unchanged(job, planned, manifest.past.done(planned.path), digest(planned), run):
             yield Outcome(planned.path, "unchanged")
-        elif given_up := _given_up(job, manifest.past.last.get(planned.path), digest(planned), run):
+        elif given_up := _given_up(job, planned, manifest.past.last.get(planned.path), digest(planned), run):
             yield given_up
         else:
             manifest.retract(planned.path)
-            yield job if planned.action == "upscale" else _settled(job)
+            yield job if planned.action == "upscale" else _settled(job, planned)
 
 
-def _is_unchanged(job: Job, last: Last | None, digest: str, run: Run) -> bool:
-    if last is not None and last.targets and job.planned.reason == NOT_SELECTED:
+def _is_unchanged(job: Job, planned: Planned, last: Last | None, digest: str, run: Run) -> bool:
+    if last is not None and last.targets and planned.reason == NOT_SELECTED:
         return True  # what this run is not asked for stays as it was done, by whatever settings
-    if last is None or run.force or not _is_own(job, last):
+    if last is None or run.force or not _is_own(job, planned, last):
         return False
     try:
-        return is_done(last, sources_of(job), digest, job.out)
+        return is_done(last, sources_of(planned, job.source), digest, job.out)
     except OSError:
         return False  # reading it again says why
 
 
-def _given_up(job: Job, last: Last | None, digest: str, run: Run) -> Outcome | None:
+def _given_up(job: Job, planned: Planned, last: Last | None, digest: str, run: Run) -> Outcome | None:
     """Return the failure of a file that killed or hung its decoder in an earlier run, if it would do so again."""
     if last is None or not last.is_given_up or run.force:
         return None
     try:
-        sha256 = sources_of(job)
+        sha256 = sources_of(planned, job.source)
     except OSError:
         return None  # reading it again says why
     reason = f"{TRIED}{last.reason.removeprefix(TRIED)}"
@@ -153,19 +159,18 @@ def _given_up(job: Job, last: Last | None, digest: str, run: Run) -> Outcome | N
     return Outcome(job.path, "failed", reason, sha256, notes=[GIVEN_UP]) if same else None
 
 
-def _is_own(job: Job, last: Last) -> bool:
+def _is_own(job: Job, planned: Planned, last: Last) -> bool:
     """Tell whether what a record claims is what the job may write."""
-    paths, planned = [target.path for target in last.targets], job.planned
+    paths = [target.path for target in last.targets]
     is_kept = last.outcome == "copied" and planned.target and paths == [own_suffix(planned)]
-    return bool(is_kept) or paths == [job.target(k) for k in range(len(paths))]
+    return bool(is_kept) or paths == [job.target_of(k) for k in range(len(paths))]
 
 
-def _settled(job: Job) -> Outcome:
+def _settled(job: Job, planned: Planned) -> Outcome:
     """Copy, leave out or account for a file that is not upscaled."""
-    planned = job.planned
     try:
         if planned.action == "copy":
-            return _copied(job, planned.reason or None)
+            return _copied(job, planned, planned.reason or None)
         sha256 = sha256_of(job.source / planned.path)
     except OSError as error:
         return Outcome(planned.path, "failed", f"cannot read: {error.strerror}")
@@ -174,31 +179,32 @@ def _settled(job: Job) -> Outcome:
     return Outcome(planned.path, "joined" if planned.action == "joined" else "skipped", planned.reason, sha256)
 
 
-def _copied(job: Job, reason: str | None, expected: str | None = None) -> Outcome:
+def _copied(job: Job, planned: Planned, reason: str | None, expected: str | None = None) -> Outcome:
     """Copy a file as it is, piece by piece: it may be a film of any size.
 
     Args:
         job: whose file.
+        planned: its plan.
         reason: why it is not upscaled.
         expected: digest of the sources that this was decided about, if it was for what they hold.
 
     Raises:
         TextureError: it cannot be read, or is another file by now.
     """
-    digest, target = hashlib.sha256(), job.out / job.target(0)
-    check_inside(job.out, job.target(0))
-    atomic_write(target, _pieces(job, digest, expected))
-    written = Written(job.target(0), digest.hexdigest(), target.stat().st_size)
+    digest, target = hashlib.sha256(), job.out / job.target
+    check_inside(job.out, job.target)
+    atomic_write(target, _pieces(job, planned, digest, expected))
+    written = Written(job.target, digest.hexdigest(), target.stat().st_size)
     return Outcome(job.path, "copied", reason, expected or written.sha256, [written])
 
 
-def _pieces(job: Job, digest: hashlib._Hash, expected: str | None) -> Iterator[bytes]:
+def _pieces(job: Job, planned: Planned, digest: hashlib._Hash, expected: str | None) -> Iterator[bytes]:
     """Yield the bytes of a job's file and add them to ``digest``, so that a record is of what was copied."""
     try:
         for piece in read_pieces(job.source / job.path):
             digest.update(piece)
             yield piece
-        others = [sha256_of(job.source / path) for path in job.planned.others]
+        others = [sha256_of(job.source / path) for path in planned.others]
     except OSError as error:
         raise UnreadableTexture(f"cannot read: {error.strerror}") from error
     if expected is not None and sources_sha256([digest.hexdigest(), *others]) != expected:
@@ -225,49 +231,59 @@ def _sidecars(plan: Plan, run: Run, manifest: Manifest) -> Iterator[Outcome]:
         yield Outcome(path, "written", None, sha256, [written])
 
 
-def _outcomes(items: Iterator[Job | Outcome], run: Run, convention: Convention) -> Iterator[Outcome]:
+def _outcomes(
+    items: Iterator[Job | Outcome], plans: Mapping[str, Planned], run: Run, convention: Convention
+) -> Iterator[Outcome]:
     """Pass outcomes on, and hand everything from the first job on to an engine."""
     decoders = Decoders()  # no process yet; the engine ends those that its textures start
     for item in items:
         if isinstance(item, Job):
             engine, rest = run.load_engine(), chain([item], items)
-            yield from engine.run(rest, lambda job: start(job, run, convention, decoders.decode), decoders.close)
+            yield from engine.run(
+                rest, lambda job: start(job, plans[job.path], run, convention, decoders.decode), decoders.close
+            )
             return
         yield item
 
 
-def start(job: Job, run: Run, convention: Convention, decode: Decode = decode) -> Task | Outcome:
+def start(job: Job, planned: Planned, run: Run, convention: Convention, decode: Decode = decode) -> Task | Outcome:
     """Read a texture, decide its policy, and make the task that an engine carries through.
 
     Raises:
         TextureError: the file cannot be read, or its result would be too large.
     """
-    work = read_job(job, run, convention, decode)
-    if isinstance(work, Left):
-        if work.action == "skip":
-            return Outcome(job.path, "skipped", work.reason, work.source_sha256)
-        if work.action == "refuse":
-            return Outcome(job.path, "failed", work.reason, work.source_sha256, notes=[GIVEN_UP])
-        kept = replace(job.planned, target=own_suffix(job.planned))  # not the suffix of what it would have become
-        return _copied(replace(job, planned=kept), work.reason, work.source_sha256)
-    pixels = sum(texture.pixels.shape[0] * texture.pixels.shape[1] for texture in work.works)
+    found = read(planned, job.source, run.limits, decode)
+    decision = decide(found, planned, run, convention) if isinstance(found, Sources) else found
+    if isinstance(decision, NotUpscaled):
+        return _not_upscaled(job, planned, decision)
+    sizes = [(texture.pixels.shape[0], texture.pixels.shape[1]) for texture in decision.works]
     return Task(
         job,
-        work.source_sha256,
-        facts_of(work),
-        twin_key(work, convention),
-        pixels * work.route.settings.scale**2,
-        _upscaled_files(work, convention),
-        share=work.memory(run) / max(1, run.memory),
+        decision.sources.sha256,
+        facts_of(decision),
+        twin_key(decision, convention),
+        sum(height * width for height, width in sizes) * decision.route.settings.scale**2,
+        _upscaled_files(decision, convention),
+        share=sum(memory_for(*size, run.limits.growth) for size in sizes) / max(1, run.memory),
     )
 
 
-def _upscaled_files(work: Work, convention: Convention) -> Upscaling:
+def _not_upscaled(job: Job, planned: Planned, found: NotUpscaled) -> Outcome:
+    """Copy, leave out or refuse a texture for what it holds."""
+    if found.action == "skip":
+        return Outcome(job.path, "skipped", found.reason, found.source_sha256)
+    if found.action == "refuse":
+        return Outcome(job.path, "failed", found.reason, found.source_sha256, notes=[GIVEN_UP])
+    kept = replace(job, target=own_suffix(planned))  # not the suffix of what it would have become
+    return _copied(kept, planned, found.reason, found.source_sha256)
+
+
+def _upscaled_files(decision: Decision, convention: Convention) -> Upscaling:
     """Upscale a texture, and the smaller levels that came with it, and code them for their loader."""
-    route, results = work.route, []
-    for texture in work.works:
-        results.append((yield from upscale_sheet(texture, work.policy, route.passes, route.settings)))
-    return coded(work, results, convention, indexed=route.settings.palette == "keep" and convention.palettes)
+    route, results = decision.route, []
+    for texture in decision.works:
+        results.append((yield from upscale_sheet(texture, decision.policy, route.passes, route.settings)))
+    return coded(decision, results, convention, indexed=route.settings.palette == "keep" and convention.palettes)
 
 
 def _record(outcome: Outcome, digest: str) -> Record:

@@ -4,23 +4,74 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from math import prod
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from texup.engines.engine import Job
-from texup.errors import UnreadableTexture, UnsupportedTexture
+from texup.conventions.convention import Planned
+from texup.engines.steps import reason_for
+from texup.errors import DecoderDied, UnreadableTexture, UnsupportedTexture
 from texup.files import read_pieces, sha256_of
 from texup.textures.codecs.dds import must_copy
 from texup.textures.codecs.decoders import Decode
-from texup.textures.codecs.files import read_header
+from texup.textures.codecs.files import decode, read_header
 from texup.textures.planes import with_alpha
 from texup.textures.texture import Texture
-from texup.upscaling.run import Run
 
 MAX_SOURCE_BYTES = 1 << 30
 MAX_RESULT_PIXELS = 1 << 28  # 16384 x 16384, the largest texture that graphics cards take
 # Memory that a texture takes on its way, measured with 16-bit RGBA at x1, x2 and x4; 8-bit RGB takes 33 for 44.
 SOURCE_BYTES, RESULT_BYTES = 260, 44  # a pixel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a texture may take on its way."""
+
+    growth: int
+    """How many times as wide as its source the widest plane of any texture gets."""
+    memory: int
+    """Bytes that a texture and its result may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """The files of one texture, read."""
+
+    sha256: str
+    """Digest of the bytes of all of them."""
+    textures: Sequence[Texture]
+    """As stored; more than one where the smaller levels of the source are given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotUpscaled:
+    """A texture that is not upscaled, which only its content told."""
+
+    action: Literal["copy", "skip", "refuse"]
+    reason: str
+    source_sha256: str
+
+
+def read(planned: Planned, folder: Path, limits: Limits, decode: Decode = decode) -> Sources | NotUpscaled:
+    """Read and decode a texture's files in ``folder``; one that kills its decoder is refused.
+
+    Raises:
+        TextureError: a file cannot be read, or its result would be too large.
+    """
+    paths = [planned.path, *planned.others]
+    datas = [read_file(folder, path) for path in paths]
+    sha256 = sources_sha256([hashlib.sha256(data).hexdigest() for data in datas])
+    reason = _reason_to_copy(datas[0], planned)
+    if reason is not None:
+        return NotUpscaled(action="copy", reason=reason, source_sha256=sha256)
+    try:
+        textures = [_decoded(data, path, limits, decode) for data, path in zip(datas, paths, strict=True)]
+    except DecoderDied as error:
+        return NotUpscaled(action="refuse", reason=reason_for(planned.path, error), source_sha256=sha256)
+    if planned.joins == "alpha":
+        textures = [_with_joined_alpha(textures, paths)]
+    return Sources(sha256=sha256, textures=textures)
 
 
 def read_file(pack: Path, path: str) -> bytes:
@@ -39,44 +90,38 @@ def read_file(pack: Path, path: str) -> bytes:
 
 
 def sources_sha256(digests: Sequence[str]) -> str:
-    """Return the digest of a job's sources: of one file its own, of several that of their digests."""
+    """Return the digest of a texture's files: of one file its own, of several that of their digests."""
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode("ascii")).hexdigest()
 
 
-def sources_of(job: Job) -> str:
-    """Return the digest of a job's sources, without keeping them in memory.
+def sources_of(planned: Planned, source: Path) -> str:
+    """Return the digest of a texture's files in the folder ``source``, without keeping them in memory.
 
     Raises:
         OSError: one cannot be read.
     """
-    return sources_sha256([sha256_of(job.source / path) for path in (job.path, *job.planned.others)])
+    return sources_sha256([sha256_of(source / path) for path in (planned.path, *planned.others)])
 
 
-def _growth(run: Run) -> int:
-    """Return how many times as wide as its source the widest plane of any texture gets."""
-    routes = (run.route, *run.routes.values())
-    return max(max(prod(p.scale for p in route.passes), route.settings.scale) for route in routes)
-
-
-def memory_for(height: int, width: int, run: Run) -> int:
+def memory_for(height: int, width: int, growth: int) -> int:
     """Return about how many bytes a texture of a size takes on its way."""
-    return height * width * (SOURCE_BYTES + RESULT_BYTES * _growth(run) ** 2)
+    return height * width * (SOURCE_BYTES + RESULT_BYTES * growth**2)
 
 
-def decode_within_limits(data: bytes, path: str, run: Run, decode: Decode) -> Texture:
+def _decoded(data: bytes, path: str, limits: Limits, decode: Decode) -> Texture:
     """Decode a file whose header says that its result suits graphics cards and the memory of this machine."""
-    name, most = path.rpartition("/")[2], MAX_RESULT_PIXELS // _growth(run) ** 2
+    name, most = path.rpartition("/")[2], MAX_RESULT_PIXELS // limits.growth**2
     head = read_header(data, name)
-    need = memory_for(head.height, head.width, run)
-    if head.width * head.height <= most and need > run.memory:
+    need = memory_for(head.height, head.width, limits.growth)
+    if head.width * head.height <= most and need > limits.memory:
         raise UnsupportedTexture(
             f"{name}: {head.width} x {head.height} pixels take about {need / 1e9:.1f} GB of memory on their way, and"
-            f" texup may use {run.memory / 1e9:.1f} GB of what is free; close programs, or use a smaller --scale"
+            f" texup may use {limits.memory / 1e9:.1f} GB of what is free; close programs, or use a smaller --scale"
         )
     return decode(data, name, most)
 
 
-def join_alpha(sources: Sequence[Texture], paths: Sequence[str]) -> Texture:
+def _with_joined_alpha(sources: Sequence[Texture], paths: Sequence[str]) -> Texture:
     """Return the first source with the red of the second as its alpha."""
     colour, alpha = sources
     if colour.pixels.shape[:2] != alpha.pixels.shape[:2]:
@@ -85,11 +130,11 @@ def join_alpha(sources: Sequence[Texture], paths: Sequence[str]) -> Texture:
     return with_alpha(colour, alpha)
 
 
-def reason_to_copy(data: bytes, job: Job) -> str | None:
+def _reason_to_copy(data: bytes, planned: Planned) -> str | None:
     """Return why a DDS of a kind that texup cannot redo is copied, None for everything else."""
-    if not job.path.lower().endswith(".dds"):
+    if not planned.path.lower().endswith(".dds"):
         return None
     try:
-        return must_copy(data, rewritten=not job.planned.treatment.store)
+        return must_copy(data, rewritten=not planned.treatment.store)
     except UnreadableTexture:
         return None  # decoding it says what is wrong

@@ -26,6 +26,7 @@ from texup.policy.classify import AlphaChoice, EdgeChoice, GrainChoice, MethodCh
 from texup.policy.rule_values import MAX_SCALE
 from texup.policy.rules import Rule, as_facts
 from texup.upscaling.planning import Plan, plan_pack
+from texup.upscaling.reading import Limits
 
 PIXELS = 3  # raised whenever the same settings give other pixels, so that a resumed pack is never a mixture
 SCALES = range(1, MAX_SCALE + 1)
@@ -122,6 +123,13 @@ class Run:
     def passes(self) -> Sequence[Pass]:
         """The passes of every texture that no rule changes."""
         return self.route.passes
+
+    @property
+    def limits(self) -> Limits:
+        """What a texture may take on its way."""
+        routes = (self.route, *self.routes.values())
+        growth = max(max(prod(p.scale for p in route.passes), route.settings.scale) for route in routes)
+        return Limits(growth=growth, memory=self.memory)
 
     def route_of(self, rule: Rule | None, *, faithful: bool = False) -> Route:
         """Return the route of a texture that ``rule`` decides, and whose policy is ``faithful`` or not."""

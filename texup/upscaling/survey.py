@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from texup.conventions.convention import Convention, Planned
-from texup.engines.engine import GRID, Job
+from texup.engines.engine import GRID
 from texup.engines.steps import reason_for
 from texup.errors import TextureError
 from texup.policy.classify import Kind, Method, Policy
@@ -20,8 +21,9 @@ from texup.textures.planes import THROUGH_NET, AlphaKind
 from texup.textures.seams import Edge
 from texup.textures.texture import Texture
 from texup.upscaling.coding import twin_key
-from texup.upscaling.deciding import Left, read_job
+from texup.upscaling.deciding import decide
 from texup.upscaling.planning import Plan
+from texup.upscaling.reading import NotUpscaled, Sources, read
 from texup.upscaling.run import Route, Run
 
 Action = Literal["upscale", "fill", "twin", "copy", "rewrite", "joined", "skip", "refuse"]
@@ -109,30 +111,33 @@ def survey_pack(run: Run, plan: Plan) -> Iterator[Item]:
     with Decoders() as decoders:
         for planned in plan.files:
             if planned.action == "upscale":
-                yield _texture_item(Job(planned, source, run.out), run, plan.convention, seen, decoders.decode)
+                yield _texture_item(planned, source, run, plan.convention, seen, decoders.decode)
             else:
                 yield Item(planned.path, planned.action, planned.reason, target=planned.target)
 
 
-def _texture_item(job: Job, run: Run, convention: Convention, seen: dict[bytes, str], decode: Decode) -> Item:
-    planned = job.planned
+def _texture_item(
+    planned: Planned, source: Path, run: Run, convention: Convention, seen: dict[bytes, str], decode: Decode
+) -> Item:
     try:
-        work = read_job(job, run, convention, decode)
+        found = read(planned, source, run.limits, decode)
+        decision = decide(found, planned, run, convention) if isinstance(found, Sources) else found
     except TextureError as error:
-        return Item(job.path, "refuse", reason_for(job, error))
-    if isinstance(work, Left):
-        return Item(job.path, work.action, work.reason, target=planned.target if work.action == "copy" else "")
-    texture, policy = work.works[0], work.policy
+        return Item(planned.path, "refuse", reason_for(planned.path, error))
+    if isinstance(decision, NotUpscaled):
+        target = planned.target if decision.action == "copy" else ""
+        return Item(planned.path, decision.action, decision.reason, target=target)
+    texture, policy = decision.works[0], decision.policy
     height, width, _ = texture.pixels.shape
-    first = seen.setdefault(twin_key(work, convention), job.path)
-    rule = None if work.rule is None else work.rule.number
+    first = seen.setdefault(twin_key(decision, convention), planned.path)
+    rule = None if decision.rule is None else decision.rule.number
     facts = (width, height, mode_of(texture), policy, planned.target, rule)
-    if first != job.path:
-        return Item(job.path, "twin", f"same picture as {first}", *facts)
+    if first != planned.path:
+        return Item(planned.path, "twin", f"same picture as {first}", *facts)
     if (texture.pixels == texture.pixels[:1, :1]).all():
-        return Item(job.path, "fill", "one colour: no net needed", *facts)
-    texels = net_texels(texture, policy, work.route) if policy.method == "net" else 0
-    return Item(job.path, "upscale", _reason(planned, policy, rule), *facts, work=texels)
+        return Item(planned.path, "fill", "one colour: no net needed", *facts)
+    texels = net_texels(texture, policy, decision.route) if policy.method == "net" else 0
+    return Item(planned.path, "upscale", _reason(planned, policy, rule), *facts, work=texels)
 
 
 def _reason(planned: Planned, policy: Policy, rule: int | None) -> str:

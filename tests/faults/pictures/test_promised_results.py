@@ -14,7 +14,6 @@ import pytest
 import torch
 from PIL import Image
 
-from texup.conventions.convention import Planned
 from texup.engines import steps
 from texup.engines.device import Device
 from texup.engines.engine import Job, Request, Task
@@ -93,7 +92,7 @@ def run_with(pack, tmp_path, tiny_model) -> Callable[[int], Run]:
 
 
 def test_p15_memory_is_decided_from_the_header(run_with, tmp_path, monkeypatch):
-    small, large = (reading.memory_for(*size, run_with(0)) for size in ((12, 16), (24, 32)))
+    small, large = (reading.memory_for(*size, run_with(0).limits.growth) for size in ((12, 16), (24, 32)))
     assert small < large
     for memory, done in (
         (large, {"small.png", "large.png"}),
@@ -147,7 +146,7 @@ class Meter:
 @pytest.mark.parametrize("workers", [1, 4])
 def test_p15_textures_on_their_way_share_the_memory(tiny_model, tmp_path, share, most, workers):
     meter, names = Meter(), [f"{k}.png" for k in range(40)]
-    all_jobs = [Job(Planned(name, "upscale", target=name), tmp_path, tmp_path / "out") for name in names]
+    all_jobs = [Job(path=name, source=tmp_path, out=tmp_path / "out", target=name) for name in names]
     engine = LocalEngine(Device([tiny_model], CPU), workers)
     keys = {job.path: str(k % 30).encode() for k, job in enumerate(all_jobs)}  # ten are twins of others
     found = list(engine.run(all_jobs, lambda job: meter.task(job, share, keys[job.path])))
@@ -161,7 +160,7 @@ def test_p15_textures_on_their_way_share_the_memory(tiny_model, tmp_path, share,
 @pytest.mark.parametrize("engine", [InlineEngine, lambda device: LocalEngine(device, 2)])
 def test_p21_an_engine_says_when_it_ends(tiny_model, engine, tmp_path):
     ended = []
-    job = Job(Planned("a.png", "upscale", target="a.png"), tmp_path, tmp_path)
+    job = Job(path="a.png", source=tmp_path, out=tmp_path, target="a.png")
     outcomes = engine(Device([tiny_model], CPU)).run([job] * 3, lambda job: 1 / 0, lambda: ended.append(1))
     with pytest.raises(ZeroDivisionError):
         list(outcomes)
