@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texup.engines.device import Device, pick_device, pick_precision
+from texup.engines.engine import drive
 from texup.engines.inline import answered
 from texup.errors import TextureError, UsageError, WeightsError
 from texup.metrics import hf_ratio, imresize, lr_psnr, psnr_y
@@ -185,12 +186,7 @@ def upscaled(sample: Sample, settings: Settings, device: Device) -> Texture:
     policy = policy_for(sample.texture, Treatment(alpha=settings.alpha, edges=settings.edges, grain=0.0))
     task = upscale_texture(sample.texture, policy, [Pass(0, settings.scale)], settings)
     try:
-        requests = next(task)
-        while True:
-            requests = task.send(answered(requests, device))
-    except StopIteration as stop:
-        result: Texture = stop.value
-        return result
+        return drive(task, lambda requests: answered(requests, device))
     except TextureError as error:
         raise TextureError(f"{sample.path}: {error}") from error
 

@@ -17,7 +17,7 @@ import pytest
 
 from texup import files
 from texup.files import read_pieces, sha256_of
-from texup.manifest.journal import past_of
+from texup.manifest.journal import history_of
 from texup.textures.codecs.files import decode, encode
 from texup.textures.texture import Container, Texture
 from texup.upscaling import pack as upscaling
@@ -98,7 +98,7 @@ def assert_recovers(upscale, pack: Path, out: Path) -> None:
     result = upscale()
     assert result.code == 0, result.err
     for name in FILES:
-        last = past_of(out).done(name)
+        last = history_of(out).done(name)
         assert last is not None
         assert last.source_sha256 == hashlib.sha256((pack / name).read_bytes()).digest()
         if last.outcome == "copied":
@@ -228,7 +228,7 @@ def test_p07_a_source_that_is_replaced_after_the_plan_is_recorded_as_what_was_re
     monkeypatch.setattr(run, "plan_of", planned)
     assert upscale().code == 0
     out = tmp_path / "out"
-    assert past_of(out).done("sky.dds").outcome == "upscaled"
+    assert history_of(out).done("sky.dds").outcome == "upscaled"
     assert decode((out / "a.png").read_bytes(), "a.png").pixels.shape == (32, 32, 3)
     assert_recovers(upscale, pack, out)
 
@@ -250,7 +250,7 @@ def test_p07_the_recorded_hash_is_of_the_bytes_that_were_decoded(upscale, pack, 
     assert upscale().code == 0
     out = tmp_path / "out"
     first = (out / "a.png").read_bytes()
-    assert past_of(out).done("a.png").source_sha256 == hashlib.sha256(FILES["a.png"]).digest()
+    assert history_of(out).done("a.png").source_sha256 == hashlib.sha256(FILES["a.png"]).digest()
     monkeypatch.setattr(reading, "read_file", read_file)
     assert upscale().json["counts"] == {"unchanged": 5, "upscaled": 1}
     assert (out / "a.png").read_bytes() != first
@@ -314,7 +314,7 @@ def test_p07_a_copy_is_recorded_as_what_was_copied(upscale, pack, tmp_path, monk
     assert upscale().code == 0
     out = tmp_path / "out"
     assert (out / "film.bin").read_bytes() == FILES["film.bin"]
-    assert past_of(out).done("film.bin").source_sha256 == hashlib.sha256(FILES["film.bin"]).digest()
+    assert history_of(out).done("film.bin").source_sha256 == hashlib.sha256(FILES["film.bin"]).digest()
     monkeypatch.undo()
     assert_recovers(upscale, pack, out)
 
@@ -367,7 +367,7 @@ def test_p07_sources_that_are_written_all_the_time(upscale, pack, tmp_path):
             result = upscale("--force")
             told += len(result.json["failures"])
             for name, states in versions.items():
-                last = past_of(tmp_path / "out").last[name]
+                last = history_of(tmp_path / "out").latest[name]
                 if last.outcome == "copied":
                     used += 1
                     assert last.source_sha256.hex() == sha256_of(tmp_path / "out" / name)

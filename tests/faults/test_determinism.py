@@ -18,7 +18,7 @@ import torch
 
 from texup.engines import device as devices
 from texup.engines.device import Device
-from texup.engines.engine import Ran
+from texup.engines.engine import Execution
 from texup.textures.codecs.files import encode, encode_levels, read_texture
 from texup.textures.mips import smaller_levels
 from texup.textures.storing import stored
@@ -273,7 +273,7 @@ def on_a_card(monkeypatch):
     """Lets the device call itself a graphics card, whose pixels a CPU cannot make."""
 
     def pretend(patch):
-        patch.setattr(devices, "Ran", lambda kind, precision: Ran("cuda", "fp16"))
+        patch.setattr(devices, "Execution", lambda kind, precision: Execution("cuda", "fp16"))
 
     return pretend
 

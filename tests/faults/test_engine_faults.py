@@ -223,7 +223,7 @@ def test_p17_the_command_without_memory(texup, pack, weights, tmp_path, monkeypa
 
 
 STEPS = {  # where a file's own memory may be short: function -> how often it is called for the pack below
-    "texup.upscaling.deciding.read_file": 4,
+    "texup.upscaling.reading.read_file": 4,
     "texup.upscaling.pixels.split": 4,
     "texup.upscaling.pixels._framed": 4,
     "texup.upscaling.pixels.merge": 4,

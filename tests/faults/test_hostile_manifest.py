@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from texup.errors import UsageError
-from texup.manifest.journal import NAME, Header, Manifest, past_of, records
-from texup.manifest.record import Record, Written
+from texup.manifest.journal import NAME, Header, Manifest, history_of, records
+from texup.manifest.record import Outcome, Written
 from texup.manifest.verification import verify
 from texup.packs.walk import is_safe
 from texup.textures.codecs.files import encode
@@ -103,7 +103,7 @@ def test_p24_the_manifest_is_ascii_json_of_relative_paths_for_any_name_and_tells
     assert {*NAMES, "notes.txt", "texup.toml"} >= set(tree(home / "out"))
     codes = [texup("verify", home / "out", *more).code for more in ((), ("--json",))]
     assert codes == [3, 3], "two failed, as recorded"
-    assert past_of(home / "out").damaged == 0
+    assert history_of(home / "out").damaged == 0
 
 
 def test_p24_the_manifest_of_an_unpacked_zip_does_not_name_the_temporary_folder(upscale, pack, tmp_path, monkeypatch):
@@ -362,7 +362,18 @@ def filled(out: Path, count: int) -> None:
             path, sha256 = f"textures/folder {k % 100}/texture_{k:07}.png", f"{k:064x}"
             policy = {"alpha": "none", "edges": ["wrap", "clamp"], "kind": "colour", "method": "net"}
             written = [Written(path, sha256, k)]
-            manifest.append(Record(path, "upscaled", None, sha256, written, "0" * 16, policy, "fp32", [], 0.125))
+            manifest.append(
+                Outcome(
+                    path=path,
+                    outcome="upscaled",
+                    source_sha256=sha256,
+                    targets=written,
+                    settings="0" * 16,
+                    policy=policy,
+                    precision="fp32",
+                    seconds=0.125,
+                )
+            )
 
 
 def peak_of(job: Callable[[], object]) -> int:
@@ -377,20 +388,20 @@ def peak_of(job: Callable[[], object]) -> int:
 
 def test_p24_a_large_manifest_takes_little_memory(tmp_path):
     filled(tmp_path, 5000)
-    assert peak_of(lambda: past_of(tmp_path)) < 5000 * 1200
-    assert peak_of(lambda: [verify(tmp_path, past_of(tmp_path))]) < 5000 * 1200
+    assert peak_of(lambda: history_of(tmp_path)) < 5000 * 1200
+    assert peak_of(lambda: [verify(tmp_path, history_of(tmp_path))]) < 5000 * 1200
 
 
 def test_p24_an_endless_line_takes_no_memory(tmp_path):
     filled(tmp_path, 3)
     with (tmp_path / NAME).open("ab") as file:
         file.truncate(file.tell() + (64 << 20))
-    assert peak_of(lambda: past_of(tmp_path)) < 8 << 20
-    assert past_of(tmp_path).damaged == 1
+    assert peak_of(lambda: history_of(tmp_path)) < 8 << 20
+    assert history_of(tmp_path).damaged == 1
     with (tmp_path / NAME).open("wb") as file:
         file.truncate(64 << 20)
     with pytest.raises(UsageError):
-        past_of(tmp_path)
+        history_of(tmp_path)
 
 
 @pytest.mark.slow
@@ -404,8 +415,8 @@ def test_p24_a_hundred_thousand_records_a_million_lines_and_a_line_of_two_gigaby
             print(f"\n{name}: {time.perf_counter() - began:.1f} s")
 
     measured("append 100,000", lambda: filled(tmp_path, 100_000))
-    measured("read 100,000", lambda: past_of(tmp_path))
-    peak = peak_of(lambda: past_of(tmp_path))
+    measured("read 100,000", lambda: history_of(tmp_path))
+    peak = peak_of(lambda: history_of(tmp_path))
     with capsys.disabled():
         print(f"peak {peak / 1e6:.0f} MB of a file of {(tmp_path / NAME).stat().st_size / 1e6:.0f} MB")
     assert peak < 120e6
@@ -413,13 +424,13 @@ def test_p24_a_hundred_thousand_records_a_million_lines_and_a_line_of_two_gigaby
     with (tmp_path / NAME).open("ab") as file:
         for _ in range(9):
             file.write(content)
-    measured("read 1,000,000 lines of 100,000 sources", lambda: past_of(tmp_path))
-    assert len(past_of(tmp_path).last) == 100_000
+    measured("read 1,000,000 lines of 100,000 sources", lambda: history_of(tmp_path))
+    assert len(history_of(tmp_path).latest) == 100_000
     (tmp_path / NAME).write_bytes(content[: content.index(b"\n") + 1] + b"x\n" * 1_000_000)
-    measured("read 1,000,000 damaged lines", lambda: past_of(tmp_path))
-    assert past_of(tmp_path).damaged == 1_000_000
+    measured("read 1,000,000 damaged lines", lambda: history_of(tmp_path))
+    assert history_of(tmp_path).damaged == 1_000_000
     filled_size = (tmp_path / NAME).stat().st_size
     with (tmp_path / NAME).open("ab") as file:
         file.truncate(filled_size + (2 << 30))
-    measured("read a line of 2 GB", lambda: past_of(tmp_path))
+    measured("read a line of 2 GB", lambda: history_of(tmp_path))
     assert sum(record is None for record in records(tmp_path)) == 1_000_001

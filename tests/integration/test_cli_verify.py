@@ -19,7 +19,7 @@ from texup.errors import UsageError
 from texup.files import LOCK_NAME
 from texup.manifest import verification
 from texup.manifest.journal import NAME, SCHEMA, Header, Manifest
-from texup.manifest.record import Record, Written, gone
+from texup.manifest.record import Outcome, Written, gone
 
 ROOT = Path(__file__).parents[2]
 FILES = {"a.png": b"first", "ui/b c#.png": b"second", "ui/deep/c.tga": b"third", "read.me": b"fourth"}
@@ -29,12 +29,20 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def upscaled(path: str, data: bytes) -> Record:
+def upscaled(path: str, data: bytes) -> Outcome:
     written = [Written(path, digest(data), len(data))]
-    return Record(path, "upscaled", None, digest(b"source"), written, "d", {}, "fp32", [], 0.1)
+    return Outcome(
+        path=path,
+        outcome="upscaled",
+        source_sha256=digest(b"source"),
+        targets=written,
+        settings="d",
+        precision="fp32",
+        seconds=0.1,
+    )
 
 
-def append(out: Path, *lines: Record) -> None:
+def append(out: Path, *lines: Outcome) -> None:
     with Manifest(out, Header(SCHEMA, "0.1.0", [], {})) as manifest:
         for record in lines:
             manifest.append(record)
@@ -227,7 +235,7 @@ def test_a_failure_that_a_later_run_made_good_is_none(out):
 def test_p25_a_recorded_path_that_leaves_the_pack_is_never_read(out, monkeypatch):
     (out.parent / "secret.png").write_bytes(b"secret")
     with (out / NAME).open("ab") as file:
-        values = {name: getattr(upscaled("x", b"secret"), name) for name in Record.__slots__}
+        values = {name: getattr(upscaled("x", b"secret"), name) for name in Outcome.__slots__}
         file.write(json.dumps({**values, "path": "../secret.png"}).encode() + b"\n")
     read = []
     sha256_of = verification.sha256_of

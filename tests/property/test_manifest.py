@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from texup.errors import UsageError
-from texup.manifest.journal import NAME, SCHEMA, Header, Manifest, is_done, past_of, records
-from texup.manifest.record import TYPES, Record, Written
+from texup.manifest.journal import NAME, SCHEMA, Header, Manifest, history_of, is_done, records
+from texup.manifest.record import TYPES, Outcome, Written
 from texup.manifest.verification import orphans_of, verify
 from texup.packs.walk import is_safe
 
@@ -30,11 +30,11 @@ JSON = st.recursive(
 
 
 @st.composite
-def some_record(draw: st.DrawFn) -> Record:
+def some_record(draw: st.DrawFn) -> Outcome:
     outcome = draw(st.sampled_from(["upscaled", "copied", "written", "joined", "skipped", "failed", "gone"]))
     written = outcome in ("upscaled", "copied")
     optional = st.none() if outcome in ("skipped", "failed", "gone") else st.nothing()
-    return Record(
+    return Outcome(
         path=draw(PATHS),
         outcome=outcome,
         reason=draw(st.none() | st.text(max_size=20)),
@@ -45,12 +45,15 @@ def some_record(draw: st.DrawFn) -> Record:
         settings=draw(st.text(max_size=16)),
         policy=draw(st.dictionaries(st.text(max_size=8), JSON, max_size=4)),
         precision=draw(st.none() | st.sampled_from(["fp16", "bf16", "fp32"])),
-        notes=draw(st.lists(st.text(max_size=20), max_size=3)),
+        twin_of=draw(st.none() | PATHS),
+        redone=draw(st.integers(0, 99)),
+        tile=draw(st.none() | st.integers(1, 512)),
+        given_up=draw(st.booleans()),
         seconds=draw(st.floats(min_value=0, allow_nan=False, allow_infinity=False)),
     )
 
 
-def write(out: Path, lines: list[Record]) -> None:
+def write(out: Path, lines: list[Outcome]) -> None:
     with Manifest(out, HEADER) as manifest:
         for record in lines:
             manifest.append(record)
@@ -65,9 +68,9 @@ def test_what_is_appended_comes_back(lines):
         assert (out / NAME).read_bytes().isascii()
         assert list(records(out)) == lines
         last = {record.path: record for record in lines}
-        past = past_of(out)
+        past = history_of(out)
         assert past.damaged == 0
-        assert past.last.keys() == {path for path, record in last.items() if record.outcome != "gone"}
+        assert past.latest.keys() == {path for path, record in last.items() if record.outcome != "gone"}
         owners = {target.path: record.path for record in lines for target in record.targets}
         mine = {path: {target.path for target in record.targets} for path, record in last.items()}
         for path, record in last.items():
@@ -131,10 +134,10 @@ def test_p24_any_value_in_any_field_is_no_more_than_a_line_lost(changes, record)
         values = [{"format": "texup-manifest", "schema": SCHEMA}, sound | changes, changes]
         (out / NAME).write_bytes(b"".join(json.dumps(value).encode("ascii") + b"\n" for value in values))
         try:
-            past = past_of(out)
+            past = history_of(out)
         except UsageError:
             return  # a header of a newer version
-        for path, last in past.last.items():
+        for path, last in past.latest.items():
             assert all(is_safe(target.path) and 0 <= target.size < 2**63 for target in last.targets)
             assert is_done(last, "0" * 64, last.settings, out) in (False, last.source_sha256 == bytes(32))
             past.done(path)

@@ -198,7 +198,10 @@ def test_tiles_change_no_pixel_by_more_than_a_level(mixed, alone):
 def test_what_is_an_outcome_already_passes_through(mixed, tiny_model, tmp_path):
     run = run_for(mixed, tmp_path, [tiny_model])
     jobs = jobs_of(run)[:4]
-    given = [Outcome("a.txt", "skipped", "not a texture"), Outcome("b.png", "unchanged")]
+    given = [
+        Outcome(path="a.txt", outcome="skipped", reason="not a texture"),
+        Outcome(path="b.png", outcome="unchanged"),
+    ]
     items = [given[0], *jobs[:2], given[1], *jobs[2:]]
     for engine in (InlineEngine(Device([tiny_model], CPU)), LocalEngine(Device([tiny_model], CPU), 2)):
         found = list(
@@ -258,14 +261,14 @@ def test_equal_pictures_go_through_the_net_once(logged, dice, tmp_path, monkeypa
     found = outcomes_of(LocalEngine(Device([logged], CPU, batch_pixels=batch_pixels), 3), run)
     assert sum(shape[0] for shape in logged.net.log) == 2
     twins = {"a.png", "z.png", "p0.png", "p1.png", "p2.png"}
-    (first,) = (p for p in twins if not found[p].notes)
+    (first,) = (p for p in twins if found[p].twin_of is None)
     for path in twins - {first}:
-        assert found[path].notes == [f"same picture as {first}"]
-        assert replace(found[path], path=first, notes=[], seconds=0, source_sha256="", targets=[]) == replace(
+        assert found[path].twin_of == first
+        assert replace(found[path], path=first, twin_of=None, seconds=0, source_sha256="", targets=[]) == replace(
             found[first], seconds=0, source_sha256="", targets=[]
         )
         assert (tmp_path / "out" / path).read_bytes() == (tmp_path / "out" / first).read_bytes()
-    assert not found["other.png"].notes
+    assert found["other.png"].twin_of is None
 
 
 def test_palettes_that_are_kept_make_no_twins(logged, dice, tmp_path):

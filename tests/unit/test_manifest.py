@@ -18,25 +18,35 @@ from texup.manifest.journal import (
     NAME,
     SCHEMA,
     Header,
-    Last,
+    History,
+    LatestRecord,
     Manifest,
-    Past,
+    history_of,
     is_done,
-    past_of,
     records,
 )
-from texup.manifest.record import Record, Written, gone
+from texup.manifest.record import LATER, TYPES, Outcome, Written, gone, values_of
 
 HEADER = Header(SCHEMA, "0.1.0", [{"name": "net", "sha256": "ab" * 32}], {"scale": 4, "tile": None})
 SOURCE, TARGET = hashlib.sha256(b"source").hexdigest(), hashlib.sha256(b"target").hexdigest()
 WRITTEN = [Written("b/a.png", TARGET, 6), Written("b/a_mip1.png", TARGET, 6)]
 BOTH = tuple(WRITTEN)
-DONE = Record("a/b.png", "upscaled", None, SOURCE, WRITTEN, "d1", {"alpha": "soft"}, "fp32", ["note"], 0.25)
+DONE = Outcome(
+    path="a/b.png",
+    outcome="upscaled",
+    source_sha256=SOURCE,
+    targets=WRITTEN,
+    settings="d1",
+    policy={"alpha": "soft"},
+    precision="fp32",
+    redone=2,
+    seconds=0.25,
+)
 FAILED = replace(DONE, outcome="failed", reason="damaged", targets=[])
 SKIPPED = replace(DONE, outcome="skipped", reason="no texture", targets=[])
 
 
-def write(out: Path, *lines: Record, header: Header = HEADER) -> Path:
+def write(out: Path, *lines: Outcome, header: Header = HEADER) -> Path:
     with Manifest(out, header) as manifest:
         for record in lines:
             manifest.append(record)
@@ -56,9 +66,8 @@ def add_line(out: Path, value: object) -> None:
         file.write(value if isinstance(value, bytes) else json.dumps(value).encode() + b"\n")
 
 
-def as_json(record: Record, **changes: object) -> dict[str, object]:
-    values = {name: getattr(record, name) for name in Record.__slots__}
-    return {**values, "targets": [list(target) for target in record.targets], **changes}
+def as_json(record: Outcome, **changes: object) -> dict[str, object]:
+    return {**values_of(record), "targets": [list(target) for target in record.targets], **changes}
 
 
 def test_a_new_manifest_is_a_header_and_a_line_for_each_record(tmp_path):
@@ -231,7 +240,7 @@ def refused(out: Path) -> str:
     with pytest.raises(UsageError) as opened:
         Manifest(out, HEADER)
     with pytest.raises(UsageError) as read:
-        past_of(out)
+        history_of(out)
     assert str(opened.value) == str(read.value)
     assert str(out / NAME) in str(read.value)
     return str(read.value)
@@ -294,9 +303,9 @@ def test_links_pipes_and_folders_are_no_manifest(tmp_path):
 
 def test_without_a_manifest_there_is_no_past(tmp_path):
     with pytest.raises(UsageError, match="No such file"):
-        past_of(tmp_path / "none")
+        history_of(tmp_path / "none")
     manifest = Manifest(tmp_path, HEADER)
-    assert manifest.past == Past()
+    assert manifest.history == History()
     manifest.close()
 
 
@@ -310,16 +319,16 @@ def test_the_last_word_on_a_path_counts(tmp_path):
     lost = replace(retried, path="broken later.png", targets=[Written("x.png", TARGET, 6)])
     lines = [replace(FAILED, path="r.png"), copied, replace(SKIPPED, path="s.txt"), lost, again, retried]
     write(tmp_path, DONE, *lines, replace(FAILED, path="broken later.png"))
-    past, source = past_of(tmp_path), bytes.fromhex(SOURCE)
-    assert past.last == {
-        "c.txt": Last(source, "d1", tuple(copied.targets), "copied", ""),
-        "s.txt": Last(source, "d1", (), "skipped", ""),
-        "a/b.png": Last(bytes(32), "d2", BOTH, "upscaled", ""),
-        "r.png": Last(source, "d1", tuple(retried.targets), "upscaled", ""),
-        "broken later.png": Last(source, "d1", (), "failed", "damaged"),
+    past, source = history_of(tmp_path), bytes.fromhex(SOURCE)
+    assert past.latest == {
+        "c.txt": LatestRecord(source, "d1", tuple(copied.targets), "copied", ""),
+        "s.txt": LatestRecord(source, "d1", (), "skipped", ""),
+        "a/b.png": LatestRecord(bytes(32), "d2", BOTH, "upscaled", ""),
+        "r.png": LatestRecord(source, "d1", tuple(retried.targets), "upscaled", ""),
+        "broken later.png": LatestRecord(source, "d1", (), "failed", "damaged"),
     }
-    done = {path for path in past.last if past.done(path)}
-    assert done == past.last.keys() - {"broken later.png"}
+    done = {path for path in past.latest if past.done(path)}
+    assert done == past.latest.keys() - {"broken later.png"}
     assert past.targets().keys() == {"b/a.png", "b/a_mip1.png", "c.txt", "r.png"}
     assert past.orphans() == {"x.png"}
 
@@ -327,33 +336,33 @@ def test_the_last_word_on_a_path_counts(tmp_path):
 def test_a_file_belongs_to_the_record_that_named_it_last(tmp_path):
     thief = replace(DONE, path="thief.png", targets=[Written("b/a.png", SOURCE, 7)])
     write(tmp_path, DONE, thief)
-    past = past_of(tmp_path)
+    past = history_of(tmp_path)
     assert past.done("a/b.png") is None
     assert past.done("thief.png") is not None
     assert past.targets() == {"b/a.png": thief.targets[0], "b/a_mip1.png": WRITTEN[1]}
     write(tmp_path, DONE)
-    assert past_of(tmp_path).targets() == {target.path: target for target in WRITTEN}
-    assert past_of(tmp_path).done("thief.png") is None
-    assert past_of(tmp_path).done("a/b.png") is not None
+    assert history_of(tmp_path).targets() == {target.path: target for target in WRITTEN}
+    assert history_of(tmp_path).done("thief.png") is None
+    assert history_of(tmp_path).done("a/b.png") is not None
 
 
 def test_what_is_gone_leaves_orphans_until_something_owns_them_again(tmp_path):
     write(tmp_path, DONE, replace(FAILED, path="bad.png"), gone("a/b.png"), gone("bad.png"), gone("never there.png"))
-    past = past_of(tmp_path)
-    assert past.last == {}
+    past = history_of(tmp_path)
+    assert past.latest == {}
     assert past.orphans() == {"b/a.png", "b/a_mip1.png"}
     write(tmp_path, replace(DONE, path="c.png", targets=[Written("B/A.png", TARGET, 6)]))
-    assert past_of(tmp_path).orphans() == {"b/a_mip1.png"}, "b/a.png and B/A.png may be one file"
+    assert history_of(tmp_path).orphans() == {"b/a_mip1.png"}, "b/a.png and B/A.png may be one file"
 
 
 def test_a_skipped_file_without_a_hash_is_looked_at_again(tmp_path):
     write(tmp_path, replace(SKIPPED, source_sha256=None))
-    assert past_of(tmp_path).done("a/b.png") is None
+    assert history_of(tmp_path).done("a/b.png") is None
 
 
 def test_settings_are_one_object_for_all_files(tmp_path):
     write(tmp_path, DONE, replace(DONE, path="c.png"))
-    first, second = past_of(tmp_path).last.values()
+    first, second = history_of(tmp_path).latest.values()
     assert first.settings is second.settings
 
 
@@ -409,8 +418,11 @@ def test_a_name_that_texup_refuses_can_be_recorded_as_failed(tmp_path, path):
         {"settings": None},
         {"policy": []},
         {"precision": 16},
-        {"notes": "note"},
-        {"notes": [1]},
+        {"twin_of": 1},
+        {"redone": None},
+        {"redone": True},
+        {"tile": "32"},
+        {"given_up": 1},
         {"seconds": "1"},
         {"seconds": float("inf")},
         {"seconds": float("nan")},
@@ -421,14 +433,14 @@ def test_a_name_that_texup_refuses_can_be_recorded_as_failed(tmp_path, path):
 def test_a_line_of_wrong_values_counts_for_nothing(tmp_path, changes):
     write_early(tmp_path, as_json(DONE, **changes), as_json(DONE, path="good.png"))
     assert [record and record.path for record in records(tmp_path)] == [None, "good.png"]
-    assert list(past_of(tmp_path).last) == ["good.png"]
-    assert past_of(tmp_path).damaged == 1
+    assert list(history_of(tmp_path).latest) == ["good.png"]
+    assert history_of(tmp_path).damaged == 1
 
 
-@pytest.mark.parametrize("missing", Record.__slots__)
+@pytest.mark.parametrize("missing", TYPES)
 def test_a_line_without_a_value_counts_for_nothing(tmp_path, missing):
     write_early(tmp_path, {name: value for name, value in as_json(DONE).items() if name != missing})
-    assert list(records(tmp_path)) == ([DONE] if missing == "device" else [None])
+    assert list(records(tmp_path)) == ([replace(DONE, **{missing: LATER[missing]})] if missing in LATER else [None])
 
 
 def test_values_that_a_later_version_adds_are_passed_over(tmp_path):
@@ -472,7 +484,7 @@ def test_a_huge_line_counts_for_nothing_though_its_end_is_a_record(tmp_path):
 # When a file is done.
 
 FILES = (Written("t.png", TARGET, 6), Written("deep/m.png", TARGET, 3))
-ENTRY = Last(bytes.fromhex(SOURCE), "d1", FILES, "upscaled", "")
+ENTRY = LatestRecord(bytes.fromhex(SOURCE), "d1", FILES, "upscaled", "")
 
 
 @pytest.fixture
@@ -502,7 +514,7 @@ def test_a_link_or_a_folder_is_no_target(out):
 
 
 def test_a_skipped_file_needs_no_target(tmp_path):
-    entry = Last(bytes.fromhex(SOURCE), "d1", (), "skipped", "")
+    entry = LatestRecord(bytes.fromhex(SOURCE), "d1", (), "skipped", "")
     assert is_done(entry, SOURCE, "d1", tmp_path)
     assert not is_done(entry, TARGET, "d1", tmp_path)
 

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, cast
 from texup.cli.console import Courtesy, is_terminal, printable, report
 
 if TYPE_CHECKING:
-    from texup.engines.engine import Outcome
+    from texup.manifest.record import Outcome
 
 LINE_EVERY = 15.0  # seconds between two lines when standard error is no terminal
 
@@ -35,10 +35,10 @@ class Tally:
         """Count one outcome."""
         self.counts[outcome.outcome] += 1
         self.pixels += outcome.pixels
-        self.twins += any(note.startswith("same picture") for note in outcome.notes)
-        self.redone += any(note.endswith("fp32") for note in outcome.notes)
+        self.twins += outcome.twin_of is not None
+        self.redone += outcome.redone > 0
         if outcome.outcome == "failed":
-            self.failures.append((outcome.path, outcome.reason or ""))
+            self.failures.append((outcome.path, outcome.explanation))
 
     @property
     def seconds(self) -> float:
@@ -105,4 +105,4 @@ def _follow_live(
 
 
 def _line(outcome: Outcome) -> str:
-    return printable(": ".join(filter(None, (outcome.outcome, outcome.path, outcome.reason, *outcome.notes))))
+    return printable(": ".join(filter(None, (outcome.outcome, outcome.path, outcome.explanation, *outcome.notes))))

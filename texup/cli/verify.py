@@ -28,10 +28,10 @@ def verify(ctx: click.Context, out: Path, as_json: bool) -> None:
     """
     from texup.manifest import journal, verification  # here, so that the help of texup stays light
 
-    past = journal.past_of(out)
-    checked = len(past.targets())
+    history = journal.history_of(out)
+    checked = len(history.targets())
     findings = []
-    for finding in verification.verify(out, past):
+    for finding in verification.verify(out, history):
         findings.append(finding)
         if not as_json:
             show(f"{finding.problem}: {finding.path}: {finding.detail}")

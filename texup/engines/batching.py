@@ -16,7 +16,7 @@ from texup.engines.tiling import Tile, cut, place, plan_tiles
 class Order:
     """The requests of one texture, cut into tiles, until all of them are back."""
 
-    running: Any
+    texture: Any
     """Whose order it is; the engine's own value."""
     requests: list[Request]
     tile: int

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from texup.engines.engine import Plane, Ran
+from texup.engines.engine import Execution, Plane
 from texup.engines.failures import is_short_of_memory, watched
 from texup.errors import DeviceError
 from texup.models.model import UpscaleModel
@@ -106,7 +106,7 @@ class Device:
             LostDevice: it does not work.
         """
         self.models, self.device, self.precision = list(models), device, precision
-        self.ran = Ran(device.type, precision)
+        self.execution = Execution(device.type, precision)
         # A CPU's kernels round otherwise for other batches, which form by chance; and one plane at a time is no slower.
         self.at_once = 1 if device.type == "cpu" else MAX_BATCH_PIXELS
         self.lanes = (os.cpu_count() or 1) if device.type == "cpu" else 1

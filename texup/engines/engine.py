@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from texup.manifest.record import Result, Written
+from texup.manifest.record import Outcome
 
 Plane = NDArray[np.float32]
 
@@ -35,8 +35,23 @@ class Request:
 Files = tuple[bytes, ...]
 """The result of a texture: its file, and those of its smaller levels."""
 
-# A texture on its way: asks for planes (h, w, C), is sent them upscaled (h * scale, w * scale, C), returns its files.
-Upscaling = Generator[list[Request], list[Plane], Files]
+T = TypeVar("T")
+Upscaling = Generator[list[Request], list[Plane], T]
+"""Work that needs nets: it asks for planes (h, w, C), is sent them upscaled (h * scale, w * scale, C), and returns T.
+
+Like that an engine can hold many textures at that point and fill its batches from all of them.
+"""
+
+
+def drive(upscaling: Upscaling[T], answer: Callable[[list[Request]], list[Plane]]) -> T:
+    """Return the result of one upscaling alone, its requests answered as they come."""
+    try:
+        requests = next(upscaling)
+        while True:
+            requests = upscaling.send(answer(requests))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,40 +86,17 @@ class Task:
     """Tasks of equal keys have equal files as results; only the first is computed."""
     pixels: int
     """Pixels of the result."""
-    upscaling: Upscaling
-    notes: tuple[str, ...] = ()
-    """What the manifest should tell besides the outcome."""
+    upscaling: Upscaling[Files]
     share: float = 0.0
     """Of the memory that a run may use; tasks that sum up to 1 at most are on their way at once, or one alone."""
 
 
-class Ran(NamedTuple):
+class Execution(NamedTuple):
     """Where and how nets ran for a texture: what its last bits depend on besides its settings."""
 
     device: str
     """Kind of device, as "cpu" or "cuda"."""
     precision: str
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one job."""
-
-    path: str
-    outcome: Result | Literal["unchanged"]
-    reason: str | None = None
-    source_sha256: str | None = None
-    targets: list[Written] = field(default_factory=list)
-    """What was written for it."""
-    policy: dict[str, Any] = field(default_factory=dict)
-    precision: str | None = None
-    """Type that the net ran in; None when no net ran."""
-    notes: list[str] = field(default_factory=list)
-    pixels: int = 0
-    device: str | None = None
-    """Kind of device that the net ran on, as "cpu"; None when no net ran."""
-    seconds: float = 0.0
-    """From the start of reading to the end of writing, waiting in batches included."""
 
 
 class Hardware(Protocol):

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 from texup.engines.batching import Order
 from texup.engines.device import Device
-from texup.engines.engine import Job, Outcome, Plane, Request, Task
-from texup.engines.steps import PROBLEMS, failed, finish, next_requests
+from texup.engines.engine import Job, Plane, Request, Task, drive
+from texup.engines.steps import PROBLEMS, failed, finish
 from texup.errors import TextureError
+from texup.manifest.record import Outcome
 
 
 def answered(requests: list[Request], device: Device) -> list[Plane]:
@@ -56,7 +57,11 @@ class InlineEngine:
             return failed(job, error)
 
     def _upscale(self, task: Task, began: float) -> Outcome:
-        planes = None
-        while not isinstance(requests := next_requests(task, planes), tuple):
-            planes = answered(requests, self.device)
-        return finish(task, requests, self.device.ran if planes else None, [], time.perf_counter() - began)
+        asked: list[Request] = []
+
+        def answer(requests: list[Request]) -> list[Plane]:
+            asked.extend(requests)
+            return answered(requests, self.device)
+
+        files = drive(task.upscaling, answer)
+        return finish(task, files, self.device.execution if asked else None, time.perf_counter() - began)

@@ -11,15 +11,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Any
 
 from texup.engines.batching import Batcher, Order, Piece
 from texup.engines.device import Device, Upscaled
-from texup.engines.engine import Job, Outcome, Ran, Request, Task
-from texup.engines.steps import PROBLEMS, failed, finish, next_requests
+from texup.engines.engine import Execution, Job, Request, Task
+from texup.engines.steps import PROBLEMS, Finished, failed, finish, next_requests
 from texup.errors import TextureError
+from texup.manifest.record import Outcome
 
 IN_FLIGHT = 256  # textures between reading and done, at most
 IN_FLIGHT_PIXELS = 1 << 24  # pixels of their results, unless one texture or one batch alone is larger
@@ -28,27 +29,20 @@ MIN_TILE = 32  # below this, context costs ten times the core; memory that small
 
 
 @dataclass(slots=True)
-class Running:
-    """A texture on its way."""
+class InFlight:
+    """A texture between reading and done."""
 
     job: Job
     began: float = field(default_factory=time.perf_counter)
     task: Task | None = None
-    ran: Ran | None = None
+    execution: Execution | None = None
     redone: int = 0
     """Tiles done again in a wider type."""
     tile: int | None = None
     """Side of its tiles, where memory made them smaller than the device's first."""
 
-    @property
-    def notes(self) -> list[str]:
-        """What the manifest should tell besides the outcome."""
-        redone = f"{self.redone} tiles were not finite and were done again in fp32" if self.redone else ""
-        smaller = f"memory was short: done in tiles of {self.tile}" if self.tile else ""
-        return [note for note in (redone, smaller) if note]
 
-
-Step = tuple[Running, "Task | list[Request] | Outcome"]
+Step = tuple[InFlight, "Task | list[Request] | Outcome"]
 
 
 class LocalEngine:
@@ -102,9 +96,9 @@ class _Run:
         self.batcher = Batcher()
         self.running = 0
         self.pixels = 0
-        self.waiting: deque[Running] = deque()  # read, but there is no memory for their results yet
+        self.waiting: deque[InFlight] = deque()  # read, but there is no memory for their results yet
         self.shares: dict[int, float] = {}  # of memory, by the identity of each texture that has its part
-        self.twins: dict[bytes, list[Running]] = {}  # key -> textures that wait for the first of their kind
+        self.twins: dict[bytes, list[InFlight]] = {}  # key -> textures that wait for the first of their kind
         self.finished: dict[bytes, tuple[Job, Outcome]] = {}
 
     def outcomes(self, jobs: Iterator[Job | Outcome]) -> Iterator[Outcome]:
@@ -117,7 +111,7 @@ class _Run:
                     yield job
                 elif job is not None:
                     self.running += 1
-                    self._submit(self.reading, self._read, Running(job))
+                    self._submit(self.reading, self._read, InFlight(job))
             self._feed_nets()
             if self.inferring or self.reading or self.finishing:
                 yield from self._take(self.done.get())
@@ -142,30 +136,31 @@ class _Run:
         busy = len(self.reading) >= 2 * self.workers or self.running >= IN_FLIGHT
         return not busy and not self.waiting and (self.pixels < max(IN_FLIGHT_PIXELS, 2 * batch))
 
-    def _attempt(self, running: Running, work: Callable[[], Task | list[Request] | Outcome]) -> Step:
+    def _attempt(self, texture: InFlight, work: Callable[[], Task | list[Request] | Outcome]) -> Step:
         """The one place where an error becomes the outcome of a texture instead of the end of the run."""
         try:
-            return running, work()
+            return texture, work()
         except (TextureError, MemoryError) as error:
-            return running, failed(running.job, error, running.task)
+            return texture, failed(texture.job, error, texture.task)
 
-    def _read(self, running: Running) -> Step:
-        return self._attempt(running, lambda: self.start(running.job))
+    def _read(self, texture: InFlight) -> Step:
+        return self._attempt(texture, lambda: self.start(texture.job))
 
-    def _ask(self, running: Running, order: Order | None) -> Step:
-        task = running.task
+    def _ask(self, texture: InFlight, order: Order | None) -> Step:
+        task = texture.task
         assert task is not None
 
         def work() -> list[Request] | Outcome:
-            requests = next_requests(task, order.planes if order else None)
-            if isinstance(requests, tuple):
-                return finish(task, requests, running.ran, running.notes, time.perf_counter() - running.began)
-            return requests
+            step = next_requests(task, order.planes if order else None)
+            if not isinstance(step, Finished):
+                return step
+            outcome = finish(task, step.files, texture.execution, time.perf_counter() - texture.began)
+            return replace(outcome, redone=texture.redone, tile=texture.tile)
 
-        return self._attempt(running, work)
+        return self._attempt(texture, work)
 
-    def _copy(self, running: Running, twin: Job, outcome: Outcome) -> Step:
-        task = running.task
+    def _copy(self, texture: InFlight, twin: Job, outcome: Outcome) -> Step:
+        task = texture.task
         assert task is not None
 
         def work() -> Outcome:
@@ -173,46 +168,46 @@ class _Run:
                 files = tuple((twin.out / target.path).read_bytes() for target in outcome.targets)
             except OSError as error:
                 raise TextureError(f"its twin {twin.path} is gone from the output: {error.strerror}") from error
-            ran = Ran(outcome.device, outcome.precision) if outcome.device and outcome.precision else None
-            return finish(task, files, ran, [f"same picture as {twin.path}"], 0.0)
+            ran = Execution(outcome.device, outcome.precision) if outcome.device and outcome.precision else None
+            return replace(finish(task, files, ran, 0.0), twin_of=twin.path)
 
-        return self._attempt(running, work)
+        return self._attempt(texture, work)
 
-    def _take_step(self, running: Running, step: Task | list[Request] | Outcome) -> Iterator[Outcome]:
+    def _take_step(self, texture: InFlight, step: Task | list[Request] | Outcome) -> Iterator[Outcome]:
         """Move a texture on by what its worker came back with."""
         if isinstance(step, Outcome):
-            yield from self._end(running, step)
+            yield from self._end(texture, step)
         elif isinstance(step, list):
-            self._queue(running, step)
+            self._queue(texture, step)
         else:
-            running.task = step
+            texture.task = step
             self.pixels += step.pixels
-            self.waiting.append(running)
+            self.waiting.append(texture)
             self._admit()
 
     def _admit(self) -> None:
         """Send on textures that are read while there is memory for their results; one goes in any case."""
         while self.waiting:
-            running = self.waiting[0]
-            task = running.task
+            texture = self.waiting[0]
+            task = texture.task
             assert task is not None
             if self.shares and sum(self.shares.values()) + task.share > 1:
                 return
             self.waiting.popleft()
-            self.shares[id(running)] = task.share
+            self.shares[id(texture)] = task.share
             if task.key in self.finished:
-                self._submit(self.finishing, self._copy, running, *self.finished[task.key])
+                self._submit(self.finishing, self._copy, texture, *self.finished[task.key])
             elif task.key in self.twins:
-                self.twins[task.key].append(running)
+                self.twins[task.key].append(texture)
             else:
                 self.twins[task.key] = []
-                self._submit(self.reading, self._ask, running, None)
+                self._submit(self.reading, self._ask, texture, None)
 
-    def _queue(self, running: Running, requests: list[Request], *, is_last_try: bool = False) -> None:
+    def _queue(self, texture: InFlight, requests: list[Request], *, is_last_try: bool = False) -> None:
         """Let the tiles of what a texture asks for wait for the nets."""
-        order = Order(running, requests, self.device.tile, is_last_try)
+        order = Order(texture, requests, self.device.tile, is_last_try)
         if order.tile < self.device.first_tile and order.missing > len(requests):
-            running.tile = order.tile
+            texture.tile = order.tile
         self.batcher.add(order)
 
     def _feed_nets(self) -> None:
@@ -235,16 +230,16 @@ class _Run:
             if result.plane is None:
                 yield from self._retry_smaller(piece.order, result)
                 continue
-            running = piece.order.running
-            running.redone += result.precision != self.device.precision
-            running.ran = self.device.ran
+            texture = piece.order.texture
+            texture.redone += result.precision != self.device.precision
+            texture.execution = self.device.execution
             try:
                 is_whole = piece.put(result.plane)
             except MemoryError as error:
                 yield from self._give_up(piece.order, error)
                 continue
             if is_whole:
-                self._submit(self.finishing, self._ask, running, piece.order)
+                self._submit(self.finishing, self._ask, texture, piece.order)
 
     def _retry_smaller(self, order: Order, result: Upscaled) -> Iterator[Outcome]:
         """Plan a texture again with smaller tiles when memory did not suffice; the smallest get a second try."""
@@ -253,30 +248,30 @@ class _Run:
             if side > MIN_TILE:
                 self.device.tile = max(MIN_TILE, min(self.device.tile, side) // 2)
             order.cancelled = True
-            self._queue(order.running, order.requests, is_last_try=side <= MIN_TILE)
+            self._queue(order.texture, order.requests, is_last_try=side <= MIN_TILE)
         else:
             yield from self._give_up(order, TextureError(PROBLEMS[result.problem or "memory"]))
 
     def _give_up(self, order: Order, error: TextureError | MemoryError) -> Iterator[Outcome]:
         """Fail the texture of an order; what still comes back for it is dropped."""
         order.cancelled = True
-        yield from self._end(order.running, failed(order.running.job, error, order.running.task))
+        yield from self._end(order.texture, failed(order.texture.job, error, order.texture.task))
 
-    def _end(self, running: Running, outcome: Outcome) -> Iterator[Outcome]:
+    def _end(self, texture: InFlight, outcome: Outcome) -> Iterator[Outcome]:
         """Count a texture out, and settle those that waited for the same picture."""
         self.running -= 1
         yield outcome
-        if running.task is None:
+        if texture.task is None:
             return
-        self.pixels -= running.task.pixels
-        self.shares.pop(id(running), None)
-        running.task.upscaling.close()
-        key = running.task.key
+        self.pixels -= texture.task.pixels
+        self.shares.pop(id(texture), None)
+        texture.task.upscaling.close()
+        key = texture.task.key
         if outcome.outcome == "upscaled":
-            self.finished.setdefault(key, (running.job, outcome))
+            self.finished.setdefault(key, (texture.job, outcome))
         for twin in self.twins.pop(key, []):
             if outcome.outcome == "upscaled":
-                self._submit(self.finishing, self._copy, twin, running.job, outcome)
+                self._submit(self.finishing, self._copy, twin, texture.job, outcome)
             else:
                 yield from self._end(twin, failed(twin.job, TextureError(outcome.reason or ""), twin.task))
         self._admit()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
-from texup.engines.engine import Files, Job, Outcome, Plane, Ran, Request, Task
+from texup.engines.engine import Execution, Files, Job, Plane, Request, Task
 from texup.errors import OutputError, TextureError
 from texup.files import atomic_write, check_inside
-from texup.manifest.record import Written
+from texup.manifest.record import Outcome, Written
 
 PROBLEMS = {
     "memory": "out of memory even with the smallest tiles; free some memory or use another --device",
@@ -17,7 +18,14 @@ PROBLEMS = {
 }
 
 
-def next_requests(task: Task, planes: list[Plane] | None) -> list[Request] | Files:
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A task that needs no more nets."""
+
+    files: Files
+
+
+def next_requests(task: Task, planes: list[Plane] | None) -> list[Request] | Finished:
     """Send a task its upscaled planes (None at the start); return what it asks for next, or its finished files.
 
     Raises:
@@ -26,8 +34,7 @@ def next_requests(task: Task, planes: list[Plane] | None) -> list[Request] | Fil
     try:
         return next(task.upscaling) if planes is None else task.upscaling.send(planes)
     except StopIteration as stop:
-        files: Files = stop.value
-        return files
+        return Finished(stop.value)
 
 
 def write(job: Job, level: int, data: bytes) -> Written:
@@ -57,21 +64,20 @@ def check_written(path: Path, data: bytes) -> None:
         raise OutputError(f"{path}: reads back as other bytes than were written; check the disk")
 
 
-def finish(task: Task, files: Files, ran: Ran | None, notes: list[str], seconds: float) -> Outcome:
+def finish(task: Task, files: Files, execution: Execution | None, seconds: float) -> Outcome:
     """Write the finished files of a texture under their final names and report it.
 
     Raises:
         OutputError: it cannot be written.
     """
     return Outcome(
-        task.job.path,
-        "upscaled",
+        path=task.job.path,
+        outcome="upscaled",
         source_sha256=task.source_sha256,
         targets=[write(task.job, level, data) for level, data in enumerate(files)],
         policy=task.policy,
-        precision=ran.precision if ran else None,
-        device=ran.device if ran else None,
-        notes=[*task.notes, *notes],
+        precision=execution.precision if execution else None,
+        device=execution.device if execution else None,
         pixels=task.pixels,
         seconds=seconds,
     )
@@ -87,9 +93,9 @@ def reason_for(path: str, error: TextureError | MemoryError) -> str:
 def failed(job: Job, error: TextureError | MemoryError, task: Task | None = None) -> Outcome:
     """Report a texture that could not be done."""
     return Outcome(
-        job.path,
-        "failed",
-        reason_for(job.path, error),
+        path=job.path,
+        outcome="failed",
+        reason=reason_for(job.path, error),
         source_sha256=task.source_sha256 if task else None,
         policy=task.policy if task else {},
     )

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from texup.errors import UsageError
 from texup.files import CHUNK, atomic_write, output_error, read_pieces
-from texup.manifest.record import GIVEN_UP, Record, Result, Written, line_of, record_from, value_of
+from texup.manifest.record import Outcome, Result, Written, line_of, outcome_from, value_of, values_of
 from texup.packs.portability import folded
 from texup.packs.walk import MANIFEST_NAME
 
@@ -42,13 +42,13 @@ class Header:
     convention: str = "plain"
 
 
-class Last(NamedTuple):
+class LatestRecord(NamedTuple):
     """The part of the newest record of a source that resuming and verifying need, small enough for 100,000 of them."""
 
     source_sha256: bytes | None
     settings: str
     targets: tuple[Written, ...]
-    """None when the file was skipped, joined or failed."""
+    """Empty when the file was skipped, joined or failed."""
     outcome: Result
     reason: str
     """Only why it failed."""
@@ -57,39 +57,40 @@ class Last(NamedTuple):
 
 
 @dataclass(slots=True)
-class Past:
+class History:
     """What the lines of a manifest say together."""
 
-    last: dict[str, Last] = field(default_factory=dict)
+    latest: dict[str, LatestRecord] = field(default_factory=dict)
     """By path of the source, but for those that are gone."""
     owners: dict[str, str] = field(default_factory=dict)
     """By each file ever written, the source whose record was the last to name it."""
     damaged: int = 0
     """Lines that count for nothing."""
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Outcome) -> None:
         """Let a newer record take the place of what was said before."""
         for target in record.targets:
             self.owners[target.path] = record.path
         if record.outcome == "gone":
-            self.last.pop(record.path, None)
+            self.latest.pop(record.path, None)
             return
         source = None if record.source_sha256 is None else bytes.fromhex(record.source_sha256)
         reason = (record.reason or "no reason recorded") if record.outcome == "failed" else ""
         targets = tuple(record.targets)
-        settings, is_given_up = sys.intern(record.settings), bool(reason) and GIVEN_UP in record.notes
-        self.last[record.path] = Last(source, settings, targets, record.outcome, reason, is_given_up)
+        settings, is_given_up = sys.intern(record.settings), bool(reason) and record.given_up
+        assert record.outcome != "unchanged"
+        self.latest[record.path] = LatestRecord(source, settings, targets, record.outcome, reason, is_given_up)
 
-    def done(self, path: str) -> Last | None:
+    def done(self, path: str) -> LatestRecord | None:
         """Return the newest record of a source, if it is done for good and no other record took a file from it."""
-        last = self.last.get(path)
+        last = self.latest.get(path)
         if last is None or last.outcome == "failed" or last.source_sha256 is None:
             return None
         return last if all(self.owners[target.path] == path for target in last.targets) else None
 
     def targets(self) -> dict[str, Written]:
         """Return the files that should be in the output, by path."""
-        each = ((path, target) for path, last in self.last.items() for target in last.targets)
+        each = ((path, target) for path, last in self.latest.items() for target in last.targets)
         return {target.path: target for path, target in each if self.owners[target.path] == path}
 
     def orphans(self) -> set[str]:
@@ -112,10 +113,10 @@ class Manifest:
         """
         self._path = out / NAME
         self._ahead = b""
-        self.past = Past()
+        self.history = History()
         """What earlier runs have done."""
         if os.path.lexists(self._path):
-            self.past = past_of(out)
+            self.history = history_of(out)
             self._ahead = line_of({"format": FORMAT, **asdict(header)})  # written with this run's first record, if any
         else:
             atomic_write(self._path, line_of({"format": FORMAT, **asdict(header)}))
@@ -129,13 +130,13 @@ class Manifest:
         except OSError as error:
             raise output_error(self._path, error) from error
 
-    def append(self, record: Record) -> None:
+    def append(self, record: Outcome) -> None:
         """Add one line, in one write.
 
         Raises:
             OutputError: it cannot be written.
         """
-        rest = self._ahead + line_of(asdict(record))
+        rest = self._ahead + line_of(values_of(record))
         try:
             while rest:  # one round, except on a disk that fills up just here
                 rest = rest[self._file.write(rest) :]
@@ -152,11 +153,9 @@ class Manifest:
         Raises:
             OutputError: it cannot be written.
         """
-        if self.past.done(path) is None:
+        if self.history.done(path) is None:
             return
-        self.append(
-            Record(path, "failed", "a run stopped while it was doing this again", None, [], "", {}, None, [], 0.0)
-        )
+        self.append(Outcome(path=path, outcome="failed", reason="a run stopped while it was doing this again"))
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -183,7 +182,7 @@ class Manifest:
         self.close()
 
 
-def records(out: Path) -> Iterator[Record | None]:
+def records(out: Path) -> Iterator[Outcome | None]:
     """Yield the records in ``out`` as they were appended, None for each damaged line, a torn last one included.
 
     Raises:
@@ -198,30 +197,30 @@ def records(out: Path) -> Iterator[Record | None]:
             _refuse_newer(path, value["schema"])
             expects_sum = has_sum
         elif has_sum == expects_sum:
-            yield record_from(value)
+            yield outcome_from(value)
         else:
             yield None
             expects_sum = has_sum or expects_sum
             if has_sum and value is not None:  # then it is the header that is damaged
-                yield record_from(value)
+                yield outcome_from(value)
 
 
-def past_of(out: Path) -> Past:
+def history_of(out: Path) -> History:
     """Return what the runs so far have done in ``out``.
 
     Raises:
         UsageError: there is no manifest, or the file is none of texup, or of a newer one.
     """
-    past = Past()
+    history = History()
     for record in records(out):
         if record is None:
-            past.damaged += 1
+            history.damaged += 1
         else:
-            past.add(record)
-    return past
+            history.add(record)
+    return history
 
 
-def is_done(last: Last | None, source_sha256: str, settings: str, out: Path) -> bool:
+def is_done(last: LatestRecord | None, source_sha256: str, settings: str, out: Path) -> bool:
     """Return whether source and settings are those of the record and each target is still a file of its size.
 
     The content of the targets is not read: they are 16 times as large as the sources. ``texup verify`` does that.

@@ -7,7 +7,7 @@ import math
 import os
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from types import NoneType
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -22,18 +22,20 @@ TYPES: dict[str, tuple[type, ...]] = {
     "settings": (str,),
     "policy": (dict,),
     "precision": (str, NoneType),
-    "notes": (list,),
-    "seconds": (float,),
     "device": (str, NoneType),
+    "twin_of": (str, NoneType),
+    "redone": (int,),
+    "tile": (int, NoneType),
+    "given_up": (bool,),
+    "seconds": (float,),
 }
+LATER: dict[str, Any] = {"device": None, "twin_of": None, "redone": 0, "tile": None, "given_up": False}
+"""What lines of earlier versions do not say, and what it then is."""
 SHA256 = re.compile("[0-9a-f]{64}")
 CHECK = re.compile(rb',"check":"([0-9a-f]{8})"}\r?\n\Z')
 CHECK_LENGTH = len(',"check":"01234567"}\r\n')
 # No system holds longer paths or larger files; they would only fill the memory.
 MAX_PATH, MAX_TARGETS, MAX_SIZE = 4096, 64, 1 << 63
-
-GIVEN_UP = "trying again only takes the time again"
-"""The note of a failure that stays one while source and settings are the same."""
 
 Result = Literal["upscaled", "copied", "written", "joined", "skipped", "failed", "gone"]
 
@@ -49,36 +51,73 @@ class Written(NamedTuple):
     """Bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What became of one source file, or of a file that texup wrote without one."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one source file, or of a file that texup wrote without one; a line of the manifest."""
 
     path: str
     """Relative POSIX path of the source in its pack; of a file without source, that of the file."""
-    outcome: Result
-    reason: str | None
+    outcome: Result | Literal["unchanged"]
+    """"unchanged" where an earlier run has done it; that is not written into the manifest again."""
+    reason: str | None = None
     """Why it was skipped, joined, failed or is gone."""
-    source_sha256: str | None
+    source_sha256: str | None = None
     """64 hexadecimal digits; of several sources, the SHA-256 of their digests; for "written", of what was written.
 
     None when there was nothing to read.
     """
-    targets: list[Written]
+    targets: list[Written] = field(default_factory=list)
     """What was written; at least one file for "upscaled", "copied" and "written"."""
-    settings: str
-    """Digest of everything that the pixels of the result depend on besides the source."""
-    policy: dict[str, Any]
+    settings: str = ""
+    """Digest of everything that the pixels of the result depend on besides the source; "" where nobody asks."""
+    policy: dict[str, Any] = field(default_factory=dict)
     """Plain JSON: a tuple would come back as a list."""
-    precision: str | None
-    notes: list[str]
-    seconds: float
+    precision: str | None = None
+    """Type that nets ran in; None when none ran."""
     device: str | None = None
     """Kind of device that nets ran on, as "cpu" or "cuda"; None when none ran, or texup did not say so yet."""
+    twin_of: str | None = None
+    """Path of the source whose result it shares: the same picture, treated in the same way."""
+    redone: int = 0
+    """Tiles that were not finite and were done again in fp32."""
+    tile: int | None = None
+    """Side of its tiles, where memory made them smaller than the device's first."""
+    given_up: bool = False
+    """Whether it failed so that trying again would only take the time again."""
+    tried_before: bool = False
+    """Whether it failed in an earlier run and was not tried again."""
+    pixels: int = 0
+    """Pixels of the result."""
+    seconds: float = 0.0
+    """From the start of reading to the end of writing, waiting in batches included."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What people should know besides the outcome."""
+        twin = f"same picture as {self.twin_of}" if self.twin_of is not None else ""
+        redone = f"{self.redone} tiles were not finite and were done again in fp32" if self.redone else ""
+        smaller = f"memory was short: done in tiles of {self.tile}" if self.tile is not None else ""
+        return [note for note in (twin, redone, smaller) if note]
+
+    @property
+    def explanation(self) -> str:
+        """The reason, as people are told it."""
+        return f"tried before, --force tries again: {self.reason}" if self.tried_before else self.reason or ""
 
 
-def gone(path: str) -> Record:
+UNRECORDED = {"tried_before", "pixels"}
+"""What is of one run only."""
+
+
+def gone(path: str) -> Outcome:
     """Return the record of what an earlier run had in its pack and the newest has not."""
-    return Record(path, "gone", "no longer in the pack", None, [], "", {}, None, [], 0.0)
+    return Outcome(path=path, outcome="gone", reason="no longer in the pack")
+
+
+def values_of(outcome: Outcome) -> dict[str, Any]:
+    """Return what a line holds of an outcome; the notes are there for people who read it."""
+    values = {name: value for name, value in asdict(outcome).items() if name not in UNRECORDED}
+    return values | {"notes": outcome.notes}
 
 
 def line_of(value: dict[str, Any]) -> bytes:
@@ -102,29 +141,28 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)  # NaN and Infinity are no JSON
 
 
-def record_from(value: Any) -> Record | None:
-    """Return the record that a parsed JSON line holds, None when a part of it makes no sense."""
+def outcome_from(value: Any) -> Outcome | None:
+    """Return the outcome that a parsed JSON line holds, None when a part of it makes no sense."""
     if not isinstance(value, dict):
         return None
     value.setdefault("targets", _first_schema(value))
-    value.setdefault("device", None)
+    value = LATER | value
     if any(type(value.get(name, ...)) not in kinds for name, kinds in TYPES.items()):
         return None
     if len(value["targets"]) > MAX_TARGETS:
         return None
     targets = [_written(target) for target in value["targets"]]
     sound_targets = [target for target in targets if target is not None]
-    record = Record(**{name: value[name] for name in TYPES if name != "targets"}, targets=sound_targets)
+    outcome = Outcome(**{name: value[name] for name in TYPES if name != "targets"}, targets=sound_targets)
     sound = (
-        _is_source(record)
+        _is_source(outcome)
         and None not in targets
-        and record.outcome in get_args(Result)
-        and (record.source_sha256 is None or SHA256.fullmatch(record.source_sha256))
-        and all(type(note) is str for note in record.notes)
-        and math.isfinite(record.seconds)
-        and (record.outcome not in ("upscaled", "copied") or (record.source_sha256 and targets))
+        and outcome.outcome in get_args(Result)
+        and (outcome.source_sha256 is None or SHA256.fullmatch(outcome.source_sha256))
+        and math.isfinite(outcome.seconds)
+        and (outcome.outcome not in ("upscaled", "copied") or (outcome.source_sha256 and targets))
     )
-    return record if sound else None
+    return outcome if sound else None
 
 
 def _first_schema(value: dict[str, Any]) -> list[Any]:
@@ -134,10 +172,10 @@ def _first_schema(value: dict[str, Any]) -> list[Any]:
     return [[value.get("path"), value["target_sha256"], value.get("target_size")]]
 
 
-def _is_source(record: Record) -> bool:
+def _is_source(outcome: Outcome) -> bool:
     """Tell whether a path may be one of a pack: an unsafe character is what a file may have failed for."""
-    path = record.path
-    if record.outcome in ("failed", "gone"):
+    path = outcome.path
+    if outcome.outcome in ("failed", "gone"):
         path = path.replace("\\", "_").replace(":", "_")
     return _is_path(path)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from texup.files import leftovers, sha256_of
-from texup.manifest.journal import NAME, Past, is_file, past_of
+from texup.manifest.journal import NAME, History, history_of, is_file
 from texup.manifest.record import Written
 from texup.packs.walk import Entry, walk
 
@@ -22,21 +22,21 @@ class Finding(NamedTuple):
     detail: str
 
 
-def verify(out: Path, past: Past) -> Iterator[Finding]:
+def verify(out: Path, history: History) -> Iterator[Finding]:
     """Read every file of ``out`` again and yield each difference from its manifest; nothing is repaired.
 
     No recorded path is ever opened: the folder is walked, and what is found there is looked up.
 
     Args:
         out: the output pack.
-        past: what its manifest says, from :func:`texup.manifest.journal.past_of`.
+        history: what its manifest says, from :func:`texup.manifest.journal.history_of`.
     """
-    targets, orphans = past.targets(), past.orphans()
-    if past.damaged:
-        yield Finding(NAME, "changed", f"{past.damaged} damaged lines were ignored")
-    for name, last in past.last.items():
-        if last.outcome == "failed":
-            yield Finding(name, "failed", last.reason)
+    targets, orphans = history.targets(), history.orphans()
+    if history.damaged:
+        yield Finding(NAME, "changed", f"{history.damaged} damaged lines were ignored")
+    for name, latest in history.latest.items():
+        if latest.outcome == "failed":
+            yield Finding(name, "failed", latest.reason)
     for entry in walk(out):
         target = targets.pop(entry.path, None)
         difference = _compared(out, entry, target) if target else _unclaimed(entry, orphans)
@@ -56,7 +56,7 @@ def orphans_of(out: Path) -> list[str]:
     Raises:
         UsageError: there is no manifest that this texup can read.
     """
-    return sorted(name for name in past_of(out).orphans() if is_file(out / name))
+    return sorted(name for name in history_of(out).orphans() if is_file(out / name))
 
 
 def _unclaimed(entry: Entry, orphans: set[str]) -> Finding:

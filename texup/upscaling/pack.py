@@ -11,14 +11,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 from texup.conventions.convention import Convention, Planned, Sidecar
-from texup.engines.engine import Job, Outcome, Task, Upscaling
+from texup.engines.engine import Files, Job, Task, Upscaling
 from texup.engines.steps import failed
 from texup.errors import TextureError, UnreadableTexture, UsageError
 from texup.files import (
@@ -30,8 +29,8 @@ from texup.files import (
     remove_leftovers_of,
     sha256_of,
 )
-from texup.manifest.journal import Last, Manifest, is_done
-from texup.manifest.record import GIVEN_UP, Record, Written, gone
+from texup.manifest.journal import LatestRecord, Manifest, is_done
+from texup.manifest.record import Outcome, Result, Written, gone
 from texup.packs.walk import MANIFEST_NAME, NOT_SELECTED, check_overlap, walk
 from texup.textures.codecs.decoders import Decode, Decoders
 from texup.textures.codecs.files import decode
@@ -42,7 +41,6 @@ from texup.upscaling.planning import Plan, own_suffix
 from texup.upscaling.reading import NotUpscaled, Sources, memory_for, read, sources_of, sources_sha256
 from texup.upscaling.run import Digest, Run, plan_of
 
-TRIED = "tried before, --force tries again: "
 SIDECAR = "sidecar"  # stands for the settings digest of a file that no setting changes
 
 
@@ -72,13 +70,16 @@ def upscale_pack(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
         remove_leftovers(run.out)
         with Manifest(run.out, run.header(plan.convention.id)) as manifest:
             digest, planned = run.digests(plan.convention.id), {file.path: file for file in plan.files}
-            for path in sorted(manifest.past.last.keys() - planned - {_path_of(sidecar) for sidecar in plan.sidecars}):
+            for path in sorted(
+                manifest.history.latest.keys() - planned - {_path_of(sidecar) for sidecar in plan.sidecars}
+            ):
                 manifest.append(gone(path))
             todo = chain(_todo(plan, run, manifest, digest), _sidecars(plan, run, manifest))
             for outcome in _outcomes(todo, planned, run, plan.convention):
                 if outcome.outcome != "unchanged":
                     is_made = outcome.outcome == "written"
-                    manifest.append(_record(outcome, SIDECAR if is_made else digest(planned[outcome.path])))
+                    settings = SIDECAR if is_made else digest(planned[outcome.path])
+                    manifest.append(replace(outcome, settings=settings))
                 yield outcome
                 if run.fail_fast and outcome.outcome == "failed":
                     return
@@ -123,46 +124,53 @@ def _todo(plan: Plan, run: Run, manifest: Manifest, digest: Digest) -> Iterator[
         if planned.target:
             check_inside(run.out, planned.target)
         if planned.action == "refuse":
-            yield Outcome(planned.path, "failed", planned.reason)
+            yield Outcome(path=planned.path, outcome="failed", reason=planned.reason)
         elif planned.action == "rewrite":
             continue  # its new content comes with the sidecars
-        elif _is_unchanged(job, planned, manifest.past.done(planned.path), digest(planned), run):
-            yield Outcome(planned.path, "unchanged")
-        elif given_up := _given_up(job, planned, manifest.past.last.get(planned.path), digest(planned), run):
+        elif _is_unchanged(job, planned, manifest.history.done(planned.path), digest(planned), run):
+            yield Outcome(path=planned.path, outcome="unchanged")
+        elif given_up := _given_up(job, planned, manifest.history.latest.get(planned.path), digest(planned), run):
             yield given_up
         else:
             manifest.retract(planned.path)
             yield job if planned.action == "upscale" else _settled(job, planned)
 
 
-def _is_unchanged(job: Job, planned: Planned, last: Last | None, digest: str, run: Run) -> bool:
-    if last is not None and last.targets and planned.reason == NOT_SELECTED:
+def _is_unchanged(job: Job, planned: Planned, latest: LatestRecord | None, digest: str, run: Run) -> bool:
+    if latest is not None and latest.targets and planned.reason == NOT_SELECTED:
         return True  # what this run is not asked for stays as it was done, by whatever settings
-    if last is None or run.force or not _is_own(job, planned, last):
+    if latest is None or run.force or not _is_own(job, planned, latest):
         return False
     try:
-        return is_done(last, sources_of(planned, job.source), digest, job.out)
+        return is_done(latest, sources_of(planned, job.source), digest, job.out)
     except OSError:
         return False  # reading it again says why
 
 
-def _given_up(job: Job, planned: Planned, last: Last | None, digest: str, run: Run) -> Outcome | None:
+def _given_up(job: Job, planned: Planned, latest: LatestRecord | None, digest: str, run: Run) -> Outcome | None:
     """Return the failure of a file that killed or hung its decoder in an earlier run, if it would do so again."""
-    if last is None or not last.is_given_up or run.force:
+    if latest is None or not latest.is_given_up or run.force:
         return None
     try:
         sha256 = sources_of(planned, job.source)
     except OSError:
         return None  # reading it again says why
-    reason = f"{TRIED}{last.reason.removeprefix(TRIED)}"
-    same = is_done(last, sha256, digest, job.out)
-    return Outcome(job.path, "failed", reason, sha256, notes=[GIVEN_UP]) if same else None
+    if not is_done(latest, sha256, digest, job.out):
+        return None
+    return Outcome(
+        path=job.path,
+        outcome="failed",
+        reason=latest.reason,
+        source_sha256=sha256,
+        given_up=True,
+        tried_before=True,
+    )
 
 
-def _is_own(job: Job, planned: Planned, last: Last) -> bool:
+def _is_own(job: Job, planned: Planned, latest: LatestRecord) -> bool:
     """Tell whether what a record claims is what the job may write."""
-    paths = [target.path for target in last.targets]
-    is_kept = last.outcome == "copied" and planned.target and paths == [own_suffix(planned)]
+    paths = [target.path for target in latest.targets]
+    is_kept = latest.outcome == "copied" and planned.target and paths == [own_suffix(planned)]
     return bool(is_kept) or paths == [job.target_of(k) for k in range(len(paths))]
 
 
@@ -173,10 +181,11 @@ def _settled(job: Job, planned: Planned) -> Outcome:
             return _copied(job, planned, planned.reason or None)
         sha256 = sha256_of(job.source / planned.path)
     except OSError as error:
-        return Outcome(planned.path, "failed", f"cannot read: {error.strerror}")
+        return Outcome(path=planned.path, outcome="failed", reason=f"cannot read: {error.strerror}")
     except TextureError as error:
         return failed(job, error)
-    return Outcome(planned.path, "joined" if planned.action == "joined" else "skipped", planned.reason, sha256)
+    result: Result = "joined" if planned.action == "joined" else "skipped"
+    return Outcome(path=planned.path, outcome=result, reason=planned.reason, source_sha256=sha256)
 
 
 def _copied(job: Job, planned: Planned, reason: str | None, expected: str | None = None) -> Outcome:
@@ -195,7 +204,8 @@ def _copied(job: Job, planned: Planned, reason: str | None, expected: str | None
     check_inside(job.out, job.target)
     atomic_write(target, _pieces(job, planned, digest, expected))
     written = Written(job.target, digest.hexdigest(), target.stat().st_size)
-    return Outcome(job.path, "copied", reason, expected or written.sha256, [written])
+    sha256 = expected or written.sha256
+    return Outcome(path=job.path, outcome="copied", reason=reason, source_sha256=sha256, targets=[written])
 
 
 def _pieces(job: Job, planned: Planned, digest: hashlib._Hash, expected: str | None) -> Iterator[bytes]:
@@ -223,12 +233,12 @@ def _sidecars(plan: Plan, run: Run, manifest: Manifest) -> Iterator[Outcome]:
         path = _path_of(sidecar)
         sha256 = hashlib.sha256(sidecar.data).hexdigest()
         written = Written(sidecar.target, sha256, len(sidecar.data))
-        if not run.force and is_done(manifest.past.done(path), sha256, SIDECAR, run.out):
-            yield Outcome(path, "unchanged")
+        if not run.force and is_done(manifest.history.done(path), sha256, SIDECAR, run.out):
+            yield Outcome(path=path, outcome="unchanged")
             continue
         manifest.retract(path)
         atomic_write(run.out / sidecar.target, sidecar.data)
-        yield Outcome(path, "written", None, sha256, [written])
+        yield Outcome(path=path, outcome="written", source_sha256=sha256, targets=[written])
 
 
 def _outcomes(
@@ -270,24 +280,17 @@ def start(job: Job, planned: Planned, run: Run, convention: Convention, decode: 
 
 def _not_upscaled(job: Job, planned: Planned, found: NotUpscaled) -> Outcome:
     """Copy, leave out or refuse a texture for what it holds."""
-    if found.action == "skip":
-        return Outcome(job.path, "skipped", found.reason, found.source_sha256)
-    if found.action == "refuse":
-        return Outcome(job.path, "failed", found.reason, found.source_sha256, notes=[GIVEN_UP])
+    if found.action != "copy":
+        result: Result = "skipped" if found.action == "skip" else "failed"
+        digest, is_given_up = found.source_sha256, found.action == "refuse"
+        return Outcome(path=job.path, outcome=result, reason=found.reason, source_sha256=digest, given_up=is_given_up)
     kept = replace(job, target=own_suffix(planned))  # not the suffix of what it would have become
     return _copied(kept, planned, found.reason, found.source_sha256)
 
 
-def _upscaled_files(decision: Decision, convention: Convention) -> Upscaling:
+def _upscaled_files(decision: Decision, convention: Convention) -> Upscaling[Files]:
     """Upscale a texture, and the smaller levels that came with it, and code them for their loader."""
     route, results = decision.route, []
     for texture in decision.works:
         results.append((yield from upscale_sheet(texture, decision.policy, route.passes, route.settings)))
     return coded(decision, results, convention, indexed=route.settings.palette == "keep" and convention.palettes)
-
-
-def _record(outcome: Outcome, digest: str) -> Record:
-    """Return the manifest's line for an outcome."""
-    values = {k: getattr(outcome, k) for k in Outcome.__dataclass_fields__ if k != "pixels"}
-    values["policy"] = json.loads(json.dumps(values["policy"]))
-    return Record(settings=digest, **values)

@@ -6,13 +6,13 @@ an engine can hold many textures at that point and fill its batches from all of 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 
-from texup.engines.engine import GRID, Plane, Request
+from texup.engines.engine import GRID, Plane, Request, Upscaling
 from texup.errors import TextureError
 from texup.policy.classify import CORRECTED, Policy
 from texup.textures.cells import Cells, boxes_of, cut, joined
@@ -27,11 +27,8 @@ from texup.upscaling.run import Pass, Settings
 
 ROUNDING = 1e-6  # what bleeding adds to one colour; a tenth of the least difference between 16-bit samples
 
-# A texture on its way: asks for planes, is sent them upscaled, returns the result.
-Way = Generator[list[Request], list[Plane], Texture]
 
-
-def upscale_texture(texture: Texture, policy: Policy, passes: Sequence[Pass], settings: Settings) -> Way:
+def upscale_texture(texture: Texture, policy: Policy, passes: Sequence[Pass], settings: Settings) -> Upscaling[Texture]:
     """Upscale one texture; yields the planes that must go through a net and is sent them upscaled.
 
     Returns:
@@ -67,7 +64,7 @@ def upscale_texture(texture: Texture, policy: Policy, passes: Sequence[Pass], se
     return _placed(merged if policy.normal is None else renormalised(merged, policy.normal), scale)
 
 
-def upscale_sheet(texture: Texture, policy: Policy, passes: Sequence[Pass], settings: Settings) -> Way:
+def upscale_sheet(texture: Texture, policy: Policy, passes: Sequence[Pass], settings: Settings) -> Upscaling[Texture]:
     """Upscale a texture cell by cell where it holds several pictures, so that none sees another; else as a whole."""
     boxes = boxes_of(texture, policy.cells, policy.alpha, policy.edges)
     if not boxes:
@@ -77,20 +74,20 @@ def upscale_sheet(texture: Texture, policy: Policy, passes: Sequence[Pass], sett
     return _placed(joined(results, boxes, texture, settings.scale), settings.scale)
 
 
-def _together(ways: list[Way]) -> Generator[list[Request], list[Plane], list[Texture]]:
+def _together(upscalings: list[Upscaling[Texture]]) -> Upscaling[list[Texture]]:
     """Move several textures on side by side, so that what they ask for shares batches."""
     results: dict[int, Texture] = {}
-    answers: dict[int, list[Plane] | None] = dict.fromkeys(range(len(ways)))  # None starts a generator
+    answers: dict[int, list[Plane] | None] = dict.fromkeys(range(len(upscalings)))  # None starts a generator
     while answers:
         asked: dict[int, list[Request]] = {}
         for k, planes in answers.items():
             try:
-                asked[k] = ways[k].send(planes)  # type: ignore[arg-type]
+                asked[k] = upscalings[k].send(planes)  # type: ignore[arg-type]
             except StopIteration as stop:
                 results[k] = stop.value
         upscaled = iter((yield [request for requests in asked.values() for request in requests]) if asked else ())
         answers = {k: list(islice(upscaled, len(requests))) for k, requests in asked.items()}
-    return [results[k] for k in range(len(ways))]
+    return [results[k] for k in range(len(upscalings))]
 
 
 def _placed(texture: Texture, scale: int) -> Texture:
@@ -101,9 +98,7 @@ def _placed(texture: Texture, scale: int) -> Texture:
     return replace(texture, container=replace(texture.container, grab=(x * scale, y * scale)))
 
 
-def _through_nets(
-    planes: list[Plane], edges: Edges, passes: Sequence[Pass], margin: int
-) -> Generator[list[Request], list[Plane], list[Plane]]:
+def _through_nets(planes: list[Plane], edges: Edges, passes: Sequence[Pass], margin: int) -> Upscaling[list[Plane]]:
     """Send planes (H, W, C) through every pass; planes of one colour are enlarged without a net."""
     for step in passes:
         busy = [k for k, plane in enumerate(planes) if not _is_flat(plane)]
