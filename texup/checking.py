@@ -109,7 +109,7 @@ def _unreadable(pack: Pack, known: set[str]) -> Iterator[Finding]:
             try:
                 _read_header(pack, entry.path)
             except TextureError as error:
-                yield Finding("error", entry.path, str(error).removeprefix(f"{entry.path}: "))
+                yield Finding("error", entry.path, error.reason)
 
 
 def _read_header(pack: Pack, path: str) -> None:

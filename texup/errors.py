@@ -61,6 +61,19 @@ class TextureError(TexupError):
 
     exit_code = ExitCode.SOME_FAILED
 
+    def __init__(self, reason: str, name: str = "") -> None:
+        """Say what is wrong with which file.
+
+        Args:
+            reason: what is wrong and what to do, one line that does not name the file.
+            name: the file, by the name or path under which it was asked for; "" where only the caller knows it.
+        """
+        super().__init__(reason, name)
+        self.reason, self.name = reason, name
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}" if self.name else self.reason
+
 
 class UnreadableTexture(TextureError):
     """The file is damaged, truncated, or is no picture."""

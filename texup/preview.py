@@ -127,7 +127,7 @@ def _read(path: Path, scale: int) -> Texture:
     try:
         return read_texture(path, MAX_RESULT_PIXELS // scale**2)
     except TextureError as error:
-        raise UsageError(f"{path}: {str(error).removeprefix(f'{path.name}: ')}") from error
+        raise UsageError(f"{path}: {error.reason}") from error
 
 
 def _check_size(path: Path, texture: Texture, original: Texture, scale: int) -> None:
@@ -188,7 +188,7 @@ def upscaled(sample: Sample, settings: Settings, device: Device) -> Texture:
     try:
         return drive(task, lambda requests: answered(requests, device))
     except TextureError as error:
-        raise TextureError(f"{sample.path}: {error}") from error
+        raise TextureError(error.reason, str(sample.path)) from error
 
 
 def measured(sample: Sample, result: Texture, faithful: Texture | None, scale: int) -> dict[str, float]:

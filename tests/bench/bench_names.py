@@ -66,7 +66,7 @@ def pack_of(id_: str, paths: list[str]) -> Pack:
 
     def read(path: str, limit: int | None) -> bytes:
         if path not in texts:
-            raise UnreadableTexture(f"{path}: only its name is here")
+            raise UnreadableTexture("only its name is here", path)
         return texts[path].encode()[:limit]
 
     return Pack(entries, place, read)

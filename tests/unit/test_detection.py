@@ -169,7 +169,7 @@ def pack_of(place: str, paths: list[str], texts: Mapping[str, str] = TEXTS) -> P
 
     def read(path: str, limit: int | None) -> bytes:
         if path not in texts:
-            raise UnreadableTexture(f"{path}: nothing here to read")
+            raise UnreadableTexture("nothing here to read", path)
         return texts[path].encode()[:limit]
 
     entries = [Entry(p, 1, "texture" if os.path.splitext(p)[1].lower() in SUFFIXES else "other") for p in sorted(paths)]

@@ -38,7 +38,7 @@ def pack(files, place=("home", "mods", "Sword")):
 
     def read(path, size):
         if data[path] is None:
-            raise UnreadableTexture(f"{path}: cannot read")
+            raise UnreadableTexture("cannot read", path)
         return data[path][:size]
 
     def kind(path):

@@ -234,7 +234,7 @@ def test_a_missing_pack_json_is_said_before_and_after():
 
 def test_an_unreadable_pack_json_does_not_stop_the_plan():
     def read(path, _size):
-        raise UnreadableTexture(f"{path}: cannot read")
+        raise UnreadableTexture("cannot read", path)
 
     findings = [item for item in CITRA.plan(replace(pack(LIST), read=read), Wishes()) if isinstance(item, Finding)]
     assert [(f.severity, f.path, f.text[:14]) for f in findings] == [("warning", "pack.json", "cannot be read")]

@@ -49,7 +49,7 @@ def pack(files, place=("home", "player", "pack")) -> Pack:
 
     def read(path, count):
         if held[path] is None:
-            raise UnreadableTexture(f"{path}: gone")
+            raise UnreadableTexture("gone", path)
         return held[path][:count]
 
     kinds = {path: "texture" if "." + path.rpartition(".")[2].lower() in SUFFIXES else "other" for path in held}

@@ -69,6 +69,7 @@ def packed(files: dict[str, bytes], place=("mods", "mine"), *, left_out=()) -> P
             len(data),
             "texture" if "." + path.rpartition(".")[2].lower() in SUFFIXES else "other",
             NOT_SELECTED if path in left_out else None,
+            selected=path not in left_out,
         )
         for path, data in files.items()
     ]

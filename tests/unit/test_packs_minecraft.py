@@ -38,6 +38,7 @@ def packed(files: dict[str, bytes], place=("packs", "mine"), *, left_out=()) -> 
             len(data),
             "texture" if "." + path.rpartition(".")[2].lower() in SUFFIXES else "other",
             NOT_SELECTED if path in left_out else None,
+            selected=path not in left_out,
         )
         for path, data in files.items()
     ]

@@ -54,7 +54,7 @@ def pack(files, place=("home", "quake", "id1")):
 
     def read(path, size):
         if data[path] is None:
-            raise UnreadableTexture(f"{path}: cannot read")
+            raise UnreadableTexture("cannot read", path)
         return data[path][:size]
 
     def entry(path):

@@ -24,7 +24,7 @@ NAMES = tuple(f"tex1_64x32_{digits}_14.png" for digits in HASHES)
 def entry(path: str, *, selected=True, kind=None, reason=None) -> Entry:
     is_texture = path.endswith((".png", ".tga", ".dds"))
     if not selected:
-        return Entry(path, 1, "other", NOT_SELECTED)
+        return Entry(path, 1, "other", NOT_SELECTED, selected=False)
     return Entry(path, 1, kind or ("texture" if is_texture else "other"), reason)
 
 

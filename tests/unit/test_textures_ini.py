@@ -19,7 +19,7 @@ from texup.conventions.ppsspp.textures_ini import (
     read_key,
     rewrite,
 )
-from texup.errors import PackError
+from texup.errors import UnreadableTexture
 
 NAMES = Path(__file__).parents[3] / "shared" / "data" / "names"
 laws = settings(deadline=None, derandomize=True)
@@ -146,7 +146,7 @@ def test_without_changes_the_same_text_comes_back_minus_the_mark(text, has_bom):
 @given(st.binary(max_size=80))
 def test_any_bytes_without_nul_come_back(data):
     if b"\0" in data:
-        with pytest.raises(PackError, match="NUL"):
+        with pytest.raises(UnreadableTexture, match="NUL"):
             parse_ini(data, "textures.ini")
     else:
         assert rewrite(parse_ini(data, "textures.ini"), {}) == data.removeprefix(BOM)
@@ -210,7 +210,7 @@ def test_other_paths_are_not(text):
     [(b"[options]\0", "NUL"), ("[options]".encode("utf-16"), "NUL"), (b"a" * (MAX_BYTES + 1), "4 MiB")],
 )
 def test_hostile_files_are_refused_in_one_line(data, part):
-    with pytest.raises(PackError, match=part) as caught:
+    with pytest.raises(UnreadableTexture, match=part) as caught:
         parse_ini(data, "x/textures.ini")
     assert str(caught.value).startswith("x/textures.ini: ")
     assert "\n" not in str(caught.value)

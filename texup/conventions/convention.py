@@ -72,6 +72,8 @@ class Planned:
     """Where levels become files: their path, in which the last ``{}`` stands for the level's number."""
     rules: tuple[Rule, ...] = ()
     """The user's rules that may decide, in order; the plan of a whole pack fills them in."""
+    selected: bool = True
+    """Whether the user's patterns choose it."""
 
 
 @dataclass(frozen=True, slots=True)

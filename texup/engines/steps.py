@@ -83,11 +83,9 @@ def finish(task: Task, files: Files, execution: Execution | None, seconds: float
     )
 
 
-def reason_for(path: str, error: TextureError | MemoryError) -> str:
+def reason_for(error: TextureError | MemoryError) -> str:
     """Return what an error says about a file, without the name that stands beside it in every report."""
-    if isinstance(error, MemoryError):
-        return PROBLEMS["large"]
-    return str(error).removeprefix(f"{path.rpartition('/')[2]}: ")
+    return PROBLEMS["large"] if isinstance(error, MemoryError) else error.reason
 
 
 def failed(job: Job, error: TextureError | MemoryError, task: Task | None = None) -> Outcome:
@@ -95,7 +93,7 @@ def failed(job: Job, error: TextureError | MemoryError, task: Task | None = None
     return Outcome(
         path=job.path,
         outcome="failed",
-        reason=reason_for(job.path, error),
+        reason=reason_for(error),
         source_sha256=task.source_sha256 if task else None,
         policy=task.policy if task else {},
     )

@@ -89,7 +89,7 @@ def evaluate(
                 yield _case(pair.name, sample, methods, scale, number, len(pairs), with_niqe=with_niqe)
         except TextureError as error:
             is_damaged = not isinstance(error, UnsupportedTexture)
-            yield Skipped(pair.name, str(error).removeprefix(f"{pair.hr.name}: "), number, len(pairs), is_damaged)
+            yield Skipped(pair.name, error.reason, number, len(pairs), is_damaged)
 
 
 def _methods(models: Sequence[str], device: torch.device) -> tuple[int, dict[str, Enlarge]]:

@@ -35,15 +35,15 @@ def open_pack(root: Path, entries: Sequence[Entry], place: tuple[str, ...] | Non
 
     def read(path: str, limit: int | None) -> bytes:
         if path not in known:
-            raise UnreadableTexture(f"{path}: no file of this pack")
+            raise UnreadableTexture("no file of this pack", path)
         try:
             with os.fdopen(_open(root, path), "rb") as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise UnreadableTexture(f"{path}: neither a file nor a folder")
+                    raise UnreadableTexture("neither a file nor a folder", path)
                 return file.read(-1 if limit is None else limit)
         except OSError as error:
             reason = "a link" if error.errno == errno.ELOOP else error.strerror or str(error)
-            raise UnreadableTexture(f"{path}: cannot read: {reason}") from error
+            raise UnreadableTexture(f"cannot read: {reason}", path) from error
 
     return Pack(tuple(entries), folders_of(root) if place is None else place, read)
 

@@ -36,6 +36,8 @@ class Entry:
     kind: Kind
     reason: str | None = None
     """Why it is refused or not selected."""
+    selected: bool = True
+    """Whether the user's patterns choose it."""
 
 
 class Counts(NamedTuple):
@@ -77,7 +79,7 @@ def walk(root: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -
                 entry = _entry(_join(folder, item.name), item)
                 dropped = (wanted and not matches(entry.path, wanted)) or matches(entry.path, unwanted)
                 if dropped and entry.kind != "refused":
-                    entry = Entry(entry.path, entry.size, "other", NOT_SELECTED)
+                    entry = Entry(entry.path, entry.size, "other", NOT_SELECTED, selected=False)
                 yield entry
 
 

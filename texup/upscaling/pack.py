@@ -31,7 +31,7 @@ from texup.files import (
 )
 from texup.manifest.journal import LatestRecord, Manifest, is_done
 from texup.manifest.record import Outcome, Result, Written, gone
-from texup.packs.walk import MANIFEST_NAME, NOT_SELECTED, check_overlap, walk
+from texup.packs.walk import MANIFEST_NAME, check_overlap, walk
 from texup.textures.codecs.decoders import Decode, Decoders
 from texup.textures.codecs.files import decode
 from texup.upscaling.coding import coded, facts_of, twin_key
@@ -137,7 +137,7 @@ def _todo(plan: Plan, run: Run, manifest: Manifest, digest: Digest) -> Iterator[
 
 
 def _is_unchanged(job: Job, planned: Planned, latest: LatestRecord | None, digest: str, run: Run) -> bool:
-    if latest is not None and latest.targets and planned.reason == NOT_SELECTED:
+    if latest is not None and latest.targets and not planned.selected:
         return True  # what this run is not asked for stays as it was done, by whatever settings
     if latest is None or run.force or not _is_own(job, planned, latest):
         return False

@@ -72,7 +72,7 @@ def plan_pack(
 
 def _seen(entry: Entry) -> Entry:
     """Return an entry as a convention sees it: one that is not selected still says what the pack is made of."""
-    is_texture = entry.reason == NOT_SELECTED and PurePosixPath(entry.path).suffix.lower() in SUFFIXES
+    is_texture = not entry.selected and PurePosixPath(entry.path).suffix.lower() in SUFFIXES
     return replace(entry, kind="texture") if is_texture else entry
 
 
@@ -91,11 +91,11 @@ def _settled(entry: Entry, planned: dict[str, Planned], wishes: Wishes) -> Plann
     if entry.path == RULES_NAME:
         return Planned(entry.path, "skip", "rules for texup")
     plan = planned[entry.path]
-    if entry.reason != NOT_SELECTED or plan.action not in ("upscale", "copy"):
+    if entry.selected or plan.action not in ("upscale", "copy"):
         return plan
     if not wishes.copy_other:
-        return Planned(entry.path, "skip", NOT_SELECTED)
-    return Planned(entry.path, "copy", NOT_SELECTED, own_suffix(plan))
+        return Planned(entry.path, "skip", NOT_SELECTED, selected=False)
+    return Planned(entry.path, "copy", NOT_SELECTED, own_suffix(plan), selected=False)
 
 
 def _unless_left_over(file: Planned, used: set[str]) -> Planned:

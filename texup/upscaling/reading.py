@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 from texup.conventions.convention import Planned
-from texup.engines.steps import reason_for
 from texup.errors import DecoderDied, UnreadableTexture, UnsupportedTexture
 from texup.files import read_pieces, sha256_of
 from texup.textures.codecs.dds import must_copy
@@ -68,7 +67,7 @@ def read(planned: Planned, folder: Path, limits: Limits, decode: Decode = decode
     try:
         textures = [_decoded(data, path, limits, decode) for data, path in zip(datas, paths, strict=True)]
     except DecoderDied as error:
-        return NotUpscaled(action="refuse", reason=reason_for(planned.path, error), source_sha256=sha256)
+        return NotUpscaled(action="refuse", reason=error.reason, source_sha256=sha256)
     if planned.joins == "alpha":
         textures = [_with_joined_alpha(textures, paths)]
     return Sources(sha256=sha256, textures=textures)
@@ -83,10 +82,10 @@ def read_file(pack: Path, path: str) -> bytes:
     name = path.rpartition("/")[2]
     try:
         if (pack / path).stat().st_size > MAX_SOURCE_BYTES:
-            raise UnsupportedTexture(f"{name}: larger than {MAX_SOURCE_BYTES >> 20} MiB; no texture is")
+            raise UnsupportedTexture(f"larger than {MAX_SOURCE_BYTES >> 20} MiB; no texture is", name)
         return b"".join(read_pieces(pack / path))
     except OSError as error:
-        raise UnreadableTexture(f"{name}: cannot read: {error.strerror}") from error
+        raise UnreadableTexture(f"cannot read: {error.strerror}", name) from error
 
 
 def sources_sha256(digests: Sequence[str]) -> str:
@@ -115,8 +114,9 @@ def _decoded(data: bytes, path: str, limits: Limits, decode: Decode) -> Texture:
     need = memory_for(head.height, head.width, limits.growth)
     if head.width * head.height <= most and need > limits.memory:
         raise UnsupportedTexture(
-            f"{name}: {head.width} x {head.height} pixels take about {need / 1e9:.1f} GB of memory on their way, and"
-            f" texup may use {limits.memory / 1e9:.1f} GB of what is free; close programs, or use a smaller --scale"
+            f"{head.width} x {head.height} pixels take about {need / 1e9:.1f} GB of memory on their way, and"
+            f" texup may use {limits.memory / 1e9:.1f} GB of what is free; close programs, or use a smaller --scale",
+            name,
         )
     return decode(data, name, most)
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from texup.conventions.convention import Convention, Planned
 from texup.engines.engine import GRID
-from texup.engines.steps import reason_for
 from texup.errors import TextureError
 from texup.policy.classify import Kind, Method, Policy
 from texup.textures.cells import Cells
@@ -123,7 +122,7 @@ def _texture_item(
         found = read(planned, source, run.limits, decode)
         decision = decide(found, planned, run, convention) if isinstance(found, Sources) else found
     except TextureError as error:
-        return Item(planned.path, "refuse", reason_for(planned.path, error))
+        return Item(planned.path, "refuse", error.reason)
     if isinstance(decision, NotUpscaled):
         target = planned.target if decision.action == "copy" else ""
         return Item(planned.path, decision.action, decision.reason, target=target)

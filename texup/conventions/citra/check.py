@@ -100,7 +100,7 @@ def _check_file(pack: Pack, entry: Entry, config: Config) -> Generator[Finding, 
             head = read_header(data, path)
             image = _Image(path, (head.width, head.height), "rgba8")
     except TextureError as error:
-        yield Finding("error", path, str(error).removeprefix(f"{path}: "))
+        yield Finding("error", path, error.reason)
         return None
     name = parse(path)
     if name is not None and name.native is not None:

@@ -175,6 +175,6 @@ def _check_file(pack: Pack, name: Name, sizes: Mapping[str, int]) -> Generator[F
             return None if found else _Image(header.width, header.height, coding(header), levels(header))
         head = read_header(data, path)
     except TextureError as error:
-        yield Finding("error", path, str(error).removeprefix(f"{path}: "))
+        yield Finding("error", path, error.reason)
         return None
     return _Image(head.width, head.height, "rgba8")

@@ -84,7 +84,7 @@ def plan(pack: Pack, wishes: Wishes) -> Iterator[Planned | Finding]:
     lumps = {}
     for entry in pack.entries:
         lump = lump_of(at(entry.path)) if entry.kind == "texture" else None
-        if lump is not None and entry.reason is None:
+        if lump is not None and entry.selected:
             lumps[entry.path] = lump
     yield from _about(lumps, wishes)
     doubles: dict[str, str] = {}

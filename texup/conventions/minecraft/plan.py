@@ -78,7 +78,7 @@ def plan(pack: Pack, wishes: Wishes) -> Iterator[Planned | Finding]:
     """Enlarge the game's pictures in their places; everything else is copied, for a pack is used as a whole."""
     yield from _about_wishes(wishes)
     sheets = {sheet_of: _read_sheet(pack, sheet_of) for sheet_of in _described(pack)}
-    enlarged = {entry.path for entry in pack.entries if entry.kind == "texture" and entry.reason is None}
+    enlarged = {entry.path for entry in pack.entries if entry.kind == "texture" and entry.selected}
     role_of = role_finder(pack)
     for entry in pack.entries:
         described = entry.path.removesuffix(mcmeta.SUFFIX)
@@ -150,11 +150,11 @@ def _plan_picture(
         yield Planned(path, "copy", reason, path)
         return
     if path in sheets and sheet.problem:
-        if entry.reason is None:
+        if entry.selected:
             yield Finding("warning", path, f"{sheet.problem}; copied as it is")
         yield Planned(path, "copy", sheet.problem, path)
         return
-    if spot.folder in BLOCK_FOLDERS and entry.reason is None and not sheet.meta.animated and not role.name:
+    if spot.folder in BLOCK_FOLDERS and entry.selected and not sheet.meta.animated and not role.name:
         yield from _about_strip(pack, path)
     size = png_size(pack, path) if sheet.frame or _is_grid(spot) else None
     yield Planned(path, "upscale", target=path, treatment=_treatment(spot, role, sheet, size))

@@ -57,7 +57,7 @@ def _check_content(pack: Pack, path: str, suffix: str) -> Iterator[Finding]:
         elif header.format == "png":
             yield from _check_png(path, data)
     except TextureError as error:
-        yield Finding("error", path, f"PCSX2 cannot load it: {str(error).removeprefix(f'{path}: ')}")
+        yield Finding("error", path, f"PCSX2 cannot load it: {error.reason}")
 
 
 def _check_png(path: str, data: bytes) -> Iterator[Finding]:

@@ -76,7 +76,7 @@ def _look(pack: Pack, path: str, file: str, pictures: dict[str, Picture]) -> Ite
         else:
             yield Finding("error", path, "PPSSPP reads only PNG, DDS, KTX2 and ZIM; save it as PNG")
     except TextureError as error:
-        yield Finding("error", path, f"PPSSPP cannot load it: {str(error).removeprefix(f'{path}: ')}")
+        yield Finding("error", path, f"PPSSPP cannot load it: {error.reason}")
 
 
 def _gamma(data: bytes) -> int | None:

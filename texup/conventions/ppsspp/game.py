@@ -29,7 +29,7 @@ from texup.conventions.ppsspp.textures_ini import (
     read_key,
     shown,
 )
-from texup.errors import PackError, TextureError
+from texup.errors import TextureError
 from texup.packs.pack import Finding, Pack
 
 Spot = tuple[Key, int]
@@ -98,8 +98,8 @@ def _read(pack: Pack, name: str, files: Mapping[str, str], inis: dict[str, Textu
     path = files[name]
     try:
         inis[name] = parse_ini(pack.read(path, MAX_BYTES + 1), path)
-    except (PackError, TextureError) as error:
-        broken.append(Finding("error", path, str(error).removeprefix(f"{path}: ")))
+    except TextureError as error:
+        broken.append(Finding("error", path, error.reason))
 
 
 def _id_in(ini: TexturesIni | None) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from texup.errors import PackError
+from texup.errors import UnreadableTexture
 
 INI_NAME = "textures.ini"
 MAX_BYTES = 4 * 2**20
@@ -92,12 +92,14 @@ def parse_ini(data: bytes, name: str) -> TexturesIni:
     """Read the bytes of a file, of any line ends, with or without the mark of UTF-8.
 
     Raises:
-        PackError: larger than ``MAX_BYTES``, or with NUL bytes, as UTF-16 has.
+        UnreadableTexture: larger than ``MAX_BYTES``, or with NUL bytes, as UTF-16 has.
     """
     if len(data) > MAX_BYTES:
-        raise PackError(f"{name}: more than {MAX_BYTES >> 20} MiB, which is no list of textures; put back a sound copy")
+        raise UnreadableTexture(
+            f"more than {MAX_BYTES >> 20} MiB, which is no list of textures; put back a sound copy", name
+        )
     if b"\0" in data:
-        raise PackError(f"{name}: holds NUL bytes; save it as UTF-8 text")
+        raise UnreadableTexture("holds NUL bytes; save it as UTF-8 text", name)
     text = data.decode("utf-8", "surrogateescape").removeprefix(_BOM)
     lines = tuple(re.findall(r"[^\n]*\n|[^\n]+", text))
     sections: dict[str, dict[str, Value]] = {}

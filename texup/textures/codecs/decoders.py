@@ -144,7 +144,7 @@ class _Process:
             self._input.flush()
             return self._answer()
         except (EOFError, OSError, *_NONSENSE) as error:
-            raise DecoderDied(f"{name}: {self._obituary(time.monotonic() - began)}; put back a sound copy") from error
+            raise DecoderDied(f"{self._obituary(time.monotonic() - began)}; put back a sound copy", name) from error
 
     def _answer(self) -> Texture | TextureError:
         line = self._output.readline()
@@ -152,7 +152,7 @@ class _Process:
             raise EOFError
         kind, *facts = json.loads(line, object_hook=_bytes_of)
         if kind in _ERRORS:
-            return _ERRORS[kind](facts[0])
+            return _ERRORS[kind](*facts)
         shape, dtype, container = facts
         pixels = np.empty(shape, dtype)
         if self._output.readinto(pixels.data.cast("B")) < pixels.nbytes:
@@ -238,9 +238,9 @@ def _decoded(decode: Decode, data: bytes, name: str, max_pixels: int) -> tuple[t
     try:
         texture = decode(data, name, max_pixels)
     except (UnreadableTexture, UnsupportedTexture) as error:
-        return (type(error).__name__, str(error)), b""
+        return (type(error).__name__, error.reason, error.name), b""
     except MemoryError:
-        return (UnsupportedTexture.__name__, f"{name}: decoding it takes too much memory"), b""
+        return (UnsupportedTexture.__name__, "decoding it takes too much memory", name), b""
     pixels = np.ascontiguousarray(texture.pixels)
     return ("texture", pixels.shape, pixels.dtype.str, asdict(texture.container)), pixels.data.cast("B")
 

@@ -111,12 +111,12 @@ def _named(name: str, kind: str) -> Iterator[None]:
     try:
         yield
     except UnsupportedTexture as error:
-        raise UnsupportedTexture(f"{name}: {error}") from error
+        raise UnsupportedTexture(error.reason, name) from error
     except UnreadableTexture as error:
-        raise UnreadableTexture(f"{name}: damaged {kind}: {error}; put back a sound copy") from error
+        raise UnreadableTexture(f"damaged {kind}: {error.reason}; put back a sound copy", name) from error
     except _DAMAGE as error:
         reason = " ".join(str(error).split())[:100] or type(error).__name__
-        raise UnreadableTexture(f"{name}: damaged {kind}: {reason}; put back a sound copy") from error
+        raise UnreadableTexture(f"damaged {kind}: {reason}; put back a sound copy", name) from error
 
 
 def _identify(data: bytes) -> str | None:
@@ -138,16 +138,17 @@ def _codec_for(data: bytes, name: str) -> tuple[str, _Codec]:
     wanted = SUFFIXES.get(suffix)
     if wanted is None:
         raise UnsupportedTexture(
-            f"{name}: texup does not read {suffix or 'files without a suffix'}; it reads {' '.join(SUFFIXES)}"
+            f"texup does not read {suffix or 'files without a suffix'}; it reads {' '.join(SUFFIXES)}",
+            name,
         )
     if not data:
-        raise UnreadableTexture(f"{name}: the file is empty; put back a sound copy")
+        raise UnreadableTexture("the file is empty; put back a sound copy", name)
     found = _identify(data)
     if found is None and wanted != "tga":
-        raise UnreadableTexture(f"{name}: the content is no picture; put back a sound copy")
+        raise UnreadableTexture("the content is no picture; put back a sound copy", name)
     if found not in (wanted, None):
         kind = _CODECS[found].name if found in _CODECS else found
-        raise UnreadableTexture(f"{name}: wrong extension, the content is {kind}; rename or convert the file")
+        raise UnreadableTexture(f"wrong extension, the content is {kind}; rename or convert the file", name)
     return wanted, _CODECS[wanted]
 
 
@@ -182,10 +183,11 @@ def decode(data: bytes, name: str, max_pixels: int | None = None) -> Texture:
     head = read_header(data, name)
     codec, pixels = _CODECS[head.format], head.width * head.height
     if max_pixels is not None and pixels > max_pixels:
-        raise UnsupportedTexture(f"{name}: {head.width} x {head.height} is more than the limit of {max_pixels} pixels")
+        raise UnsupportedTexture(f"{head.width} x {head.height} is more than the limit of {max_pixels} pixels", name)
     if pixels > codec.pixels_per_byte * len(data):
         raise UnreadableTexture(
-            f"{name}: damaged {codec.name}: too short for {head.width} x {head.height} pixels; put back a sound copy"
+            f"damaged {codec.name}: too short for {head.width} x {head.height} pixels; put back a sound copy",
+            name,
         )
     with _named(name, codec.name):
         return codec.decode(data)
@@ -200,7 +202,7 @@ def read_texture(path: Path, max_pixels: int | None = None) -> Texture:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UnreadableTexture(f"{path.name}: cannot read: {error.strerror or error}") from error
+        raise UnreadableTexture(f"cannot read: {error.strerror or error}", path.name) from error
     return decode(data, path.name, max_pixels)
 
 
