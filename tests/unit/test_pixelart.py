@@ -48,6 +48,12 @@ def with_palette(pixels, colours, *, dither):
     return np.asarray(image.quantize(palette=palette, dither=Image.Dither(3 * dither)).convert("RGB"))
 
 
+def of_bits(pixels, bits):
+    """Return pixels as a few bits of each channel show them."""
+    most = 2 ** np.array(bits) - 1
+    return np.rint(np.rint(pixels / 255 * most) * 255 / most).astype(np.uint8)
+
+
 def test_a_drawn_sprite_is_pixel_art_and_the_facts_say_why():
     found = detect_pixel_art(sprite(), alpha=True)
     assert found.is_pixel_art
@@ -61,6 +67,7 @@ def test_a_photograph_is_not_whatever_palette_it_has():
     stored = [
         photograph,
         photograph >> 3 << 3,
+        *(of_bits(photograph, bits) for bits in ((4, 4, 4), (3, 3, 2))),
         *(with_palette(photograph, n, dither=d) for n in (256, 16) for d in (0, 1)),
     ]
     assert [detect_pixel_art(pixels, alpha=False).is_pixel_art for pixels in stored] == [False] * len(stored)

@@ -20,9 +20,12 @@ from texup.textures.texture import Pixels
 Colours = NDArray[np.int16]  # (H, W, 4) in 0..255
 Mask = NDArray[np.bool_]
 
+# All values that 3, 3 and 2 bits of red, green and blue stand for.
+LEVELS_332 = [np.array([round(level * 255 / most) for level in range(most + 1)]) for most in (7, 7, 3)]
+
 MAX_SIDE = 256  # texels; nothing larger was drawn texel by texel, and a drawing that large needs no rule for lines
 SMALL_SIDE = 64  # a larger one must be clearly so
-SOFT_STEP = 16  # of 255: steps up to this are shading
+SOFT_STEP = 17  # of 255: steps up to this are shading; one level of 4 bits
 FEW = 4  # colours that are few enough for steps of any height
 
 MAX_COLOURS = 64
@@ -96,7 +99,7 @@ def _colours(pixels: Pixels, *, alpha: bool) -> Colours:
 
 def _measured(colours: Colours, visible: Mask, codes: NDArray[np.uint32], counts: NDArray[np.intp]) -> PixelArt:
     """Return the facts, without a verdict."""
-    both = [_steps(colours, visible, axis) for axis in (0, 1)]
+    both = [_steps(_with_even_levels(colours), visible, axis) for axis in (0, 1)]
     steps = np.concatenate(both)
     unequal = steps[steps > 0]
     equal = 1.0 - len(unequal) / max(len(steps), 1)
@@ -113,6 +116,19 @@ def _measured(colours: Colours, visible: Mask, codes: NDArray[np.uint32], counts
         cut_out=not bool(visible.all()),
         order=round(max(_order(steps, counts) for steps in both), 3),
     )
+
+
+def _with_even_levels(colours: Colours) -> Colours:
+    """Return colours of 3, 3 and 2 bits with levels ``SOFT_STEP`` apart, any others as they are.
+
+    A photograph that is stored so has steps of 36 and 85, yet its neighbours are no more than one level apart.
+    """
+    if not all(np.isin(colours[..., channel], levels).all() for channel, levels in enumerate(LEVELS_332)):
+        return colours
+    even = colours.copy()
+    for channel, levels in enumerate(LEVELS_332):
+        even[..., channel] = SOFT_STEP * np.searchsorted(levels, colours[..., channel])
+    return even
 
 
 def _order(steps: NDArray[np.int16], counts: NDArray[np.intp]) -> float:
