@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from texup.engines.device import multiplies_bfloat16
 from texup.errors import UsageError
 from texup.models.weights import read_weights
 from texup.training.run.distributed import World, join_world, leave_world
@@ -208,14 +209,15 @@ def test_two_processes_lose_what_one_loses_with_the_same_batch(scene, texup, mon
     assert both.stderr.count("wrote both/psnr.safetensors") == 1
     assert both.stderr.count("iteration 3: ") == 1
     assert texup(*common, "--out", "one").code == 0
+    is_coarse = multiplies_bfloat16(torch.device("cpu"))  # then sums of other batches round to other 8 bits
     ours, theirs = log(scene / "both"), log(scene / "one")
     assert len(ours) == 3
     for a, b in zip(ours, theirs, strict=True):
         assert a.keys() == b.keys() == {"iteration", "pixel_loss", "consistency_loss", "psnr"}
-        assert a == pytest.approx(b, rel=1e-5)
+        assert a == pytest.approx(b, rel=1e-3 if is_coarse else 1e-5)
     one = read_weights(scene / "one" / "psnr.safetensors").state
     for key, value in read_weights(scene / "both" / "psnr.safetensors").state.items():
-        torch.testing.assert_close(value, one[key], atol=2e-5, rtol=1e-4)
+        torch.testing.assert_close(value, one[key], atol=5e-4 if is_coarse else 2e-5, rtol=1e-4)
     assert {p.name for p in (scene / "both").iterdir()} == {p.name for p in (scene / "one").iterdir()}
 
 
