@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from texup.engines.engine import Execution, Plane
+from texup.engines.engine import GRID, Execution, Plane
 from texup.engines.failures import is_short_of_memory, watched
-from texup.errors import DeviceError
+from texup.errors import DeviceError, WeightsError
 from texup.models.model import UpscaleModel
 
 PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
@@ -79,7 +79,7 @@ def multiplies_bfloat16(device: torch.device) -> bool:
 
 def bytes_per_pixel(model: UpscaleModel, precision: str) -> int:
     """Estimate the peak memory of a net for one input texel: about four wide activations at the size of the result."""
-    width = int(model.hyper.get("num_feat", 64)) + 64
+    width = int(model.hyper["num_feat"]) + 64
     return 4 * width * max(4, model.scale**2) * PRECISIONS[precision].itemsize
 
 
@@ -104,8 +104,15 @@ class Device:
         Raises:
             DeviceError: the weights do not fit into its memory.
             LostDevice: it does not work.
+            WeightsError: a net needs sides of planes that texup does not make.
         """
         self.models, self.device, self.precision = list(models), device, precision
+        uneven = next((model for model in models if GRID % model.multiple_of), None)
+        if uneven is not None:
+            raise WeightsError(
+                f"{uneven.name}: takes planes whose sides are multiples of {uneven.multiple_of};"
+                f" texup makes multiples of {GRID}"
+            )
         self.execution = Execution(device.type, precision)
         # A CPU's kernels round otherwise for other batches, which form by chance; and one plane at a time is no slower.
         self.at_once = 1 if device.type == "cpu" else MAX_BATCH_PIXELS

@@ -20,7 +20,6 @@ from texup.training.config import Recipe, load_recipe
 from texup.training.data.pictures import Picture, load_pictures
 from texup.training.gains import Gain
 from texup.training.objective.limits import BLOCK, UNET_MULTIPLE
-from texup.training.objective.systems import GENERATORS
 from texup.training.recipes import find_recipe
 from texup.training.run.records import CARD, write_card
 from texup.training.run.validation import LEAST, fixed_samples, load_held_out
@@ -102,12 +101,10 @@ def recipe_for(model: CatalogModel, weights: KnownWeights, recipe: Recipe) -> Re
     """Return ``recipe`` with the name, net and scale of a model.
 
     Raises:
-        WeightsError: texup does not train such nets.
+        WeightsError: it is a net of other channels than RGB.
         UsageError: the model enlarges nothing, or by a factor that the recipe's reductions cannot do.
     """
     found = weights.architecture
-    if found.name not in GENERATORS:
-        raise WeightsError(f"{model.path}: a net of type {found.name}; texup trains {', '.join(GENERATORS)}")
     if (found.in_channels, found.out_channels) != (3, 3):
         channels = f"{found.in_channels} channels in and {found.out_channels} out"
         raise WeightsError(f"{model.path}: a net of {channels}; texup trains nets for RGB")

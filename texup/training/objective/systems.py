@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from texup.errors import UsageError
+from texup.models.detect import KINDS
 from texup.nets.discriminators import SRGANDiscriminator, UNetDiscriminator, VGGStyleDiscriminator
 from texup.nets.features import VGGFeatures
-from texup.nets.rrdbnet import RRDBNet
-from texup.nets.srresnet import MSRResNet, SRResNet
-from texup.nets.srvgg import SRVGGNetCompact
 from texup.training.config import Discriminator, Features, Recipe
 from texup.training.objective.features import load_efficientnet, load_vgg19
-
-GENERATORS: dict[str, Callable[..., nn.Module]] = {
-    "RRDBNet": RRDBNet,
-    "SRResNet": SRResNet,
-    "MSRResNet": MSRResNet,
-    "SRVGGNetCompact": SRVGGNetCompact,
-}
 
 
 def build_generator(net: Mapping[str, Any], scale: int) -> nn.Module:
@@ -33,12 +24,12 @@ def build_generator(net: Mapping[str, Any], scale: int) -> nn.Module:
     """
     arguments = dict(net)
     name = arguments.pop("architecture", "RRDBNet")
-    if name not in GENERATORS:
-        raise UsageError(f"net.architecture: {name!r} is unknown; known are {', '.join(GENERATORS)}")
+    if name not in KINDS:
+        raise UsageError(f"net.architecture: {name!r} is unknown; known are {', '.join(KINDS)}")
     if "scale" in arguments:
         raise UsageError(f"net: {name} cannot be built: scale stands above the net table, not in it")
     try:
-        return GENERATORS[name](scale=scale, **arguments)
+        return KINDS[name].net(scale=scale, **arguments)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:  # what odd widths and counts end in
         reason = str(error).partition("\n")[0]
         raise UsageError(f"net: {name} cannot be built: {reason}") from error
