@@ -14,9 +14,7 @@ from texup.metrics.resizing import as_bytes
 from texup.pictures.sheets import encode_png
 from texup.textures.codecs.files import read_texture
 
-METRICS = {
-    *("psnr_y", "ssim_y", "lr_psnr", "gmsd", "hf_ratio", "lsd", "grid", "grid_signed", "hatching", "seam", "niqe")
-}
+METRICS = {"psnr_y", "ssim_y", "lr_psnr", "gmsd", "hf_ratio", "lsd", "grid", "grid_signed", "hatching", "seam"}
 
 
 @pytest.fixture
@@ -43,7 +41,6 @@ def test_json_holds_every_picture_and_the_means(texup, catalog, bench):
     sr = as_bytes(imresize(lr, hr.shape[:2]))
     (row,) = (r for r in found["images"] if (r["image"], r["method"]) == ("wall2.png", "bicubic"))
     assert (row["psnr_y"], row["ssim_y"]) == (psnr_y(sr, hr, 4), ssim_y(sr, hr, 4))
-    assert row["niqe"] is None
     by_method = {mean["method"]: mean for mean in found["means"]}
     ours = [row["psnr_y"] for row in found["images"] if row["method"] == "tiny-psnr"]
     base = [row["psnr_y"] for row in found["images"] if row["method"] == "bicubic"]
@@ -63,7 +60,6 @@ def test_the_table_has_a_line_for_each_method(texup, catalog, bench):
     assert result.code == 0
     lines = [line.split() for line in result.out.splitlines() if line.strip()]
     assert lines[0][:5] == ["PSNR-Y", "gain", "worst", "SSIM-Y", "LR-PSNR"]
-    assert "NIQE" not in lines[0]
     methods = ["bicubic", "lanczos", "tiny-psnr", "tiny-gan", "HR"]
     assert [line[:2] for line in lines[2:]] == [[name, method] for name in GAME for method in methods]
     assert "\nbc1 tiny-gan: worst is wall" in "\n" + result.err
@@ -73,13 +69,6 @@ def test_per_image_comes_before_the_means(texup, catalog, bench):
     out = texup("evaluate", "--on", bench, "--per-image").out
     assert [out.count(f"wall{k}.png") for k in range(3)] == [3, 3, 3]
     assert out.index("wall2.png") < out.index("gain")
-
-
-def test_niqe_is_there_when_asked_for(texup, catalog, tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (208, 208, 3)).astype(np.uint8)
-    (tmp_path / "noise").mkdir()
-    (tmp_path / "noise" / "a.png").write_bytes(encode_png(noise))
-    assert "NIQE" in texup("evaluate", "--on", tmp_path / "noise", "--niqe").out
 
 
 def test_the_sheet_shows_each_method_beside_the_source(texup, catalog, bench, tmp_path):

@@ -10,9 +10,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import correlate, uniform_filter
+from scipy.ndimage import uniform_filter
 from scipy.signal import convolve2d
-from scipy.special import gamma
 from torch.nn import functional as F
 
 from texup.metrics import (
@@ -25,13 +24,10 @@ from texup.metrics import (
     log_spectral_distance,
     lr_psnr,
     luma,
-    naturalness,
-    niqe,
     psnr_y,
     seam_ratio,
     ssim_y,
 )
-from texup.metrics.naturalness import _fitted
 from texup.metrics.resizing import as_bytes
 from texup.textures.codecs.files import read_texture
 
@@ -233,83 +229,6 @@ def test_constant_colour_error_is_the_worst_pixel_of_the_worst_colour():
     assert constant_colour_error(off, [(60, 60, 30), (60, 60, 40), (60, 60, 0)], side=8) == 4
 
 
-@pytest.mark.parametrize("shape", [1.0, 2.0])
-def test_the_fit_of_niqe_finds_the_shape_of_laplace_and_gauss(shape):
-    rng = np.random.default_rng(0)
-    values = rng.laplace(0, 1, (2, 200, 200)) if shape == 1 else rng.normal(0, 1, (2, 200, 200))
-    # three times as wide on the right, and so three times as likely there: the density is one at its peak
-    values[1] = np.where(rng.random((200, 200)) < 0.75, 3, -1) * np.abs(values[1])
-    found, left, right = _fitted(values)
-    assert found == pytest.approx(shape, abs=0.05)
-    assert right / left == pytest.approx([1, 3], rel=0.03)
-    spread = 2**0.5 if shape == 2 else 1  # the scale of the density exp(-(x / scale) ** shape)
-    assert left == pytest.approx(spread, rel=0.05)
-
-
-def naive_fit(values: np.ndarray) -> tuple[float, float, float]:
-    """Fit an asymmetric generalised Gaussian by trying every shape."""
-    shapes = np.arange(0.2, 10.001, 0.001)
-    left, right = (np.sqrt(np.mean(side**2)) for side in (values[values < 0], values[values > 0]))
-    skew = left / right
-    wanted = np.mean(np.abs(values)) ** 2 / np.mean(values**2) * (skew**3 + 1) * (skew + 1) / (skew**2 + 1) ** 2
-    ratios = gamma(2 / shapes) ** 2 / (gamma(1 / shapes) * gamma(3 / shapes))
-    shape = shapes[np.argmin(np.abs(ratios - wanted))]
-    width = np.sqrt(gamma(1 / shape) / gamma(3 / shape))
-    return shape, left * width, right * width
-
-
-def naive_niqe(image: np.ndarray) -> float:
-    """Eq. 10 of the NIQE paper, block by block."""
-    with np.load(Path(naturalness.__file__).with_name("niqe.npz")) as model:
-        mean, spread, window = model["mu_pris_param"][0], model["cov_pris_param"], model["gaussian_window"]
-    plane, sets = luma(image), []
-    for side in (96, 48):
-        local = correlate(plane, window, mode="nearest")
-        deviation = np.sqrt(np.abs(correlate(plane**2, window, mode="nearest") - local**2))
-        normal = (plane - local) / (deviation + 1)
-        rows = []
-        for y in range(0, plane.shape[0] - side + 1, side):
-            for x in range(0, plane.shape[1] - side + 1, side):
-                block = normal[y : y + side, x : x + side]
-                shape, left, right = naive_fit(block)
-                row = [shape, (left + right) / 2]
-                for step in ((0, 1), (1, 0), (1, 1), (1, -1)):
-                    shape, left, right = naive_fit(block * np.roll(block, step, (0, 1)))
-                    row += [shape, (right - left) * gamma(2 / shape) / gamma(1 / shape), left, right]
-                rows.append(row)
-        sets.append(rows)
-        plane = imresize(plane, (plane.shape[0] // 2, plane.shape[1] // 2))
-    features = np.concatenate(sets, axis=1)
-    distance = mean - features.mean(axis=0)
-    return float(np.sqrt(distance @ np.linalg.pinv((spread + np.cov(features.T)) / 2) @ distance))
-
-
-def test_niqe_equals_the_paper_block_by_block():
-    rng = np.random.default_rng(0)
-    cloud = sum(imresize(rng.normal(0, 9 * n**0.5, (192 // n, 288 // n)), (192, 288)) for n in (1, 2, 4, 8, 16))
-    picture = as_bytes(128 + cloud)
-    assert niqe(picture) == pytest.approx(naive_niqe(picture), abs=1e-6)
-
-
-def test_niqe_of_flat_areas_is_no_matter_of_rounding():
-    rng = np.random.default_rng(0)
-    picture = np.clip(rng.normal(100, 20, (192, 192)), 0, 200).astype(np.uint8)
-    picture[40:150, 30:160] = 90  # a part of each block
-    scores = [niqe(picture + np.uint8(lighter)) for lighter in (0, 1, 2, 17, 31)]
-    assert scores == pytest.approx([scores[0]] * 5, abs=1e-6)
-
-
-def test_niqe_is_unknown_where_there_is_nothing_to_see():
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (192, 192, 3)).astype(np.uint8)
-    assert np.isfinite(niqe(noise))
-    flat = noise.copy()
-    flat[:, 90:] = 77
-    flat[90:] = 77
-    for picture in (np.full((200, 200, 3), 9, np.uint8), noise[:95], noise[:96, :191], flat):
-        assert np.isnan(niqe(picture))
-
-
 def second(name: str) -> ModuleType:
     """Load a module of the second implementation."""
     if not SHARED.is_dir():
@@ -321,7 +240,7 @@ def second(name: str) -> ModuleType:
         spec.loader.exec_module(module)
     finally:
         sys.path.pop(0)
-        for each in ("srmetrics", "extra_metrics", "niqe_np"):
+        for each in ("srmetrics", "extra_metrics"):
             sys.modules.pop(each, None)
     return module
 
@@ -360,12 +279,3 @@ def test_the_other_metrics_agree_with_the_second_implementation():
         assert log_spectral_distance(sr, hr) == pytest.approx(theirs.lsd(sr, hr), abs=1e-2)
         assert grid_score(sr, 4) == pytest.approx(theirs.grid_score(sr), abs=1e-6)
         assert seam_ratio(sr)[::-1] == pytest.approx(theirs.seam_ratio(sr), abs=1e-6)
-
-
-def test_niqe_agrees_with_the_second_implementation():
-    theirs = second("niqe_np")
-    pristine = np.load(SHARED / "tools" / "niqe_pris_params.npz")
-    (_, baboon), *_, (lr, hr) = bench_pairs("Set14")
-    assert niqe(baboon) == pytest.approx(5.7296, abs=1e-3)
-    for picture in (hr, as_bytes(imresize(lr, hr.shape[:2]))):
-        assert niqe(picture) == pytest.approx(theirs.niqe(picture, pristine), abs=0.005)

@@ -36,7 +36,6 @@ COLUMNS = {
     "grid_signed": ("grid±", 3),
     "hatching": ("hatch", 3),
     "seam": ("seam", 2),
-    "niqe": ("NIQE", 2),
 }
 
 
@@ -59,7 +58,6 @@ COLUMNS = {
     help="How low-resolution pictures come about: bicubic, as games stored them, or from files.",
 )
 @click.option("--crop", type=int, metavar="N", help="Only N pixels a side, in the middle of each picture.")
-@click.option("--niqe", is_flag=True, help="Add NIQE; it is valid for photographs only.")
 @click.option("--per-image", is_flag=True, help="Print the numbers of every picture too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the numbers of every picture.")
 @click.option(
@@ -77,7 +75,6 @@ def evaluate(
     folders: tuple[Path, ...],
     protocol: Any,
     crop: int | None,
-    niqe: bool,
     per_image: bool,
     as_json: bool,
     sheet: Path | None,
@@ -106,7 +103,7 @@ def evaluate(
     if sheet is not None:
         _check_sheet(sheet, force)
     chosen = pick_device(device)
-    cases = evaluation.evaluate(models, folders, protocol, device=chosen, crop=crop, with_niqe=niqe)
+    cases = evaluation.evaluate(models, folders, protocol, device=chosen, crop=crop)
     rows: list[Row] = []
     skipped: list[Skipped] = []
     shown: list[Case] = []

@@ -56,7 +56,6 @@ def evaluate(
     *,
     device: torch.device,
     crop: int | None = None,
-    with_niqe: bool = False,
 ) -> Iterator[Case | Skipped]:
     """Enlarge the reduced pictures of ``folders`` by every model and yield scores, picture by picture.
 
@@ -71,7 +70,6 @@ def evaluate(
         protocol: one of :data:`PROTOCOLS`.
         device: where nets run.
         crop: evaluate only this many pixels a side, in the middle of each picture.
-        with_niqe: also compute NIQE; for photographs.
 
     Raises:
         UsageError: an unknown model or protocol, models of several scales, or folders without what is needed.
@@ -86,7 +84,7 @@ def evaluate(
     for number, pair in enumerate(pairs, 1):
         try:
             for sample in samples(pair, protocol, scale, crop):
-                yield _case(pair.name, sample, methods, scale, number, len(pairs), with_niqe=with_niqe)
+                yield _case(pair.name, sample, methods, scale, number, len(pairs))
         except TextureError as error:
             is_damaged = not isinstance(error, UnsupportedTexture)
             yield Skipped(pair.name, error.reason, number, len(pairs), is_damaged)
@@ -114,22 +112,11 @@ def _methods(models: Sequence[str], device: torch.device) -> tuple[int, dict[str
     return scale, {"bicubic": bicubic(scale), "lanczos": lanczos(scale), **nets}
 
 
-def _case(
-    image: str,
-    sample: Sample,
-    methods: dict[str, Enlarge],
-    scale: int,
-    number: int,
-    total: int,
-    *,
-    with_niqe: bool,
-) -> Case:
+def _case(image: str, sample: Sample, methods: dict[str, Enlarge], scale: int, number: int, total: int) -> Case:
     results = {name: enlarge(sample.lr, sample.edges) for name, enlarge in methods.items()}
-    scores = {name: score(sr, sample, scale, with_niqe=with_niqe) for name, sr in results.items()}
-    own = score(sample.hr, sample, scale, with_niqe=with_niqe)
-    scores[REFERENCE] = Scores(
-        lr_psnr=own.lr_psnr, grid=own.grid, grid_signed=own.grid_signed, seam=own.seam, niqe=own.niqe
-    )
+    scores = {name: score(sr, sample, scale) for name, sr in results.items()}
+    own = score(sample.hr, sample, scale)
+    scores[REFERENCE] = Scores(lr_psnr=own.lr_psnr, grid=own.grid, grid_signed=own.grid_signed, seam=own.seam)
     rows = tuple(Row(image, sample.degradation, method, each) for method, each in scores.items())
     pictures = {"LR": sample.lr, **results, REFERENCE: sample.hr}
     return Case(image, sample.degradation, number, total, rows, pictures)

@@ -37,8 +37,6 @@ class Scores:
     """Levels of strokes that neither the low-resolution picture nor the original has."""
     seam: float = NAN
     """The larger seam ratio of the axes that tile; nan when none does."""
-    niqe: float = NAN
-    """Only when asked for: it is for photographs."""
 
 
 METRICS = tuple(field.name for field in fields(Scores))
@@ -74,7 +72,7 @@ class Mean:
     worst_image: str
 
 
-def score(sr: Bytes, sample: Sample, scale: int, *, with_niqe: bool) -> Scores:
+def score(sr: Bytes, sample: Sample, scale: int) -> Scores:
     """Return the scores of a result (H, W, C) for a sample."""
     result, hr, clean = (_plain(pixels) for pixels in (sr, sample.hr, sample.clean))
     grid = metrics.grid_score(result, scale)
@@ -90,7 +88,6 @@ def score(sr: Bytes, sample: Sample, scale: int, *, with_niqe: bool) -> Scores:
         grid_signed=grid.signed,
         hatching=metrics.hatching(result, _plain(sample.lr), hr),
         seam=max(seams, default=NAN),
-        niqe=metrics.niqe(result[scale:-scale, scale:-scale]) if with_niqe else NAN,
     )
 
 

@@ -1,11 +1,10 @@
-"""Numbers about pictures, in numpy: fidelity to a reference, sharpness, patterns, tiling, naturalness.
+"""Numbers about pictures, in numpy: fidelity to a reference, sharpness, patterns, tiling.
 
 Pictures are uint8 arrays (H, W) or (H, W, 3) in RGB order, unless a function says otherwise; results are Python floats.
 A number that a picture is too small or too flat to have is nan.
 """
 
 from texup.metrics.fidelity import gmsd, lr_psnr, luma, psnr_y, ssim_y
-from texup.metrics.naturalness import niqe
 from texup.metrics.patterns import GridScore, constant_colour_error, equivariance_rmse, grid_score, seam_ratio
 from texup.metrics.resizing import imresize
 from texup.metrics.spectra import hf_ratio, log_spectral_distance
@@ -23,7 +22,6 @@ __all__ = [
     "log_spectral_distance",
     "lr_psnr",
     "luma",
-    "niqe",
     "psnr_y",
     "seam_ratio",
     "ssim_y",
