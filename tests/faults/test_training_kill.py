@@ -49,6 +49,7 @@ DRIVER = """
 import json, os, signal, sys, torch
 torch.set_num_threads(1)
 torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # imports what takes long
+import matplotlib.figure  # likewise
 from texup.cli import main
 from texup.training.run import checks
 from texup.training.run import throughput

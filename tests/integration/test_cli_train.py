@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,16 @@ def test_pictures_in_and_weights_that_upscale_out(texup):
     assert texup(*upscale).code == 0
     with Image.open("big.png") as picture:
         assert picture.size == (256, 256)
+
+
+def test_without_matplotlib_a_run_has_no_curves_and_says_so_once(texup, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    done = train(texup, "--val", "data", "--iterations", "3")
+    assert (done.code, done.out) == (0, "")
+    said = "no picture of the curves without matplotlib: pip install 'texup[train]'"
+    assert [said in line for line in done.err.splitlines()] == [False, False, False, True, False]
+    assert Path("run/log.csv").exists()
+    assert not Path("run/curves.png").exists()
 
 
 def test_the_same_command_goes_on_with_resume(texup):

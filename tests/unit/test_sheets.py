@@ -1,9 +1,8 @@
-"""Pictures of pictures: what stands where on a sheet, what a film holds, and charts of any values."""
+"""Pictures of pictures: what stands where on a sheet, and what a film holds."""
 
 from __future__ import annotations
 
 import io
-import math
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from texup.pictures.charts import COLOURS, line_chart
 from texup.pictures.lettering import PAPER, fitted, spelled, text_width
 from texup.pictures.sheets import DARK, GAP, LIGHT, MARGIN, contact_sheet, encode_film, encode_png
 from texup.textures.codecs.files import decode
@@ -149,61 +147,3 @@ def test_a_png_gives_the_pixels_back(channels, dtype):
     back = decode(encode_png(pixels), "sheet.png").pixels
     assert back.dtype == dtype
     np.testing.assert_array_equal(back, pixels)
-
-
-number = st.floats(allow_nan=True, allow_infinity=True, width=64)
-points = st.lists(st.tuples(number, number), max_size=8)
-
-
-@settings(deadline=None, derandomize=True, max_examples=60)
-@given(st.dictionaries(st.text(max_size=12), points, max_size=4), st.booleans())
-def test_a_chart_survives_any_values(series, log_y):
-    chart = line_chart(series, title="t", x_label="x", size=(220, 120), log_y=log_y)
-    assert (chart.shape, chart.dtype) == ((120, 220, 3), np.uint8)
-
-
-@settings(deadline=None, derandomize=True, max_examples=60)
-@given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.booleans())
-def test_every_line_stays_inside_its_axes(low, spread, log_y):
-    low = abs(low) + 1e-3 if log_y else low
-    chart = line_chart({"": [(0, low), (1, low + spread)]}, title="", x_label="", size=(240, 160), log_y=log_y)
-    rows, _ = np.nonzero((chart == COLOURS[0]).all(2))
-    assert 20 < rows.min() <= rows.max() < 125
-
-
-@pytest.mark.parametrize("log_y", [False, True])
-@pytest.mark.parametrize(
-    ("values", "drawn"),
-    [
-        ([], False),
-        ([(0, math.nan)], False),
-        ([(0, 5.0)], True),
-        ([(0, 5.0), (1, 5.0), (2, 5.0)], True),
-        ([(0, math.nan), (1, 3.0), (2, math.inf), (3, 4.0)], True),
-    ],
-)
-def test_a_chart_draws_what_can_be_drawn(values, drawn, log_y):
-    chart = line_chart({"loss": values}, title="Loss", x_label="iteration", size=(400, 200), log_y=log_y)
-    assert (chart[:, :250] == COLOURS[0]).all(2).any() == drawn  # the legend stands on the right
-
-
-def test_a_gap_is_not_bridged():
-    whole = line_chart({"a": [(0, 1.0), (5, 1.0), (10, 1.0)]}, title="", x_label="", size=(400, 200))
-    broken = line_chart({"a": [(0, 1.0), (5, math.nan), (10, 1.0)]}, title="", x_label="", size=(400, 200))
-    assert (whole[:, 100:250] == COLOURS[0]).all(2).any()
-    assert not (broken[:, 100:250] == COLOURS[0]).all(2).any()
-
-
-def test_each_line_has_its_colour_and_the_same_chart_the_same_pixels():
-    series = {f"line {k}": [(0, k), (1, k + 0.5)] for k in range(len(COLOURS))}
-    first, second = (line_chart(series, title="Many", x_label="x") for _ in range(2))
-    np.testing.assert_array_equal(first, second)
-    for colour in COLOURS:
-        assert (first[:, :600] == colour).all(2).any()
-
-
-def test_a_logarithmic_axis_gives_each_decade_the_same_room():
-    chart = line_chart({"": [(k, 10.0**-k) for k in range(5)]}, title="", x_label="", size=(500, 300), log_y=True)
-    straight = line_chart({"": [(k, 4.0 - k) for k in range(5)]}, title="", x_label="", size=(500, 300))
-    rows = [np.nonzero((picture == COLOURS[0]).all(2))[0] for picture in (chart, straight)]
-    assert np.ptp(rows[0]) == np.ptp(rows[1])

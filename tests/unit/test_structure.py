@@ -53,6 +53,7 @@ KEEPERS = {
         "preview",
     },
     "PIL": {"pictures", "textures", "training"},
+    "matplotlib": {"pictures"},
     "etcpak": {"textures"},
     "click": {"cli"},
     "rich": {"cli"},

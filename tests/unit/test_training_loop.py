@@ -60,7 +60,8 @@ def _quick(monkeypatch):
     monkeypatch.setattr(loop, "DRAWN_COUNT", 3)
     monkeypatch.setattr(loop, "DRAWN_SIDE", 64)
     monkeypatch.setattr(throughput, "SIDE", {"cpu": 64})
-    monkeypatch.setattr(records, "curves", lambda history: np.full((4, 4, 3), len(history), np.uint8))
+    monkeypatch.setattr(records, "is_installed", lambda: True)
+    monkeypatch.setattr(records, "curves", lambda history: bytes([len(history)]))
 
 
 @pytest.fixture

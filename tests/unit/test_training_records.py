@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -120,11 +122,30 @@ def test_the_film_forgets_a_lost_future_and_frames_of_another_size(tmp_path):
 def test_the_log_has_a_column_for_whatever_came_up(tmp_path):
     records.write_log(tmp_path, [{"iteration": 1, "a_loss": 0.5}, {"iteration": 2, "a_loss": 0.4, "psnr": 30.0}])
     assert (tmp_path / "log.csv").read_bytes() == b"iteration,a_loss,psnr\n1,0.5,\n2,0.4,30.0\n"
+
+
+def test_the_curves_are_a_chart_of_losses_and_one_of_quality(tmp_path):
+    records.write_log(tmp_path, [{"iteration": 1, "a_loss": 0.5}, {"iteration": 2, "a_loss": 0.4, "psnr": 30.0}])
     with Image.open(tmp_path / "curves.png") as curves:
         assert curves.size == (900, 720)
+        assert len(curves.convert("RGB").getcolors(1 << 20)) > 10
     records.write_log(tmp_path, [{"iteration": 1, "a_loss": 0.5}])
     with Image.open(tmp_path / "curves.png") as curves:
         assert curves.size == (900, 360)
+
+
+@pytest.mark.parametrize(("middle", "drawn"), [(0.5, True), (0.0, False)])
+def test_a_loss_of_zero_leaves_a_gap_in_its_curve(middle, drawn):
+    history = [{"iteration": k, "a_loss": loss} for k, loss in enumerate((0.5, 0.5, middle, 0.5, 0.5))]
+    with Image.open(io.BytesIO(records.curves(history))) as chart:
+        pixels = np.array(chart.convert("RGB"))[:, 350:450].astype(int)  # inside the gap, left of the legend
+    assert (pixels[..., 2] - pixels[..., 0] > 40).any() == drawn
+
+
+def test_without_matplotlib_only_the_curves_are_missing(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    records.write_log(tmp_path, [{"iteration": 1, "a_loss": 0.5}])
+    assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
 
 
 def test_the_hash_of_the_data_is_that_of_names_and_bytes(tmp_path, wall):

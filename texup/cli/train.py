@@ -10,6 +10,7 @@ import click
 
 from texup.cli.console import is_terminal, report
 from texup.cli.options import ManyWords
+from texup.pictures import charts
 
 if TYPE_CHECKING:
     from texup.models.weights import StateDict
@@ -126,6 +127,8 @@ def follow(reports: Iterable[Progress], run: Run) -> None:
         for progress in reports:
             if progress.checked:
                 report(f"{progress.share:4.0%} iteration {progress.iteration}: {describe(progress)}")
+    if not charts.is_installed():
+        report(charts.NEEDS_EXTRA)
     report(f"wrote {run.weights}")
 
 

@@ -1,1 +1,1 @@
-"""Pictures for people: sheets, charts and their lettering."""
+"""Pictures for people: sheets with their lettering, and charts."""

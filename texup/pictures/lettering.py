@@ -7,7 +7,7 @@ from functools import cache
 
 from PIL import ImageDraw, ImageFont
 
-INK, FAINT, RULE, PAPER = (34, 34, 34), (110, 110, 110), (225, 225, 225), (255, 255, 255)
+INK, FAINT, PAPER = (34, 34, 34), (110, 110, 110), (255, 255, 255)
 
 # The font has ASCII and little else; what a name may well hold is written in the letters that it has.
 _SPELLED = {0x3B1: "alpha", 0xD7: "x", 0x2013: "-", 0x2014: "-", 0x2212: "-", 0xDF: "ss"}

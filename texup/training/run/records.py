@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from texup import __version__
 from texup.files import atomic_write, sha256_of
-from texup.pictures.charts import line_chart
+from texup.pictures.charts import Chart, is_installed, line_charts
 from texup.pictures.sheets import contact_sheet, encode_film, encode_png
 from texup.textures.codecs.files import SUFFIXES, read_texture
 from texup.training.run.validation import Sample
@@ -32,7 +32,7 @@ History = Sequence[Mapping[str, float]]
 
 
 def write_log(run: Path, history: History) -> None:
-    """Write the whole history as CSV, and its curves as a picture.
+    """Write the whole history as CSV, and its curves as a picture where matplotlib is installed.
 
     It is written anew each time: after a resume nothing of a lost future stays in it.
     """
@@ -42,22 +42,27 @@ def write_log(run: Path, history: History) -> None:
     writer.writeheader()
     writer.writerows(history)
     atomic_write(run / LOG, text.getvalue().encode())
-    atomic_write(run / CURVES, encode_png(curves(history)))
+    if is_installed():
+        atomic_write(run / CURVES, curves(history))
 
 
-def curves(history: History) -> NDArray[np.uint8]:
-    """Return charts over the iterations, one above the other: the losses, and PSNR-Y where it was measured."""
+def curves(history: History) -> bytes:
+    """Return a PNG of charts over the iterations: the losses, and PSNR-Y where it was measured.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
     losses = {
         name: [(row["iteration"], row[name]) for row in history if name in row]
         for name in dict.fromkeys(key for row in history for key in row)
         if name.endswith("_loss")
     }
-    series = {name.removesuffix("_loss"): points for name, points in losses.items()}
-    charts = [line_chart(series, title="Losses", x_label="iteration", log_y=True)]
+    lines = {name.removesuffix("_loss"): points for name, points in losses.items()}
+    charts = [Chart(title="Losses", lines=lines, log_y=True)]
     quality = [(row["iteration"], row["psnr"]) for row in history if "psnr" in row]
     if quality:
-        charts.append(line_chart({"averaged net": quality}, title="PSNR-Y in dB", x_label="iteration"))
-    return np.concatenate(charts)
+        charts.append(Chart(title="PSNR-Y in dB", lines={"averaged net": quality}))
+    return line_charts(charts, x_label="iteration")
 
 
 def open_scalars(run: Path, iteration: int) -> Any:
