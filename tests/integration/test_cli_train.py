@@ -96,7 +96,7 @@ def test_a_gan_begins_from_the_weights_of_its_first_stage(texup):
 
 
 def test_the_folder_and_the_recipe_have_names_of_their_own(texup):
-    done = texup("train", "mini.toml", "--data", "data/deep", "data", "--iterations", "1", "--device", "cpu")
+    done = texup("train", "mini.toml", "--data", "data/deep", "--data", "data", "--iterations", "1", "--device", "cpu")
     assert done.code == 0
     assert done.err.splitlines()[-1] == "wrote runs/mini/mini.safetensors"
     card = json.loads(Path("runs/mini/card.json").read_text())

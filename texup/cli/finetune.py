@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from texup.cli.console import report
-from texup.cli.options import ManyWords
 from texup.cli.train import MEBIBYTE, follow, run_options
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 DEFAULT_SECONDS = 600.0
 
 
-@click.command(cls=ManyWords)
+@click.command()
 @click.argument("model", metavar="MODEL")
 @click.option(
     "--data",
@@ -51,7 +50,7 @@ def finetune(model: str, data: tuple[Path, ...], recipe: Path | None, sharp: boo
     \b
     Examples:
       texup finetune texup-x4-psnr --data ./my_textures
-      texup finetune 4x_mine.pth --data ./walls ./floors --val ./other_walls --seconds 1800 --out runs/walls
+      texup finetune 4x_mine.pth --data ./walls --data ./floors --val ./other_walls --out runs/walls
     """
     if recipe is not None and sharp:
         raise click.UsageError("--sharp chooses the recipe finetune-gan; leave it out beside --recipe")

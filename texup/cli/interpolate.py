@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from texup.cli.console import print_json, printable, report
-from texup.cli.options import ManyWords
 from texup.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 MAX_BLENDS = 50
 
 
-@click.command(cls=ManyWords)
+@click.command()
 @click.argument("psnr", required=False)
 @click.argument("gan", required=False)
 @click.option("--alpha", type=float, help="Share of the GAN net, from 0 (PSNR) to 1 (GAN): write that net.")
@@ -28,7 +27,12 @@ MAX_BLENDS = 50
     "--sweep", metavar="FROM:TO:STEP|A,B,…", help="Draw pictures through each of these shares; writes no net."
 )
 @click.option(
-    "--on", "images", multiple=True, type=click.Path(path_type=Path), help="Pictures for --sweep; many words."
+    "--on",
+    "images",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="IMAGE",
+    help="Picture for --sweep; may be repeated.",
 )
 @click.option(
     "--reference",
@@ -64,12 +68,13 @@ def interpolate(
     Examples:
       texup interpolate --alpha 0.6
       texup upscale ./n64_textures --model ./interp-0.6.safetensors
-      texup interpolate --sweep 0:1:0.2 --on grass.png wall.png -o strip.png
+      texup interpolate --sweep 0:1:0.2 --on grass.png --on wall.png -o strip.png
     """
     from texup.models.catalog import load_catalog, resolve
 
     if (psnr is None) != (gan is None):
-        raise UsageError("name both models, the PSNR one first, or none for texup's own pair")
+        hint = "; each picture takes an --on of its own" if options["images"] else ""
+        raise UsageError(f"name both models, the PSNR one first, or none for texup's own pair{hint}")
     if (alpha is None) == (sweep is None):
         raise UsageError("give either --alpha, to write one net, or --sweep with --on, to draw pictures of many")
     _check_options(sweep, options)
@@ -87,7 +92,7 @@ def _check_options(sweep: str | None, options: dict[str, Any]) -> None:
     if sweep is None and alone is not None:
         raise UsageError(f"--{alone} belongs to --sweep")
     if sweep is not None and not options["images"]:
-        raise UsageError("--sweep needs pictures: --on IMAGE…")
+        raise UsageError("--sweep needs pictures: --on IMAGE, once for each")
     if options["reduce"] and options["reference"]:
         raise UsageError("--reduce takes the pictures themselves as originals; leave out --reference")
 

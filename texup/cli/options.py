@@ -80,27 +80,6 @@ class GrainType(click.ParamType[float | str]):
         return number
 
 
-class ManyWords(click.Command):
-    """A command whose repeatable options take every word up to the next option: ``--on a b`` is ``--on a --on b``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Name the option before each of its words, as click wants it."""
-        repeatable = {name for p in self.params if isinstance(p, click.Option) and p.multiple for name in p.opts}
-        spread: list[str] = []
-        option, has_word = "", False
-        for k, word in enumerate(args):
-            if word == "--":
-                spread += args[k:]
-                break
-            if word.startswith("-"):
-                option, has_word = word if word in repeatable else "", False
-                spread.append(word)
-            else:
-                spread += [option, word] if option and has_word else [word]
-                has_word = True
-        return super().parse_args(ctx, spread)
-
-
 PIXEL_OPTIONS = (
     click.option("--scale", type=int, help="Times as large. [default: as the model, 4 for the shipped ones]"),
     click.option(

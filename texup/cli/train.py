@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from texup.cli.console import is_terminal, report
-from texup.cli.options import ManyWords
 from texup.pictures import charts
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def run_options(command: F) -> F:
     return command
 
 
-@click.command(cls=ManyWords)
+@click.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option(
     "--data",
