@@ -10,13 +10,13 @@ from texup.conventions.convention import Convention
 from texup.conventions.detection import detect
 from texup.errors import PackError, TextureError
 from texup.manifest.journal import records
+from texup.packs.heads import HEAD
 from texup.packs.opening import opened
 from texup.packs.pack import Finding, Pack
 from texup.packs.portability import folded, windows_problem
 from texup.packs.zips import is_zip
 from texup.textures.codecs.files import SUFFIXES, read_header
 
-HEAD = 1 << 16
 """Bytes read of a texture; enough for its header but behind long metadata."""
 ORDER = {"error": 0, "warning": 1, "hint": 2}
 

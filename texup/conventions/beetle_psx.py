@@ -14,7 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from texup.conventions.convention import Convention, Name, Planned, Wishes
-from texup.conventions.shared.png_loaders import below, head_of, plan_other, snap_alpha
+from texup.conventions.shared.png_loaders import below, plan_other, snap_alpha
+from texup.packs.heads import head_of
 from texup.packs.pack import Finding, Pack
 from texup.policy.classify import Treatment
 from texup.textures.texture import Texture

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from texup.conventions.citra.names import CONFIG, TITLE_ID, Config, configs, key_of, parse
 from texup.conventions.shared.game_folders import locate
 from texup.errors import TextureError
+from texup.packs.heads import HEAD
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs.dds_header import DdsHeader, parse_dds
 from texup.textures.codecs.files import read_header
 
-HEAD = 65536
 _BLOCKS = ("bc1", "bc3", "bc5", "bc7")
 _RGBA8 = (0xFF, 0xFF00, 0xFF0000, 0xFF000000)
 _DXGI_RGBA8 = (28, 29)  # R8G8B8A8_UNORM and its sRGB twin

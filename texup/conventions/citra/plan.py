@@ -31,11 +31,10 @@ from texup.conventions.convention import Convention, Planned, Wishes
 from texup.conventions.shared.block_choice import store_for
 from texup.conventions.shared.game_folders import Spot, locate
 from texup.conventions.shared.intensity import from_plane, to_plane
-from texup.errors import TextureError
+from texup.packs.heads import size_of
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.policy.classify import Treatment
-from texup.textures.codecs.files import read_header
 from texup.textures.texture import Texture
 
 
@@ -111,18 +110,11 @@ def _check_normals(pack: Pack, view: _View) -> Iterator[Finding]:
         if key not in colours:
             yield Finding("warning", name.path, "a normal map without a colour file, which the loader cannot use")
             continue
-        sizes = [_size(pack, path) for path in (name.path, colours[key])]
-        if None not in sizes and sizes[0] != sizes[1]:
-            text = f"{sizes[0]}, but its colour file {colours[key]} is {sizes[1]}; the loader refuses both"
+        own, other = (size_of(pack, path) for path in (name.path, colours[key]))
+        if own and other and own != other:
+            of_colour = f"its colour file {colours[key]} is {other[0]} x {other[1]}"
+            text = f"{own[0]} x {own[1]}, but {of_colour}; the loader refuses both"
             yield Finding("warning", name.path, text)
-
-
-def _size(pack: Pack, path: str) -> str | None:
-    try:
-        head = read_header(pack.read(path, 65536), path)
-    except TextureError:
-        return None  # the run names it
-    return f"{head.width} x {head.height}"
 
 
 def _plan_texture(entry: Entry, view: _View) -> Iterator[Planned | Finding]:

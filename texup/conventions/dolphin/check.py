@@ -27,12 +27,13 @@ from texup.conventions.dolphin.names import (
 )
 from texup.conventions.shared.game_folders import Spot, locate
 from texup.errors import TextureError
+from texup.packs.heads import HEAD
 from texup.packs.pack import Finding, Pack
 from texup.textures.codecs.dds_header import parse_dds
 from texup.textures.codecs.files import read_header
 
 MANIFEST = "manifest.json"
-HEAD = 65536
+MAX_MANIFEST = 65536  # bytes
 _REQUIRED = ("name", "version", "id")
 
 
@@ -74,7 +75,7 @@ def check(pack: Pack) -> Iterator[Finding]:
 def read_manifest(pack: Pack) -> dict[str, Any] | None:
     """Return the manifest of a resource pack; None where it is no JSON object."""
     try:
-        found = json.loads(pack.read(MANIFEST, HEAD).decode("utf-8-sig"))
+        found = json.loads(pack.read(MANIFEST, MAX_MANIFEST).decode("utf-8-sig"))
     except (ValueError, RecursionError, TextureError):
         return None
     return found if isinstance(found, dict) else None

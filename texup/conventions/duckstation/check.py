@@ -18,8 +18,9 @@ from texup.conventions.duckstation.names import (
     storage_of,
     title_of,
 )
-from texup.conventions.shared.png_loaders import head_of, snap_alpha
+from texup.conventions.shared.png_loaders import snap_alpha
 from texup.errors import TextureError
+from texup.packs.heads import head_of
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.textures.codecs.files import decode

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from texup.conventions.gzdoom.names import LENGTH, Lump, lump_of, why_unread
 from texup.conventions.gzdoom.textures_lump import Definition, png_grab, read_definitions
 from texup.errors import TextureError
+from texup.packs.heads import HEAD, read_head
 from texup.packs.pack import Finding, Pack
 from texup.textures.codecs.dds_header import parse_dds
 from texup.textures.codecs.files import read_header
 
-_HEAD = 65536
 _MAX_TEXT = 1 << 24
 _LUMPS = ("TEXTURES", "HIRESTEX")
 
@@ -58,7 +58,7 @@ def _check_names(lumps: dict[str, Lump]) -> Iterator[Finding]:
 
 def _check_picture(pack: Pack, path: str, lump: Lump) -> Iterator[Finding]:
     try:
-        head = pack.read(path, _HEAD)
+        head = pack.read(path, HEAD)
         header = read_header(head, path.rpartition("/")[2])
         problem = why_unread(parse_dds(head)) if header.format == "dds" else ""
     except TextureError as error:
@@ -98,7 +98,7 @@ def _check_definition(pack: Pack, path: str, made: Definition, files: dict[str, 
 
 def _check_size(pack: Pack, path: str, made: Definition, picture: str) -> Iterator[Finding]:
     try:
-        header = read_header(pack.read(picture, _HEAD), picture.rpartition("/")[2])
+        header = read_head(pack, picture)
     except TextureError as error:
         yield Finding("error", picture, str(error))
         return

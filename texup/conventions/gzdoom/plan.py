@@ -34,6 +34,7 @@ from texup.conventions.gzdoom.names import (
 )
 from texup.conventions.gzdoom.textures_lump import Definition, format_definition, png_grab
 from texup.errors import TextureError
+from texup.packs.heads import HEAD
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.policy.classify import EdgeChoice, Treatment
@@ -50,7 +51,6 @@ _EDGES: dict[str, tuple[EdgeChoice, EdgeChoice]] = {
 }
 _KEYWORDS = {"flats": "flat", "graphics": "graphic", "sprites": "sprite", "textures": "texture"}
 _PANNED = ("flats", "textures")  # laid on surfaces, whose offsets count units of the world in hires/ too
-_HEAD = 65536
 _PATCH = "a part of composite walls, which GZDoom puts together texel by texel"
 _TEXTS = ("decorate", "zscript", "mapinfo", "zmapinfo", "gameinfo", "gldefs", "textures", "animdefs", "playpal")
 
@@ -248,7 +248,7 @@ def _definition(pack: Pack, plan: Planned, path: str, scale: int) -> Definition 
     if lump is None:
         return None
     try:
-        head = pack.read(plan.path, _HEAD)
+        head = pack.read(plan.path, HEAD)
         header = read_header(head, path.rpartition("/")[2])
     except TextureError:
         return None  # the texture itself fails; a definition without its picture would hide the game's own

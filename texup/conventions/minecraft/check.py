@@ -9,6 +9,7 @@ from typing import Any
 from texup.conventions.minecraft import mcmeta
 from texup.conventions.minecraft.names import Role, Spot, role_finder, spot_of
 from texup.errors import TextureError
+from texup.packs.heads import PNG_HEAD, size_of
 from texup.packs.pack import Finding, Pack
 from texup.textures.codecs.files import read_header
 
@@ -16,17 +17,7 @@ PACK_FILE = "pack.mcmeta"
 _LEGAL = re.compile(r"assets/[a-z0-9_.-]+/[a-z0-9_./-]+")
 _LOWER_SINCE = 3  # pack_format of the first game that takes no upper case, 1.11
 _ATLAS = ("block", "blocks", "item", "items")  # drawn into one picture with one chain of mips
-_HEAD = 64  # bytes that hold a PNG's first chunk
 _BITS_AT = 24  # byte of a PNG that says the bits of a sample
-
-
-def png_size(pack: Pack, path: str) -> tuple[int, int] | None:
-    """Return (width, height) of a picture, or None where its head cannot be read."""
-    try:
-        header = read_header(pack.read(path, _HEAD), path.rpartition("/")[2])
-    except TextureError:
-        return None
-    return header.width, header.height
 
 
 def check(pack: Pack) -> Iterator[Finding]:
@@ -92,7 +83,7 @@ def _check_picture(pack: Pack, path: str, spot: Spot) -> Iterator[Finding]:
         yield Finding("warning", path, "Minecraft reads PNG only; it is ignored")
         return
     try:
-        head = pack.read(path, _HEAD)
+        head = pack.read(path, PNG_HEAD)
         header = read_header(head, path.rpartition("/")[2])
     except TextureError as error:
         yield Finding("error", path, str(error))
@@ -117,7 +108,7 @@ def _check_meta(pack: Pack, path: str, paths: set[str]) -> Iterator[Finding]:
     except TextureError as error:
         yield Finding("error", path, str(error))
         return
-    size = png_size(pack, picture)
+    size = size_of(pack, picture)
     if not meta.animated or size is None:
         return
     wide, tall = mcmeta.frame_size(meta, *size)
@@ -143,7 +134,7 @@ def _check_pair(pack: Pack, path: str, role: Role, paths: set[str]) -> Iterator[
         return
     if name != "_e":
         return
-    sizes = [png_size(pack, one) for one in (path, base)]
+    sizes = [size_of(pack, one) for one in (path, base)]
     if None not in sizes and sizes[0] != sizes[1]:
         text = "{}x{} lies over a picture of {}x{}; make them equal"
         yield Finding("warning", path, text.format(*(side for size in sizes if size for side in size)))

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 
 from texup.conventions.convention import Convention, Planned, Sidecar, Wishes
 from texup.conventions.minecraft import mcmeta
-from texup.conventions.minecraft.check import check, png_size
+from texup.conventions.minecraft.check import check
 from texup.conventions.minecraft.mcmeta import Meta
 from texup.conventions.minecraft.names import OWN_FOLDERS, Role, Spot, format_name, parse, role_finder, spot_of
 from texup.errors import TextureError
+from texup.packs.heads import size_of
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
 from texup.policy.classify import EdgeChoice, Kind, Method, Treatment
@@ -122,7 +123,7 @@ def _read_sheet(pack: Pack, path: str) -> _Sheet:
         return _Sheet(problem=f"its {mcmeta.SUFFIX} {error}; the game would not show it")
     except TextureError as error:
         return _Sheet(problem=str(error))
-    size = png_size(pack, path)
+    size = size_of(pack, path)
     if not meta.animated or size is None:  # without a size it will fail by itself
         return _Sheet(meta)
     wide, tall = mcmeta.frame_size(meta, *size)
@@ -156,7 +157,7 @@ def _plan_picture(
         return
     if spot.folder in BLOCK_FOLDERS and entry.selected and not sheet.meta.animated and not role.name:
         yield from _about_strip(pack, path)
-    size = png_size(pack, path) if sheet.frame or _is_grid(spot) else None
+    size = size_of(pack, path) if sheet.frame or _is_grid(spot) else None
     yield Planned(path, "upscale", target=path, treatment=_treatment(spot, role, sheet, size))
 
 
@@ -172,7 +173,7 @@ def _why_copied(spot: Spot) -> str:
 
 
 def _about_strip(pack: Pack, path: str) -> Iterator[Finding]:
-    size = png_size(pack, path)
+    size = size_of(pack, path)
     if size and size[1] > size[0] and size[1] % size[0] == 0:
         frames = size[1] // size[0]
         text = f"looks like {frames} frames, but no {mcmeta.SUFFIX} says so: the game shows them squeezed into one"

@@ -15,7 +15,8 @@ from texup.conventions.convention import Convention, Name, Planned, Wishes
 from texup.conventions.n64.rice_names import FMT_CI, NO_CRC, format_name, key_of, kind_of, lookup, parse
 from texup.conventions.n64.rice_plan import READ, WHOLE, Loader, from_work, plan_names, to_work
 from texup.conventions.n64.rt64 import MARKERS, databases, plan_databases, prefers_rt64, problems
-from texup.conventions.shared.png_loaders import head_of, notes_on_dds, plan_other
+from texup.conventions.shared.png_loaders import notes_on_dds, plan_other
+from texup.packs.heads import head_of
 from texup.packs.pack import Finding, Pack
 
 HOME = "hires_texture"

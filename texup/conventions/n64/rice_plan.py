@@ -10,7 +10,8 @@ import numpy as np
 from texup.conventions.convention import Name, Planned, Wishes
 from texup.conventions.n64.rice_names import FMT_I, NO_CRC, format_name, key_of, kind_of, merged_name
 from texup.conventions.shared.intensity import from_plane, to_plane
-from texup.conventions.shared.png_loaders import below, folder_of, head_of
+from texup.conventions.shared.png_loaders import below, folder_of
+from texup.packs.heads import head_of
 from texup.packs.pack import Finding, Pack
 from texup.policy.classify import Treatment
 from texup.textures.codecs.files import Header

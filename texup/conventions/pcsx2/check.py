@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from texup.conventions.pcsx2.names import key_of, locate, parse
 from texup.errors import TextureError
+from texup.packs.heads import HEAD
 from texup.packs.pack import Finding, Pack
 from texup.textures.codecs.dds_header import DdsHeader, level_sizes, parse_dds
 from texup.textures.codecs.files import SUFFIXES, read_header
@@ -20,7 +21,6 @@ MAX_DDS_SIDE = 32767
 FOURCCS = (b"DXT1", b"DXT2", b"DXT3", b"DXT4", b"DXT5")
 DXGI_FORMATS = (71, 74, 77, 98)
 TEXTURE2D = 3
-_HEAD = 65536
 _PNG_KINDS = {0: "grey", 3: "palette", 4: "grey and alpha"}
 
 
@@ -50,7 +50,7 @@ def check(pack: Pack) -> Iterator[Finding]:
 
 def _check_content(pack: Pack, path: str, suffix: str) -> Iterator[Finding]:
     try:
-        data = pack.read(path, _HEAD)
+        data = pack.read(path, HEAD)
         header = read_header(data, path)
         if suffix == ".dds":
             yield from _check_dds(path, parse_dds(data))

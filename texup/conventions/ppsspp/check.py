@@ -16,6 +16,7 @@ from texup.conventions.ppsspp.game import Game, games_of, ini_findings
 from texup.conventions.ppsspp.names import DUMPS, parse
 from texup.conventions.ppsspp.textures_ini import Key
 from texup.errors import TextureError
+from texup.packs.heads import HEAD
 from texup.packs.pack import Finding, Pack
 from texup.textures.codecs.dds_header import DdsHeader, parse_dds
 from texup.textures.codecs.files import SUFFIXES
@@ -24,7 +25,6 @@ ZIP_NAME = "textures.zip"
 FOURCCS = (b"DXT1", b"DXT3", b"DXT5")
 DXGI_FORMATS = (71, 72, 74, 75, 77, 78, 98, 99)
 SRGB_GAMMA = 45455  # of gAMA, 1/2.2
-_HEAD = 65536
 _PNG, _DDS, _KTX2, _ZIM = b"\x89PNG\r\n\x1a\n", b"DDS ", b"\xabKTX 20\xbb\r\n\x1a\n", b"ZIMG"
 
 
@@ -61,7 +61,7 @@ def check(pack: Pack) -> Iterator[Finding]:
 def _look(pack: Pack, path: str, file: str, pictures: dict[str, Picture]) -> Iterator[Finding]:
     """Read the head of a file into ``pictures``, and yield why the loader would not."""
     try:
-        data = pack.read(path, _HEAD)
+        data = pack.read(path, HEAD)
         if data.startswith(_PNG) and len(data) >= 33:
             pictures[file] = Picture("PNG", *struct.unpack_from(">II", data, 16))
             if _gamma(data) not in (None, SRGB_GAMMA):

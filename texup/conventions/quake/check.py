@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from texup.errors import TextureError
+from texup.packs.heads import size_of
 from texup.packs.pack import Finding, Pack
 from texup.policy.roles import stem_of
 from texup.textures.codecs.dds_header import ALPHA, HEADER_SIZE, DdsHeader, parse_dds
-from texup.textures.codecs.files import read_header
 
 FORMATS = ("tga", "png", "jpg")
 """In the order in which engines look, PCX last."""
@@ -23,19 +23,8 @@ MIPS_FOLLOW = 0x400000  # dwCaps, DDSCAPS_MIPMAP
 BGRA = (0xFF0000, 0xFF00, 0xFF)
 FRAME = re.compile(r"(?P<folder>(?:.*/)?)\+[0-9a-j](?P<name>[^/]+)")
 LAYERS = ("_norm", "_alpha")
-HEAD = 65536
 
 Size = tuple[int, int]
-
-
-def size_of(path: str, pack: Pack) -> Size:
-    """Return the width and height of a picture of the pack.
-
-    Raises:
-        TextureError: its head cannot be read.
-    """
-    header = read_header(pack.read(path, HEAD), path.rpartition("/")[2])
-    return header.width, header.height
 
 
 def check(pack: Pack) -> Iterator[Finding]:
@@ -107,7 +96,7 @@ def _check_frames(by_stem: Mapping[str, Sequence[str]], pack: Pack) -> Iterator[
         if frame:
             animations[frame["folder"], frame["name"]].append(same[0])
     for frames in animations.values():
-        sizes = {path: size for path in frames if (size := _size(path, pack))}
+        sizes = {path: size for path in frames if (size := size_of(pack, path))}
         for path, size in sizes.items():
             first = next(iter(sizes))
             if size != sizes[first]:
@@ -119,17 +108,10 @@ def _check_layers(by_stem: Mapping[str, Sequence[str]], pack: Pack) -> Iterator[
     for stem, same in by_stem.items():
         suffix = next((layer for layer in LAYERS if stem.endswith(layer)), "")
         base = by_stem.get(stem.removesuffix(suffix)) if suffix else None
-        sizes = [_size(path, pack) for path in (same[0], base[0])] if base else []
+        sizes = [size_of(pack, path) for path in (same[0], base[0])] if base else []
         if base and None not in sizes and sizes[0] != sizes[1]:
             text = f"is {_text(sizes[0])}, but {base[0]} is {_text(sizes[1])}; make them equal"
             yield Finding("warning", same[0], text)
-
-
-def _size(path: str, pack: Pack) -> Size | None:
-    try:
-        return size_of(path, pack)
-    except TextureError:
-        return None
 
 
 def _text(size: Size | None) -> str:

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from texup.conventions.convention import Convention, Name, Planned, Wishes, other_file
-from texup.conventions.quake.check import FORMATS, check, size_of
-from texup.errors import TextureError
+from texup.conventions.quake.check import FORMATS, check
+from texup.packs.heads import size_of
 from texup.packs.pack import Finding, Pack
 from texup.policy.classify import Treatment
 from texup.policy.roles import QUAKE as ROLES
@@ -128,11 +128,8 @@ def _treatment(path: str, pack: Pack) -> Treatment:
 
 def _is_wide(path: str, pack: Pack) -> bool:
     """Tell whether a sky is two square halves: the clouds with holes, and what lies behind them."""
-    try:
-        width, height = size_of(path, pack)
-    except TextureError:
-        return False  # reading it says why
-    return width == 2 * height
+    size = size_of(pack, path)
+    return size is not None and size[0] == 2 * size[1]
 
 
 def _store(name: str, treatment: Treatment, wishes: Wishes) -> Store:

@@ -8,14 +8,9 @@ from itertools import pairwise
 import numpy as np
 
 from texup.conventions.convention import Planned, Wishes
-from texup.errors import TextureError
-from texup.packs.pack import Finding, Pack
+from texup.packs.pack import Finding
 from texup.packs.walk import Entry
-from texup.textures.codecs.files import Header, read_header
 from texup.textures.texture import Pixels
-
-HEAD, LONG_HEAD = 64, 65536
-"""Bytes of a PNG or BMP that hold its size, and of other formats."""
 
 
 def below(folder: str, bare: str) -> str:
@@ -26,15 +21,6 @@ def below(folder: str, bare: str) -> str:
 def folder_of(path: str) -> str:
     """Return the folder of a relative path, "" for the pack itself."""
     return path.rpartition("/")[0]
-
-
-def head_of(pack: Pack, path: str) -> Header | None:
-    """Return format and size of a file; None where they cannot be read, which the run will say."""
-    count = HEAD if path.lower().endswith((".png", ".bmp")) else LONG_HEAD
-    try:
-        return read_header(pack.read(path, count), path.rpartition("/")[2])
-    except TextureError:
-        return None
 
 
 def plan_other(entry: Entry, folder: str, wishes: Wishes, title: str) -> Planned:
