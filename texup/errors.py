@@ -1,4 +1,4 @@
-"""The exceptions of texup and the exit codes they own.
+"""The exceptions of texup, the exit codes they own, and how a text names the nearest right word.
 
 ::
 
@@ -18,7 +18,11 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Collection
 from enum import IntEnum
+
+_MAX_WORD = 60  # characters of a word that are compared: longer ones may be anything, and would take long
 
 
 class ExitCode(IntEnum):
@@ -107,3 +111,10 @@ class LockedError(TexupError):
     """Another run holds the output folder."""
 
     exit_code = ExitCode.LOCKED
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """Return the end of a message about an unknown word: the nearest right one, whatever its case, or all of them."""
+    by_lower = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(word.lower()[:_MAX_WORD], by_lower, 1)
+    return f"did you mean {by_lower[near[0]]!r}?" if near else f"use one of {', '.join(known)}"

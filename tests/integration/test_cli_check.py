@@ -242,7 +242,7 @@ def test_an_unknown_format_is_exit_2_with_the_nearest():
     command = [sys.executable, "-m", "texup", "check", ".", "--format", "dolfin"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == "texup: error: --format dolfin: there is no such format; did you mean dolphin?\n"
+    assert result.stderr == "texup: error: --format dolfin: there is no such format; did you mean 'dolphin'?\n"
 
 
 def test_the_help_names_every_format():

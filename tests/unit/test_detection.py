@@ -312,7 +312,7 @@ def test_a_convention_is_found_by_its_id(id_):
 
 @pytest.mark.parametrize(
     ("id_", "hint"),
-    [("dolfin", "did you mean dolphin?"), ("PCSX2", "did you mean pcsx2?"), ("zz", "choose one of dolphin, pcsx2, ")],
+    [("dolfin", "did you mean 'dolphin'?"), ("PCSX2", "did you mean 'pcsx2'?"), ("zz", "use one of dolphin, pcsx2, ")],
 )
 def test_an_unknown_id_is_refused_with_the_nearest(id_, hint):
     with pytest.raises(UsageError, match=f"^--format {id_}: there is no such format; ") as caught:

@@ -63,9 +63,9 @@ def test_what_a_recipe_does_not_say_has_a_default():
         ({"bach": 2}, "unknown key bach; did you mean 'batch'?"),
         ({"loss": {"perceptua": 1}}, "unknown key loss.perceptua; did you mean 'perceptual'?"),
         ({"discriminator": {"wram_up": 0.1}}, "unknown key discriminator.wram_up; did you mean 'warm_up'?"),
-        ({"early": {"zzz": 1}}, "unknown key early.zzz; known are batch, lr_patch, share"),
+        ({"early": {"zzz": 1}}, "unknown key early.zzz; use one of share, batch, lr_patch"),
         ({"optimizer": {"kind": "adan"}}, "optimizer.kind: 'adan' is unknown; did you mean 'adam'?"),
-        ({"optimizer": {"schedule": "x"}}, "optimizer.schedule: 'x' is unknown; known are constant, cosine, steps"),
+        ({"optimizer": {"schedule": "x"}}, "optimizer.schedule: 'x' is unknown; use one of cosine, steps, constant"),
         ({"data": {"kernels": {"bicubik": 1}}}, "data.kernels: 'bicubik' is unknown; did you mean 'bicubic'?"),
         ({"data": {"formats": {"bc7": 1}}}, "data.formats: 'bc7' is unknown; did you mean 'bc1'?"),
         ({"features": {"criterion": "relativ"}}, "features.criterion: 'relativ' is unknown; did you mean 'relative'?"),
@@ -222,7 +222,7 @@ def test_every_system_has_its_recipes():
 @pytest.mark.parametrize(
     ("net", "said"),
     [
-        ({"architecture": "RRDBnet"}, r"net\.architecture: 'RRDBnet' is unknown; known are RRDBNet, SRResNet"),
+        ({"architecture": "RRDBnet"}, r"net\.architecture: 'RRDBnet' is unknown; did you mean 'RRDBNet'"),
         ({"num_feet": 3}, "net: RRDBNet cannot be built: .*num_feet"),
         ({"num_feat": -4}, "net: RRDBNet cannot be built: "),
         ({"num_feat": "many"}, "net: RRDBNet cannot be built: "),

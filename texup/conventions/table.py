@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 from texup.conventions.beetle_psx import BEETLE_PSX
 from texup.conventions.bethesda import BETHESDA
 from texup.conventions.citra.plan import CITRA
@@ -18,7 +16,7 @@ from texup.conventions.pcsx2.plan import PCSX2
 from texup.conventions.plain import PLAIN
 from texup.conventions.ppsspp.plan import PPSSPP
 from texup.conventions.quake.plan import QUAKE
-from texup.errors import UsageError
+from texup.errors import UsageError, nearest
 
 CONVENTIONS: tuple[Convention, ...] = (
     DOLPHIN,
@@ -48,6 +46,4 @@ def convention_by_id(id_: str) -> Convention:
     known = {convention.id: convention for convention in CONVENTIONS}
     if id_ in known:
         return known[id_]
-    near = difflib.get_close_matches(id_.lower(), known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(known)}"
-    raise UsageError(f"--format {id_}: there is no such format; {hint}")
+    raise UsageError(f"--format {id_}: there is no such format; {nearest(id_, known)}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, get_args
 
+from texup.errors import nearest
 from texup.policy.classify import AlphaChoice, EdgeChoice, Kind
 from texup.textures.cells import Cells
 from texup.textures.normals import NormalForm
@@ -54,13 +54,7 @@ def _instead(key: str, keys: Mapping[str, Reader]) -> str:
         return f"; to ask for it, write when = {{ {key} = … }}{meant}"
     if key in SETTINGS and keys is WHEN:
         return f"; write {key} in the rule itself, not in when"
-    return _nearest(key, keys)
-
-
-def _nearest(word: str, known: Collection[str]) -> str:
-    """Return the end of a message that names the nearest right word, or all of them."""
-    near = difflib.get_close_matches(word.lower()[:MAX_SHOWN], list(known), 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; use one of {', '.join(known)}"
+    return f"; {nearest(key, keys)}"
 
 
 def _one_of(known: Collection[str]) -> Reader:
@@ -68,7 +62,7 @@ def _one_of(known: Collection[str]) -> Reader:
         if not isinstance(value, str):
             raise ValueError(f"{place} must be text, not {shown(value)}; use one of {', '.join(known)}")
         if value not in known:
-            raise ValueError(f"{place} = {shown(value)} is unknown{_nearest(value, known)}")
+            raise ValueError(f"{place} = {shown(value)} is unknown; {nearest(value, known)}")
         return value
 
     return read

@@ -6,7 +6,6 @@ Every schedule is a share of the budget, so that five minutes and five hours are
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from texup.degradations import KERNELS
-from texup.errors import UsageError
+from texup.errors import UsageError, nearest
 from texup.training.data.degrade import FORMATS
 from texup.training.objective.losses import FEATURE_CRITERIA, PIXEL_CRITERIA
 
@@ -209,7 +208,7 @@ def recipe_of(values: Mapping[str, Any]) -> Recipe:
         value = getattr(getattr(recipe, section), key)
         for name in value if isinstance(value, Mapping) else (value,):
             if name not in choices:
-                raise UsageError(f"{place}: {name!r} is unknown{_nearest(name, choices)}")
+                raise UsageError(f"{place}: {name!r} is unknown; {nearest(str(name), choices)}")
     if recipe.loss.adversarial == 0 and recipe.loss.matching:
         raise UsageError("loss.matching compares features of the discriminator and needs loss.adversarial")
     return recipe
@@ -222,7 +221,7 @@ def _record(kind: type[Any], values: Any, prefix: str) -> Any:
     known = {f.name: f for f in dataclasses.fields(kind)}
     for key in values:
         if key not in known:
-            raise UsageError(f"unknown key {prefix}{key}{_nearest(key, known)}")
+            raise UsageError(f"unknown key {prefix}{key}; {nearest(key, known)}")
     return kind(**{key: _checked(value, known[key], prefix + key) for key, value in values.items()})
 
 
@@ -241,11 +240,6 @@ def _checked(value: Any, known: dataclasses.Field[Any], place: str) -> Any:
     if wanted in ("int", "float") and value < 0:
         raise UsageError(f"{place} must not be negative")
     return value
-
-
-def _nearest(name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(str(name), list(known), 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(known))}"
 
 
 def plain(recipe: Recipe) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from texup.errors import UsageError
+from texup.errors import UsageError, nearest
 from texup.models.detect import KINDS
 from texup.nets.discriminators import SRGANDiscriminator, UNetDiscriminator, VGGStyleDiscriminator
 from texup.nets.features import VGGFeatures
@@ -25,7 +25,7 @@ def build_generator(net: Mapping[str, Any], scale: int) -> nn.Module:
     arguments = dict(net)
     name = arguments.pop("architecture", "RRDBNet")
     if name not in KINDS:
-        raise UsageError(f"net.architecture: {name!r} is unknown; known are {', '.join(KINDS)}")
+        raise UsageError(f"net.architecture: {name!r} is unknown; {nearest(str(name), KINDS)}")
     if "scale" in arguments:
         raise UsageError(f"net: {name} cannot be built: scale stands above the net table, not in it")
     try:
