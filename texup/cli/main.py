@@ -51,16 +51,14 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="texup")
-@click.option("--debug", is_flag=True, help="Show the full traceback of an error.")
-@click.pass_context
-def main(ctx: click.Context, debug: bool) -> None:
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the full traceback of an error.")
+def main() -> None:
     """Upscale game texture packs.
 
     \b
     Example:
       texup upscale ./n64_textures --scale 4
     """
-    ctx.obj = {"debug": debug}
 
 
 class Stopped(BaseException):
@@ -134,6 +132,7 @@ def _code_of_command(stop: Stop) -> int:
     except click.Abort:
         return ExitCode.SIGINT
     except Exception as error:
+        # --debug is looked for in the words themselves: click's context is gone here
         if stop.number or "--debug" in sys.argv[1:]:  # libraries may make an error of their own of the signal's
             raise
         report_error(_told(error))
