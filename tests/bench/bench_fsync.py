@@ -16,18 +16,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from texup.cli.options import Options
 from texup.cli.setup import build_run
 from texup.files import atomic_write
 from texup.upscaling.pack import upscale_pack
 
-OPTIONS = {
-    "blend": None, "scale": 4, "precision": "auto", "tile": None, "overlap": None, "batch": None, "alpha": "auto",
-    "edges": ("auto", "auto"), "color_fix": True, "palette": "expand", "include": (), "exclude": (), "jobs": None,
-    "convention": "plain", "rules": None, "normals": "resize", "grain": "auto", "dds": None, "textures_lump": False,
-    "resource_pack": None,
-}  # fmt: skip
+OPTIONS = Options(scale=4, convention="plain")
 
 
 def direct(path: Path, data: bytes) -> None:
@@ -88,7 +85,7 @@ def write_files(folder: Path, write: Callable[[Path, bytes], None], count: int, 
 
 def upscale(pack: Path, out: Path, model: str) -> tuple[float, int]:
     """Return the seconds that upscaling takes, and how many files it wrote."""
-    run = build_run(pack, out, OPTIONS | {"models": (model,), "device": "auto"})
+    run = build_run(pack, out, replace(OPTIONS, models=(model,), device="auto"))
     run.load_engine()
     began = time.perf_counter()
     written = sum(len(outcome.targets) for outcome in upscale_pack(run))

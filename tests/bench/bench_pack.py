@@ -13,23 +13,20 @@ import shutil
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+from texup.cli.options import Options
 from texup.cli.setup import build_run
 from texup.engines.device import PRECISIONS, pick_device, pick_precision
 from texup.models.chain import choose_chain
 from texup.upscaling.pack import upscale_pack
 
-OPTIONS = {
-    "blend": None, "scale": 4, "precision": "auto", "tile": None, "overlap": None, "batch": None, "alpha": "auto",
-    "edges": ("auto", "auto"), "color_fix": True, "palette": "expand", "include": (), "exclude": (), "jobs": None,
-    "convention": "plain", "rules": None, "normals": "resize", "grain": "auto", "dds": None,
-    "textures_lump": False, "resource_pack": None,
-}  # fmt: skip
+OPTIONS = Options(scale=4, convention="plain")
 
 
 def peer(source: Path, out: Path, model: str, device_name: str) -> None:
@@ -61,7 +58,7 @@ def texup(source: Path, out: Path, model: str, device_name: str) -> None:
     """Upscale with texup."""
     failed = [
         o
-        for o in upscale_pack(build_run(source, out, OPTIONS | {"models": (model,), "device": device_name}))
+        for o in upscale_pack(build_run(source, out, replace(OPTIONS, models=(model,), device=device_name)))
         if o.reason
     ]
     assert not failed, failed

@@ -91,11 +91,16 @@ def pack(tmp_path_factory, wall, disc) -> Path:
     return folder
 
 
+def run_of(pack, out) -> Run:
+    route = Route(plan_passes([4], 4), Settings(4, MARGIN))
+    return Run(source=pack, out=out, models=[], route=route, load_engine=lambda: None)
+
+
 def upscaled(pack, out, model, *, plan=None, **sizes):
     """Return the outcomes by path, and the device."""
     if plan is not None:
         model = replace(model, net=Failing(model.net, plan))
-    run = Run(pack, out, [], Route(plan_passes([4], 4), Settings(4, MARGIN)), lambda: None)
+    run = run_of(pack, out)
     jobs = [Job(path=p.name, source=pack, out=out, target=p.name) for p in sorted(pack.iterdir())]
     device = Device([model], CPU, **sizes)
     found = {
@@ -171,7 +176,7 @@ def test_p17_sizes_that_did_not_fit_are_not_tried_again(pack, tiny_model, undist
     assert plan.failures <= 12
     before = plan.failures
     again = LocalEngine(device, 2)
-    run = Run(pack, tmp_path / "b", [], Route(plan_passes([4], 4), Settings(4, MARGIN)), lambda: None)
+    run = run_of(pack, tmp_path / "b")
     large = Job(path="large.png", source=pack, out=tmp_path / "b", target="large.png")
     assert [
         o.outcome

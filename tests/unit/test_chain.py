@@ -194,7 +194,13 @@ def test_a_blend_and_models_exclude_each_other():
 
 
 ROUTE = Route([Pass(0, 4)], Settings(4, 16))
-RUN = Run(Path("in"), Path("out"), [("a", "1" * 64), ("b", "2" * 64)], ROUTE, lambda: None)
+RUN = Run(
+    source=Path("in"),
+    out=Path("out"),
+    models=[("a", "1" * 64), ("b", "2" * 64)],
+    route=ROUTE,
+    load_engine=lambda: None,
+)
 WALL = Planned("wall.png", "upscale", target="wall.png")
 SAME = {
     "source": Path("elsewhere"),

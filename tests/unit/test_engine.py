@@ -68,7 +68,7 @@ def run_for(folder: Path, out: Path, models, scale=4, **settings) -> Run:
     passes = plan_passes([m.scale for m in models], scale)
     names = [(m.name, m.sha256) for m in models]
     route = Route(passes, Settings(scale, settings.pop("margin", 8), **settings))
-    return Run(folder, out, names, route, lambda: None)
+    return Run(source=folder, out=out, models=names, route=route, load_engine=lambda: None)
 
 
 def jobs_of(run: Run):

@@ -79,11 +79,11 @@ def pack(tmp_path, wall, disc):
 def run_for(pack, scales=(4,), scale=4, **more):
     settings = Settings(scale, 8, **{k: more.pop(k) for k in ("alpha", "edges", "palette") if k in more})
     return Run(
-        pack,
-        pack.parent / "out",
-        [("a", "1" * 64), ("b", "2" * 64)],
-        Route(plan_passes(scales, scale), settings),
-        lambda: pytest.fail("no net is needed"),
+        source=pack,
+        out=pack.parent / "out",
+        models=[("a", "1" * 64), ("b", "2" * 64)],
+        route=Route(plan_passes(scales, scale), settings),
+        load_engine=lambda: pytest.fail("no net is needed"),
         **more,
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from texup.cli.console import finding_line, print_json, show
-from texup.cli.options import processing_options
+from texup.cli.options import Options, processing_options
 
 if TYPE_CHECKING:
     from texup.upscaling.run import Run
@@ -24,7 +24,7 @@ SHOWN = 8  # most frequent values shown of each count
 @processing_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the plan for every file.")
 @click.option("-v", "--verbose", is_flag=True, help="Print the plan for every file.")
-def inspect(source: Path, **options: Any) -> None:
+def inspect(source: Path, options: Options) -> None:
     """Show what is in a pack, and what `texup upscale` would do with it and why.
 
     Nothing is written. The time is estimated from a short run on the device.
@@ -40,7 +40,7 @@ def inspect(source: Path, **options: Any) -> None:
         show_survey(run, options)
 
 
-def show_survey(run: Run, options: dict[str, Any]) -> None:
+def show_survey(run: Run, options: Options) -> None:
     """Print the plan of a run, as text or as JSON."""
     from texup.upscaling.run import plan_of
     from texup.upscaling.survey import Survey, as_json, survey_pack
@@ -51,12 +51,12 @@ def show_survey(run: Run, options: dict[str, Any]) -> None:
         survey.add(item)
         items.append(item)
     estimate = _estimate(run, survey)
-    if options["as_json"]:
+    if options.as_json:
         settings = {"scale": run.settings.scale, "models": [name for name, _ in run.models], "output": str(run.out)}
         found = {"format": plan.convention.id, "why": why, "findings": [asdict(finding) for finding in plan.findings]}
         print_json(settings | found | as_json(survey, items) | {"estimate": estimate})
         return
-    shown = items if options["verbose"] else [item for item in items if item.action == "refuse"]
+    shown = items if options.verbose else [item for item in items if item.action == "refuse"]
     lines = [f"{'format':12} {plan.convention.id} ({plan.convention.title}): {why}"]
     lines += [f"{name:12} {fact}" for name, fact in plan.convention.facts.items() if name != "dump"]
     for line in [*_plan_lines(shown), *map(finding_line, plan.findings), *lines, *_summary(run, survey, estimate)]:

@@ -3,15 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, get_args
 
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
+from texup.policy.choices import (
+    MAX_GRAIN,
+    AlphaChoice,
+    DdsChoice,
+    EdgeChoice,
+    GrainChoice,
+    MethodChoice,
+    NormalsChoice,
+    PaletteChoice,
+)
 
-MAX_GRAIN = 2  # as in rules, which a light command line does not load
-EDGE_NAMES = ("auto", "wrap", "mirror", "clamp")
+Precision = Literal["auto", "fp16", "bf16", "fp32"]
+EDGE_NAMES = get_args(EdgeChoice)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the user asked of ``upscale`` or ``inspect``; the names are those of the options."""
+
+    scale: int | None = None
+    models: tuple[str, ...] = ()
+    blend: float | Literal["auto"] | None = None
+    device: str = "auto"
+    precision: Precision = "auto"
+    tile: int | None = None
+    overlap: int | None = None
+    batch: int | None = None
+    alpha: AlphaChoice = "auto"
+    edges: tuple[EdgeChoice, EdgeChoice] = ("auto", "auto")
+    """(vertical, horizontal)"""
+    method: MethodChoice = "auto"
+    color_fix: bool = True
+    grain: GrainChoice = "auto"
+    palette: PaletteChoice = "expand"
+    convention: str = "auto"
+    rules: Path | None = None
+    normals: NormalsChoice = "resize"
+    dds: DdsChoice | None = None
+    textures_lump: bool = False
+    resource_pack: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    jobs: int | None = None
+    copy_other: bool = False
+    force: bool = False
+    fail_fast: bool = False
+    dry_run: bool = False
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
 
 
 class EdgesType(click.ParamType[tuple[str, str]]):
@@ -47,36 +95,25 @@ class AutoOr(click.ParamType[int | None]):
         return number
 
 
-class BlendType(click.ParamType[float | str]):
-    """A number, or ``auto``; which numbers are possible, the models say."""
+class AutoOrShare(click.ParamType[float | str]):
+    """A number between bounds, or ``auto``."""
 
     name = "auto|A"
+
+    def __init__(self, meaning: str, bounds: tuple[float, float] | None = None) -> None:
+        """Take numbers within ``bounds``, or any where only the models know them; ``meaning`` names them in words."""
+        self.meaning, self.bounds = meaning, bounds
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
         """Return the number, or "auto"."""
         if value == "auto":
             return "auto"
         try:
-            return float(value)
+            number: float | None = float(value)
         except ValueError:
-            self.fail(f"{value!r}: use a number from 0 (PSNR) to 1 (GAN), or auto", param, ctx)
-
-
-class GrainType(click.ParamType[float | str]):
-    """A number from 0 to ``MAX_GRAIN``, or ``auto``."""
-
-    name = "auto|A"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
-        """Return the number, or "auto"."""
-        if value == "auto":
-            return "auto"
-        try:
-            number = float(value)
-        except ValueError:
-            number = -1.0
-        if not 0 <= number <= MAX_GRAIN:
-            self.fail(f"{value!r}: use a number from 0 (none) to {MAX_GRAIN}, or auto", param, ctx)
+            number = None
+        if number is None or (self.bounds and not self.bounds[0] <= number <= self.bounds[1]):
+            self.fail(f"{value!r}: use a number from {self.meaning}, or auto", param, ctx)
         return number
 
 
@@ -89,11 +126,15 @@ PIXEL_OPTIONS = (
         metavar="NAME|FILE",
         help="Model of the catalog, or a file of weights; given again it chains, in floating point.",
     ),
-    click.option("--blend", type=BlendType(), help="Share of GAN in the catalog's own pair; auto: as it advises."),
+    click.option(
+        "--blend",
+        type=AutoOrShare("0 (PSNR) to 1 (GAN)"),
+        help="Share of GAN in the catalog's own pair; auto: as it advises.",
+    ),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
     click.option(
         "--precision",
-        type=click.Choice(["auto", "fp16", "bf16", "fp32"]),
+        type=click.Choice(get_args(Precision)),
         default="auto",
         show_default=True,
         help="auto: fp16 on CUDA, fp32 elsewhere. Tiles that overflow are done again in fp32.",
@@ -109,7 +150,7 @@ PIXEL_OPTIONS = (
     ),
     click.option(
         "--alpha",
-        type=click.Choice(["auto", "opacity", "binary", "data", "copy"]),
+        type=click.Choice(get_args(AlphaChoice)),
         default="auto",
         show_default=True,
         help="What the alpha channel is; auto decides for each texture.",
@@ -123,7 +164,7 @@ PIXEL_OPTIONS = (
     ),
     click.option(
         "--method",
-        type=click.Choice(["auto", "net", "pixel", "nearest"]),
+        type=click.Choice(get_args(MethodChoice)),
         default="auto",
         show_default=True,
         help="How pictures are enlarged; auto: pixel art by its shapes, everything else by a net.",
@@ -133,7 +174,7 @@ PIXEL_OPTIONS = (
     ),
     click.option(
         "--grain",
-        type=GrainType(),
+        type=AutoOrShare(f"0 (none) to {MAX_GRAIN:g}", (0.0, MAX_GRAIN)),
         default="auto",
         show_default=True,
         help="Fibre and grit that no net invents, in the kind of the texture's own; auto: on rough surfaces, as much"
@@ -141,7 +182,7 @@ PIXEL_OPTIONS = (
     ),
     click.option(
         "--palette",
-        type=click.Choice(["expand", "keep"]),
+        type=click.Choice(get_args(PaletteChoice)),
         default="expand",
         show_default=True,
         help="Write textures with a palette as RGB(A), or in their own palette again.",
@@ -164,14 +205,14 @@ PACK_OPTIONS = (
     ),
     click.option(
         "--normals",
-        type=click.Choice(["resize", "model", "copy"]),
+        type=click.Choice(get_args(NormalsChoice)),
         default="resize",
         show_default=True,
         help="Normal maps: vectors interpolated, through the net and renormalised, or left as they are.",
     ),
     click.option(
         "--dds",
-        type=click.Choice(["auto", "bc1", "bc3", "bc7"]),
+        type=click.Choice(get_args(DdsChoice)),
         help="Write DDS with mips where the loader reads it. [default: the source's format]",
     ),
     click.option("--textures-lump", is_flag=True, help="GZDoom: a TEXTURES lump instead of hires/."),
@@ -182,8 +223,17 @@ PACK_OPTIONS = (
 )
 
 
-def processing_options(command: F) -> F:
-    """Add the options that decide what happens to a texture; shared by ``upscale`` and ``inspect``."""
+def processing_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that decide what happens to a texture; the command gets all its ``Options`` as one value."""
+    names = {field.name for field in fields(Options)}
+
+    @wraps(command)
+    def with_options(*arguments: Any, **values: Any) -> Any:
+        asked = {name: value for name, value in values.items() if name in names}
+        others = {name: value for name, value in values.items() if name not in names}
+        return command(*arguments, options=Options(**asked), **others)
+
+    decorated: Callable[..., Any] = with_options
     for option in reversed(PIXEL_OPTIONS + PACK_OPTIONS):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return decorated

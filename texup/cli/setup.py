@@ -9,8 +9,9 @@ from dataclasses import replace
 from functools import cache
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from texup.cli.options import Options
 from texup.conventions.convention import Wishes
 from texup.engines.engine import Engine
 from texup.errors import UsageError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 Scales = Callable[[Link], int]
 
 
-def build_run(source: Path, output: Path | None, options: dict[str, Any]) -> Run:
+def build_run(source: Path, output: Path | None, options: Options) -> Run:
     """Return the run that the options of ``processing_options`` describe.
 
     Raises:
@@ -37,9 +38,9 @@ def build_run(source: Path, output: Path | None, options: dict[str, Any]) -> Run
         raise UsageError(f"{source}: no such file or folder")
     if not (source.is_file() or source.is_dir()):
         raise UsageError(f"{source}: neither a file nor a folder")
-    rules = rules_for(source, options["rules"])
-    is_default = not options["models"] and options["blend"] is None
-    links = choose_chain(options["models"], options["blend"], options["scale"])
+    rules = rules_for(source, options.rules)
+    is_default = not options.models and options.blend is None
+    links = choose_chain(options.models, options.blend, options.scale)
     loaded: dict[str, UpscaleModel] = {}
 
     def scale_of(link: Link) -> int:
@@ -50,36 +51,37 @@ def build_run(source: Path, output: Path | None, options: dict[str, Any]) -> Run
 
     scales = [scale_of(link) for link in links]
     settings = Settings(
-        scale=prod(scales) if options["scale"] is None else options["scale"],
-        margin=_margin(links, options["overlap"]),
-        alpha=options["alpha"],
-        edges=options["edges"],
-        color_fix=options["color_fix"],
-        palette=options["palette"],
-        normals=options["normals"],
-        grain=options["grain"],
-        method=options["method"],
-        precision=options["precision"],
-        tile=options["tile"],
+        scale=prod(scales) if options.scale is None else options.scale,
+        margin=_margin(links, options.overlap),
+        alpha=options.alpha,
+        edges=options.edges,
+        color_fix=options.color_fix,
+        palette=options.palette,
+        normals=options.normals,
+        grain=options.grain,
+        method=options.method,
+        precision=options.precision,
+        tile=options.tile,
     )
     route = Route(plan_passes(scales, settings.scale), settings)
-    gentle = faithful_chain(options["scale"]) if is_default else []
+    gentle = faithful_chain(options.scale) if is_default else []
     faithful = _route(gentle, links, route, scale_of, options) if gentle else None
     routes = {rule.number: _rule_route(rule, route, links, scale_of, options) for rule in rules if rule.has_route}
     return Run(
-        source,
-        output_for(source, output, settings.scale),
-        [(link.name, link.sha256) for link in links],
-        route,
-        engine_loader(links, loaded, options),
-        options["convention"],
-        wishes_of(options, settings.scale),
-        rules,
-        routes,
-        faithful,
-        include=options["include"],
-        exclude=options["exclude"],
-        **{name: options.get(name, False) for name in ("force", "fail_fast")},
+        source=source,
+        out=output_for(source, output, settings.scale),
+        models=[(link.name, link.sha256) for link in links],
+        route=route,
+        load_engine=engine_loader(links, loaded, options),
+        convention=options.convention,
+        wishes=wishes_of(options, settings.scale),
+        rules=rules,
+        routes=routes,
+        faithful=faithful,
+        include=options.include,
+        exclude=options.exclude,
+        force=options.force,
+        fail_fast=options.fail_fast,
     )
 
 
@@ -95,16 +97,16 @@ def rules_for(source: Path, rules: Path | None) -> Sequence[Rule]:
     return load_rules(rules or beside)
 
 
-def wishes_of(options: dict[str, Any], scale: int) -> Wishes:
+def wishes_of(options: Options, scale: int) -> Wishes:
     """Return what the options ask of the output besides pixels."""
     return Wishes(
-        scale,
-        options["dds"] or "",
-        options["normals"],
-        options.get("copy_other", False),
-        options["textures_lump"],
-        options["resource_pack"] or "",
-        options["palette"],
+        scale=scale,
+        dds=options.dds or "",
+        normals=options.normals,
+        copy_other=options.copy_other,
+        textures_lump=options.textures_lump,
+        resource_pack=options.resource_pack or "",
+        palette=options.palette,
     )
 
 
@@ -114,7 +116,7 @@ def _margin(links: Sequence[Link], overlap: int | None) -> int:
     return margin + margin % 2
 
 
-def _rule_route(rule: Rule, default: Route, links: list[Link], scales: Scales, options: dict[str, Any]) -> Route:
+def _rule_route(rule: Rule, default: Route, links: list[Link], scales: Scales, options: Options) -> Route:
     """Return the route of a rule; nets that only rules use are added to ``links``."""
     used = [links[step.model] for step in dict.fromkeys(default.passes)]
     if rule.models or rule.blend is not None:
@@ -123,16 +125,16 @@ def _rule_route(rule: Rule, default: Route, links: list[Link], scales: Scales, o
     return _route(used, links, replace(default, settings=replace(default.settings, scale=scale)), scales, options)
 
 
-def _route(used: Sequence[Link], links: list[Link], like: Route, scales: Scales, options: dict[str, Any]) -> Route:
+def _route(used: Sequence[Link], links: list[Link], like: Route, scales: Scales, options: Options) -> Route:
     """Return the route through other nets, with settings as ``like`` has them; new nets are added to ``links``."""
     links += [link for link in used if link not in links]
     passes = plan_passes([scales(link) for link in used], like.settings.scale)
-    settings = replace(like.settings, margin=_margin(used, options["overlap"]))
+    settings = replace(like.settings, margin=_margin(used, options.overlap))
     return Route([Pass(links.index(used[step.model]), step.scale) for step in passes], settings)
 
 
 @contextmanager
-def opened_run(source: Path, output: Path | None, options: dict[str, Any]) -> Iterator[tuple[Run, Path | None]]:
+def opened_run(source: Path, output: Path | None, options: Options) -> Iterator[tuple[Run, Path | None]]:
     """Give the run that the options describe, and the archive that its result belongs into, if any.
 
     An archive is upscaled from a temporary copy of its files, into a folder beside the archive of the result: there
@@ -170,7 +172,7 @@ def output_for(source: Path, output: Path | None, scale: int) -> Path:
     return output if output.suffix.lower() == source.suffix.lower() and not output.is_dir() else output / source.name
 
 
-def engine_loader(links: list[Link], loaded: dict[str, UpscaleModel], options: dict[str, Any]) -> Callable[[], Engine]:
+def engine_loader(links: list[Link], loaded: dict[str, UpscaleModel], options: Options) -> Callable[[], Engine]:
     """Return the function that loads the weights and makes the engine for them."""
 
     @cache
@@ -178,10 +180,10 @@ def engine_loader(links: list[Link], loaded: dict[str, UpscaleModel], options: d
         from texup.engines.device import Device, pick_device, pick_precision
         from texup.engines.local import LocalEngine
 
-        device = pick_device(options["device"])
+        device = pick_device(options.device)
         models = [loaded.get(link.sha256) or link.load() for link in links]
-        precision = pick_precision(options["precision"], device)
-        workers = options["jobs"] or max(2, os.cpu_count() or 2)
-        return LocalEngine(Device(models, device, precision, options["batch"], options["tile"]), workers)
+        precision = pick_precision(options.precision, device)
+        workers = options.jobs or max(2, os.cpu_count() or 2)
+        return LocalEngine(Device(models, device, precision, options.batch, options.tile), workers)
 
     return load

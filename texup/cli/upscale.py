@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from texup.cli.console import finding_line, print_json, report
-from texup.cli.options import processing_options
+from texup.cli.options import Options, processing_options
 from texup.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="Print failures only.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a line for every file.")
 @click.pass_context
-def upscale(ctx: click.Context, /, source: Path, output: Path | None, **options: Any) -> None:
+def upscale(ctx: click.Context, /, source: Path, output: Path | None, options: Options) -> None:
     """Upscale a texture pack, or one texture.
 
     INPUT is a folder, walked with all its subfolders, a zip or pk3, or one file. Dumps of emulators become packs
@@ -54,7 +54,7 @@ def upscale(ctx: click.Context, /, source: Path, output: Path | None, **options:
     from texup.cli.setup import opened_run
 
     with opened_run(source, output, options) as (run, archive):
-        if options["dry_run"]:
+        if options.dry_run:
             from texup.cli.inspect import show_survey
 
             show_survey(run, options)
@@ -62,7 +62,7 @@ def upscale(ctx: click.Context, /, source: Path, output: Path | None, **options:
         ctx.exit(_upscale(run, archive, options))
 
 
-def _upscale(run: Run, archive: Path | None, options: dict[str, Any]) -> ExitCode:
+def _upscale(run: Run, archive: Path | None, options: Options) -> ExitCode:
     """Do a run, check what it wrote, and report."""
     from texup.checking import check_output
     from texup.cli.progress import follow
@@ -74,13 +74,13 @@ def _upscale(run: Run, archive: Path | None, options: dict[str, Any]) -> ExitCod
 
     plan, why = plan_of(run)
     is_pack = run.source.is_dir()
-    if plan.convention.id != "plain" and not options["quiet"]:
+    if plan.convention.id != "plain" and not options.quiet:
         report(f"format {plan.convention.id}: {why}")
     for finding in plan.findings:
-        if finding.severity == "warning" or not options["quiet"]:
+        if finding.severity == "warning" or not options.quiet:
             report(finding_line(finding))
     outcomes = upscale_pack(run, plan) if is_pack else upscale_file(run, plan)
-    shown = {"quiet": options["quiet"], "verbose": options["verbose"]}
+    shown = {"quiet": options.quiet, "verbose": options.verbose}
     total = len(plan.files) + sum(not sidecar.source for sidecar in plan.sidecars)
 
     def device_state() -> str:  # asked once a texture went through a net; a finished pack loads none
@@ -89,18 +89,18 @@ def _upscale(run: Run, archive: Path | None, options: dict[str, Any]) -> ExitCod
     tally = follow(outcomes, total, device_state, **shown)
     findings = check_output(run.out, plan.convention) if is_pack else []
     for finding in findings:
-        if finding.severity == "error" or (finding.severity == "warning" and not options["quiet"]):
+        if finding.severity == "error" or (finding.severity == "warning" and not options.quiet):
             report(finding_line(finding))
     orphans = orphans_of(run.out) if is_pack else []
-    if orphans and not options["quiet"]:
+    if orphans and not options.quiet:
         report(_orphans_line(orphans, run.out))
     is_sound = not tally.failures and all(finding.severity != "error" for finding in findings)
     if archive is not None and is_sound:
         with output_lock(run.out):  # no other run may change what is being packed
             write_zip(run.out, archive, stored=bool(run.wishes.resource_pack), without=orphans)
-    if not options["quiet"]:
+    if not options.quiet:
         report(f"{tally.summary()}; written to {archive or run.out}")
-    if options["as_json"]:
+    if options.as_json:
         print_json(_as_json(run, plan, tally, findings) | {"orphans": orphans})
     return ExitCode.OK if is_sound else ExitCode.SOME_FAILED
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from texup.packs.pack import Finding, Pack
+from texup.policy.choices import DdsChoice, NormalsChoice, PaletteChoice
 from texup.policy.classify import Treatment
 from texup.textures.texture import Texture
 
@@ -34,21 +35,21 @@ class Name:
     """Mip level, 0 is the largest."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
     """What the user wants of the output besides pixels."""
 
     scale: int = 4
-    dds: Literal["", "auto", "bc1", "bc3", "bc7"] = ""
+    dds: DdsChoice | Literal[""] = ""
     """Write DDS where the loader takes it; "" keeps the source's format."""
-    normals: Literal["resize", "model", "copy"] = "resize"
+    normals: NormalsChoice = "resize"
     copy_other: bool = False
     """Copy files that are no textures where the convention would leave them out."""
     textures_lump: bool = False
     """GZDoom: keep folders and offsets by a TEXTURES lump instead of hires/."""
     resource_pack: str = ""
     """Dolphin: id of the resource pack to write; "" for none."""
-    palette: Literal["expand", "keep"] = "expand"
+    palette: PaletteChoice = "expand"
 
 
 @dataclass(frozen=True, slots=True)

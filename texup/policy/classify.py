@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from texup.policy.choices import AlphaChoice, EdgeChoice, GrainChoice, MethodChoice, NormalsChoice
 from texup.textures.cells import Cells, grid_boxes
 from texup.textures.normals import NormalForm, could_be_normals, could_be_slopes, fits, looks_like_normals
 from texup.textures.pixelart import PixelArt, detect_pixel_art
@@ -17,14 +18,9 @@ from texup.textures.seams import Edges, detect_edges
 from texup.textures.storing import Store
 from texup.textures.texture import Pixels, Texture
 
-AlphaChoice = Literal["auto", "opacity", "binary", "data", "copy"]
-EdgeChoice = Literal["auto", "wrap", "mirror", "clamp"]
 Kind = Literal["colour", "normal", "mask", "emissive", "height", "interface", "font", "lookup"]
 Method = Literal["net", "pixel", "nearest", "smooth", "vectors", "copy"]
-MethodChoice = Literal["auto", "net", "pixel", "nearest"]
 Mips = Literal["none", "kept", "inside", "files", "given"]
-NormalsChoice = Literal["resize", "model", "copy"]
-GrainChoice = float | Literal["auto"]
 
 METHODS: Mapping[Kind, Method] = {
     "colour": "net",

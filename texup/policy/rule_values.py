@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, get_args
 
 from texup.errors import nearest
-from texup.policy.classify import AlphaChoice, EdgeChoice, Kind
+from texup.policy.choices import MAX_GRAIN, AlphaChoice, EdgeChoice
+from texup.policy.classify import Kind
 from texup.textures.cells import Cells
 from texup.textures.normals import NormalForm
 from texup.textures.planes import AlphaKind
@@ -19,7 +20,7 @@ Reader = Callable[[Any, str], Any]
 
 FORMATS = ("png", "tga", "bmp", "jpeg", "webp", "dds")
 FOUND_ALPHA = tuple(kind for kind in get_args(AlphaKind) if kind != "copy")  # that is never found, only asked for
-MAX_SCALE, MAX_GRAIN = 16, 2
+MAX_SCALE = 16
 CELLS = re.compile(r"([1-9][0-9]{0,4}) ?x ?([1-9][0-9]{0,4}) (texels|pixels|cells)")
 UNCLEAR_CELLS = re.compile(r"[0-9]+ ?x ?[0-9]+")
 MAX_SHOWN = 60  # characters of a wrong word in a message
@@ -109,7 +110,7 @@ def _grain(value: Any, place: str) -> float | str:
     if value == "auto":
         return "auto"
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_GRAIN:
-        raise ValueError(f"{place} must be a number from 0 (none) to {MAX_GRAIN}, or 'auto', not {shown(value)}")
+        raise ValueError(f"{place} must be a number from 0 (none) to {MAX_GRAIN:g}, or 'auto', not {shown(value)}")
     return float(value)
 
 

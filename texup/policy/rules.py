@@ -43,7 +43,8 @@ from texup.errors import UsageError
 from texup.models.catalog import SUFFIXES as WEIGHTS
 from texup.packs.pack import Finding
 from texup.packs.walk import matches, patterns
-from texup.policy.classify import AlphaChoice, EdgeChoice, GrainChoice, Kind, Treatment
+from texup.policy.choices import AlphaChoice, EdgeChoice, GrainChoice
+from texup.policy.classify import Kind, Treatment
 from texup.policy.rule_values import SETTINGS, RuleAction, RuleMethod, read_table, shown
 from texup.textures.cells import Cells
 from texup.textures.normals import NormalForm

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from math import prod
 from pathlib import Path
-from typing import Literal
 
 from texup import __version__
 from texup.conventions.convention import Planned, Wishes
@@ -22,7 +21,7 @@ from texup.errors import UsageError
 from texup.manifest.journal import SCHEMA, Header
 from texup.packs.opening import folders_of, open_pack
 from texup.packs.walk import Entry, check_pack, walk
-from texup.policy.classify import AlphaChoice, EdgeChoice, GrainChoice, MethodChoice
+from texup.policy.choices import AlphaChoice, EdgeChoice, GrainChoice, MethodChoice, NormalsChoice, PaletteChoice
 from texup.policy.rule_values import MAX_SCALE
 from texup.policy.rules import Rule, as_facts
 from texup.upscaling.planning import Plan, plan_pack
@@ -43,8 +42,8 @@ class Settings:
     alpha: AlphaChoice = "auto"
     edges: tuple[EdgeChoice, EdgeChoice] = ("auto", "auto")
     color_fix: bool = True
-    palette: Literal["expand", "keep"] = "expand"
-    normals: Literal["resize", "model", "copy"] = "resize"
+    palette: PaletteChoice = "expand"
+    normals: NormalsChoice = "resize"
     grain: GrainChoice = "auto"
     method: MethodChoice = "auto"
     precision: str = "auto"
@@ -84,7 +83,7 @@ class Route:
     settings: Settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One call of ``upscale``: what is read, what is written, and how."""
 

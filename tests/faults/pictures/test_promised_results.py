@@ -85,7 +85,12 @@ def run_with(pack, tmp_path, tiny_model) -> Callable[[int], Run]:
         device = Device([tiny_model], CPU)
         route = Route(plan_passes([4], 4), Settings(4, 8))
         return Run(
-            pack, tmp_path / str(memory), [("tiny", "0" * 64)], route, lambda: LocalEngine(device, 2), memory=memory
+            source=pack,
+            out=tmp_path / str(memory),
+            models=[("tiny", "0" * 64)],
+            route=route,
+            load_engine=lambda: LocalEngine(device, 2),
+            memory=memory,
         )
 
     return make

@@ -37,7 +37,8 @@ from texup.errors import TextureError
 from texup.packs.heads import HEAD
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
-from texup.policy.classify import EdgeChoice, Treatment
+from texup.policy.choices import EdgeChoice
+from texup.policy.classify import Treatment
 from texup.textures.codecs.dds_header import HEADER_SIZE, parse_dds
 from texup.textures.codecs.files import read_header
 from texup.textures.storing import Store

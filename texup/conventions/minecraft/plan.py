@@ -22,7 +22,8 @@ from texup.errors import TextureError
 from texup.packs.heads import size_of
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
-from texup.policy.classify import EdgeChoice, Kind, Method, Treatment
+from texup.policy.choices import EdgeChoice
+from texup.policy.classify import Kind, Method, Treatment
 from texup.textures.cells import Cells
 
 PACK_FILE = "pack.mcmeta"
