@@ -110,6 +110,53 @@ def test_foreign_packages_stay_with_their_keepers(path):
         assert allowed, f"{name_of(path)} imports {package}"
 
 
+def test_a_loader_imports_no_other_loader():
+    shared = {"convention", "shared"}
+    rooms = ROOT / "texup" / "conventions"
+    for path in sorted(rooms.rglob("*.py")):
+        own = path.relative_to(rooms).parts[0].removesuffix(".py")
+        if own in ("table", "detection"):
+            continue  # they are about all loaders
+        others = {name.split(".")[2] for name in imports(path) if name.startswith("texup.conventions.")}
+        assert others <= {own} | shared, name_of(path)
+
+
+def test_engines_know_nothing_of_packs():
+    for path in SOURCES:
+        if unit_of(path) == "engines":
+            found = {imported_unit(name) for name in imports(path) if name.split(".")[0] == "texup"}
+            assert not found & {"packs", "policy", "conventions", "upscaling"}, name_of(path)
+
+
+FOR_PEOPLE = {"reason", "explanation", "notes", "detail", "title"}
+"""Attributes that hold words for people; ``text`` does in a finding, and is data in an ini."""
+
+
+def deciding_words(path: Path) -> Iterator[str]:
+    """Yield each place of a file where words for people, or the text of an error, are compared or cut."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Compare):
+            asked = [node.left, *node.comparators]
+            if any(isinstance(one, ast.Constant) and one.value is None for one in asked):
+                continue
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr not in ("startswith", "endswith", "removeprefix", "removesuffix"):
+                continue
+            asked = [node.func.value]
+        else:
+            continue
+        for one in asked:
+            is_words = isinstance(one, ast.Attribute) and one.attr in FOR_PEOPLE
+            is_words |= ast.unparse(one) in ("found.text", "finding.text", "error.text")
+            is_error = isinstance(one, ast.Call) and isinstance(one.func, ast.Name) and one.func.id == "str"
+            if is_words or (is_error and ast.unparse(one) in ("str(error)", "str(stop)")):
+                yield f"{name_of(path)}:{node.lineno}: {ast.unparse(node)}"
+
+
+def test_no_words_for_people_decide_anything():
+    assert not [place for path in SOURCES for place in deciding_words(path)]
+
+
 @pytest.mark.parametrize(
     "statement",
     [
