@@ -16,8 +16,9 @@ from texup.conventions.table import CONVENTIONS, convention_by_id
 from texup.errors import UnreadableTexture, UsageError
 from texup.packs.opening import folders_of, open_pack
 from texup.packs.pack import Pack
-from texup.packs.walk import Entry, walk
-from texup.textures.codecs.files import SUFFIXES
+from texup.packs.walk import walk
+
+from ..builders import pack_of
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -164,21 +165,15 @@ RT64 = """{"configuration": {"autoPath": "rice", "configurationVersion": 3, "has
 TEXTS = {"textures.ini": INI, "rt64.json": RT64, "pack.mcmeta": '{"pack": {"pack_format": 4}}'}
 
 
-def pack_of(place: str, paths: list[str], texts: Mapping[str, str] = TEXTS) -> Pack:
+def pack_at(place: str, paths: list[str], texts: Mapping[str, str] = TEXTS) -> Pack:
     """Return a pack of names only, but for its small text files."""
-
-    def read(path: str, limit: int | None) -> bytes:
-        if path not in texts:
-            raise UnreadableTexture("nothing here to read", path)
-        return texts[path].encode()[:limit]
-
-    entries = [Entry(p, 1, "texture" if os.path.splitext(p)[1].lower() in SUFFIXES else "other") for p in sorted(paths)]
-    return Pack(entries, ("home", "me", *place.split("/")), read)
+    held = {path: texts[path].encode() if path in texts else None for path in sorted(paths)}
+    return pack_of(held, ("home", "me", *place.split("/")))
 
 
 def listed(id_: str) -> Pack:
     place, names = LISTS[id_]
-    return pack_of(place, names.strip().splitlines())
+    return pack_at(place, names.strip().splitlines())
 
 
 def mixed(**counts: int) -> list[str]:
@@ -207,7 +202,7 @@ def test_every_list_is_its_own_convention(id_):
 @pytest.mark.parametrize("id_", sorted({*LISTS} - {"quake", "bethesda", "gzdoom", "minecraft", "ppsspp", "rt64"}))
 def test_names_alone_are_enough_where_they_are_hashes(id_):
     names = [path.rpartition("/")[2] for path in LISTS[id_][1].strip().splitlines()]
-    assert detect(pack_of("some folder", names, {})).convention.id == id_
+    assert detect(pack_at("some folder", names, {})).convention.id == id_
 
 
 @pytest.mark.parametrize(
@@ -234,41 +229,41 @@ def test_whole_packs_of_real_names_are_known(names, id_):
     paths = [line.split("\t")[-1] for line in lines]
     ini = "[options]\nhash = quick\n[hashes]\n"
     ini += "".join(f"{k:024x} = {p.replace('/', chr(92))}\n" for k, p in enumerate(paths, 1))
-    found = detect(pack_of("downloads/a pack", paths, {"textures.ini": ini}))
+    found = detect(pack_at("downloads/a pack", paths, {"textures.ini": ini}))
     assert found.convention.id == id_, found.why
 
 
 def test_one_stranger_does_not_count():
     """S2: nine Dolphin names and one that looks like Citra's."""
-    assert detect(pack_of("x", mixed(dolphin=9, citra=1))).convention.id == "dolphin"
-    assert detect(pack_of("x", mixed(dolphin=1, citra=9))).convention.id == "citra"
+    assert detect(pack_at("x", mixed(dolphin=9, citra=1))).convention.id == "dolphin"
+    assert detect(pack_at("x", mixed(dolphin=1, citra=9))).convention.id == "citra"
 
 
 def test_dolphin_names_without_palette_are_not_citras():
     names = [f"tex1_32x32_{0xABCDEF << 24 | k:016x}_{k % 7}.png" for k in range(50)]
-    assert detect(pack_of("x", names)).convention.id == "dolphin"
+    assert detect(pack_at("x", names)).convention.id == "dolphin"
 
 
 @pytest.mark.parametrize(("other", "id_"), [("dolphin", "dolphin"), ("citra", "citra")])
 def test_hashes_of_digits_alone_follow_the_rest(other, id_):
     digits = [f"tex1_32x32_{k:016d}_6.png" for k in range(3)]
-    assert detect(pack_of("x", digits + mixed(**{other: 9}))).convention.id == id_
+    assert detect(pack_at("x", digits + mixed(**{other: 9}))).convention.id == id_
 
 
 def test_walls_with_names_like_sprites_are_no_sprites():
     walls = ["STARTAN2.png", "TROOA1.png", "COMPTALL.png", "BIGDOOR1.png"]
-    assert detect(pack_of("walls", walls)).convention is PLAIN
-    assert detect(pack_of("mod", [f"sprites/{name}" for name in walls])).convention.id == "gzdoom"
+    assert detect(pack_at("walls", walls)).convention is PLAIN
+    assert detect(pack_at("mod", [f"sprites/{name}" for name in walls])).convention.id == "gzdoom"
 
 
 def test_a_tie_is_plain_and_names_both():
-    found = detect(pack_of("x", mixed(dolphin=5, pcsx2=5)))
+    found = detect(pack_at("x", mixed(dolphin=5, pcsx2=5)))
     assert found.convention is PLAIN
     assert found.why == "plain: dolphin (0.50) and pcsx2 (0.50) fit nearly as well; choose one with --format"
 
 
 def test_a_mixed_pack_is_of_most_names_and_the_others_are_counted():
-    found = detect(pack_of("x", mixed(gliden64=7, dolphin=3)))
+    found = detect(pack_at("x", mixed(gliden64=7, dolphin=3)))
     assert found.convention.id == "gliden64"
     assert found.why == "gliden64: 7 of 10 names, in home/me/x; 3 more are of dolphin"
 
@@ -276,31 +271,31 @@ def test_a_mixed_pack_is_of_most_names_and_the_others_are_counted():
 def test_names_that_two_emulators_share_follow_the_folder():
     """PlayStation hashes of eight digits are spelt as PCSX2's hash and bits."""
     names = [f"{0x1A2B3C4D + k:x}-5e6f7081.png" for k in range(9)]
-    assert detect(pack_of("Game-texture-replacements", names)).convention.id == "beetle-psx"
-    assert detect(pack_of("textures/SLUS-21214/dumps", names)).convention.id == "pcsx2"
+    assert detect(pack_at("Game-texture-replacements", names)).convention.id == "beetle-psx"
+    assert detect(pack_at("textures/SLUS-21214/dumps", names)).convention.id == "pcsx2"
 
 
 def test_too_few_names_are_plain_and_the_nearest_is_named():
-    found = detect(pack_of("x", mixed(pcsx2=3, other=7)))
+    found = detect(pack_at("x", mixed(pcsx2=3, other=7)))
     assert found.convention is PLAIN
     assert found.why == "plain: no loader's names; the nearest is pcsx2, 3 of 10 names"
 
 
 def test_nothing_is_plain():
-    assert detect(pack_of("x", [])).why == "plain: no loader's names"
-    assert detect(pack_of("x", ["notes.txt"])).convention is PLAIN
+    assert detect(pack_at("x", [])).why == "plain: no loader's names"
+    assert detect(pack_at("x", ["notes.txt"])).convention is PLAIN
 
 
 def test_the_reason_counts_the_names_and_shows_the_folder():
     names = [f"GQPE78/{folder}/{name}" for folder in ("a", "b c") for name in mixed(dolphin=4)] + ["GQPE78/x.png"]
-    assert detect(pack_of("User/Load/Textures", names)).why == "dolphin: 8 of 9 names, in Load/Textures/GQPE78"
+    assert detect(pack_at("User/Load/Textures", names)).why == "dolphin: 8 of 9 names, in Load/Textures/GQPE78"
 
 
 @settings(deadline=None, derandomize=True, max_examples=100)
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1), max_size=8))
 def test_any_names_are_something(names):
     paths = {f"{name}.png" for name in names}
-    found = detect(pack_of("x", sorted(paths)))
+    found = detect(pack_at("x", sorted(paths)))
     assert found.convention in CONVENTIONS
     assert "\n" not in found.why.replace("\n", "", sum(name.count("\n") for name in names))
 
@@ -375,6 +370,5 @@ def test_a_link_of_the_pack_is_not_read(folder):
 
 def test_a_beetle_pack_without_its_folder_is_not_of_pcsx2():
     names = [f"{k:x}abcd{k:x}-{k + 7:x}00{k:x}.png" for k in range(16, 26)]
-    entries = [Entry(name, 1, "texture") for name in names]
-    found = detect(Pack(entries, ("home", "pack"), lambda path, limit: b""))
+    found = detect(pack_of(names))
     assert found.convention.id == "beetle-psx"

@@ -10,35 +10,26 @@ from hypothesis.extra import numpy as hnp
 
 from texup.conventions.beetle_psx import BEETLE_PSX, LEVELS
 from texup.conventions.convention import Planned, Wishes
-from texup.packs.pack import Finding, Pack
-from texup.packs.walk import Entry
-from texup.textures.codecs.files import SUFFIXES, encode
 from texup.textures.texture import Container, Texture
 from texup.upscaling.planning import plan_pack
+
+from ..builders import pack_of, picture, plans_of
 
 DISC = "Chrono Cross (USA) (Disc 1)"
 DUMP, HOME = f"{DISC}-texture-dump", f"{DISC}-texture-replacements"
 LIST = ["1a2b3c4d-5e6f7a8b.png", "f00dcafe-0.png", "1a2b3c4d-missing.png", "ABCDE-00FF.png", "cover.png", "readme.txt"]
 
 
-def picture(pixels=None, suffix="png") -> bytes:
-    return encode(Texture(np.zeros((4, 4, 4), np.uint8) if pixels is None else pixels, Container(suffix)))
+def pack(files, place=("home", "player", DUMP)):
+    return pack_of(files, place, content=picture())
 
 
-def pack(files, place=("home", "player", DUMP)) -> Pack:
-    """Return a pack of paths, or of paths with their bytes."""
-    held = files if isinstance(files, dict) else dict.fromkeys(files, picture())
-    kinds = {path: "texture" if "." + path.rpartition(".")[2].lower() in SUFFIXES else "other" for path in held}
-    entries = [Entry(path, len(data), kinds[path]) for path, data in held.items()]
-    return Pack(entries, place, lambda path, count: held[path][:count])
+def plans(some, **wishes):
+    return plans_of(BEETLE_PSX, some, **wishes)[0]
 
 
-def plans(some: Pack, **wishes) -> dict[str, Planned]:
-    return {item.path: item for item in BEETLE_PSX.plan(some, Wishes(**wishes)) if isinstance(item, Planned)}
-
-
-def findings(some: Pack, **wishes) -> list[Finding]:
-    return [item for item in BEETLE_PSX.plan(some, Wishes(**wishes)) if isinstance(item, Finding)]
+def findings(some, **wishes):
+    return plans_of(BEETLE_PSX, some, **wishes)[1]
 
 
 def test_a_dump_becomes_replacements_in_the_spelling_of_the_core():
@@ -179,7 +170,7 @@ def test_other_names_are_not_taken(bare):
         ("ABCDE-0.png", picture(), "error", "rename it to abcde-0.png"),
         ("01234-0.png", picture(), "error", "rename it to 1234-0.png"),
         ("menus/12345-0.png", picture(), "warning", "subfolder"),
-        ("12345-0.jpg", picture(np.zeros((4, 4, 3), np.uint8), "jpeg"), "warning", "same texture as 12345-0.png"),
+        ("12345-0.jpg", picture(4, 4, 3, "jpeg"), "warning", "same texture as 12345-0.png"),
         ("54321-0.png", b"nonsense", "error", "cannot be read"),
     ],
 )

@@ -10,16 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from texup.conventions.bethesda import BETHESDA
-from texup.conventions.convention import Planned, Wishes
 from texup.conventions.quake.plan import QUAKE
-from texup.errors import UnreadableTexture
-from texup.packs.pack import Finding, Pack
-from texup.packs.walk import Entry, walk
+from texup.packs.pack import Pack
+from texup.packs.walk import walk
 from texup.policy.classify import Treatment, policy_for
 from texup.textures.codecs.dds_header import DdsHeader, pack_header
-from texup.textures.codecs.files import SUFFIXES
 from texup.textures.enlarge import enlarge
 from texup.textures.texture import Container, Texture
+
+from ..builders import pack_of, plans_of
 
 laws = settings(deadline=None, derandomize=True)
 CLAMP = ("clamp", "clamp")
@@ -34,27 +33,11 @@ BC7 = replace(BC3, fourcc=b"DX10", dxgi=98, dimension=3, misc=0, array_size=1, m
 
 
 def pack(files, place=("home", "mods", "Sword")):
-    data = {path: pack_header(BC3) for path in files} if isinstance(files, list) else files
-
-    def read(path, size):
-        if data[path] is None:
-            raise UnreadableTexture("cannot read", path)
-        return data[path][:size]
-
-    def kind(path):
-        return "texture" if f".{path.rpartition('.')[2].lower()}" in SUFFIXES else "other"
-
-    return Pack([Entry(path, len(data[path] or b""), kind(path)) for path in sorted(data)], place, read)
+    return pack_of(files, place, content=pack_header(BC3))
 
 
 def plan(files, **wishes):
-    """Return the plans by path, and the findings; each file must have one plan."""
-    source = pack(files)
-    items = list(BETHESDA.plan(source, Wishes(**wishes)))
-    plans = {item.path: item for item in items if isinstance(item, Planned)}
-    assert sorted(plans) == [entry.path for entry in source.entries]
-    assert len(plans) == sum(isinstance(item, Planned) for item in items)
-    return plans, [item for item in items if isinstance(item, Finding)]
+    return plans_of(BETHESDA, pack(files), **wishes)
 
 
 def treatment(path, **wishes):

@@ -5,8 +5,6 @@ loader's own rules.
 from __future__ import annotations
 
 import json
-import struct
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from texup.conventions.citra.plan import CITRA
-from texup.conventions.convention import Planned, Wishes
+from texup.conventions.convention import Wishes
 from texup.conventions.dolphin.plan import DOLPHIN
 from texup.errors import UnreadableTexture
-from texup.packs.pack import Finding, Pack
-from texup.packs.walk import Entry
+from texup.packs.pack import Finding
 from texup.textures.codecs.dds_header import DdsHeader, pack_header
-from texup.textures.codecs.files import SUFFIXES
-from texup.textures.codecs.png import SIGNATURE
 from texup.textures.texture import Container, Texture
+
+from ..builders import pack_of, plans_of
+from ..builders import png_head as png
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "names" / "dolphin.txt"
 laws = settings(deadline=None, derandomize=True)
@@ -44,14 +42,6 @@ def config(skip=False, flip=True, new=True, **more):
     return json.dumps({"author": "citra", "version": "1.0.0", "options": options, **more}).encode()
 
 
-def png(width, height):
-    """Return the head of a PNG: enough for its size."""
-    chunks = ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)), (b"IDAT", zlib.compress(b"")))
-    return SIGNATURE + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
-
-
 def dds(width, height, **changes):
     header = DdsHeader(
         width, height, 0x81007, format_flags=4, fourcc=b"DX10", dxgi=98, dimension=3, misc=0, array_size=1, misc2=0
@@ -66,23 +56,11 @@ LIST = {
 
 
 def pack(files, place=DUMP):
-    data = dict.fromkeys(files, b"") if isinstance(files, list) else files
-
-    def kind(path):
-        return "texture" if f".{path.rpartition('.')[2].lower()}" in SUFFIXES else "other"
-
-    entries = [Entry(path, len(data[path]), kind(path)) for path in sorted(data)]
-    return Pack(entries, place, lambda path, size: data[path][:size])
+    return pack_of(files, place)
 
 
 def plan(files, place=DUMP, **wishes):
-    """Return the plans by path, and the findings; each file must have one plan."""
-    source = pack(files, place)
-    items = list(CITRA.plan(source, Wishes(**wishes)))
-    plans = {item.path: item for item in items if isinstance(item, Planned)}
-    assert sorted(plans) == [entry.path for entry in source.entries]
-    assert len(plans) == sum(isinstance(item, Planned) for item in items)
-    return plans, [item for item in items if isinstance(item, Finding)]
+    return plans_of(CITRA, pack(files, place), **wishes)
 
 
 def targets(plans):

@@ -5,8 +5,6 @@ own rules.
 from __future__ import annotations
 
 import json
-import struct
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,15 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from texup.conventions.convention import Planned, Wishes
+from texup.conventions.convention import Wishes
 from texup.conventions.dolphin.plan import DOLPHIN
-from texup.packs.pack import Finding, Pack
-from texup.packs.walk import Entry
 from texup.textures.codecs.dds_header import DdsHeader, level_sizes, pack_header
-from texup.textures.codecs.files import SUFFIXES
-from texup.textures.codecs.png import SIGNATURE
 from texup.textures.texture import Container, Texture
 from texup.upscaling.pack import job_of
+
+from ..builders import pack_of, plans_of
+from ..builders import png_head as png
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "names" / "dolphin.txt"
 laws = settings(deadline=None, derandomize=True)
@@ -42,14 +39,6 @@ LIST = [
 ]  # fmt: skip
 
 
-def png(width, height):
-    """Return the head of a PNG: enough for its size."""
-    chunks = ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)), (b"IDAT", zlib.compress(b"")))
-    return SIGNATURE + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
-
-
 def bc7(width, height, mips=1, **changes):
     header = DdsHeader(
         width, height, 0x81007 | 0x20000 * (mips > 1), mips=mips, format_flags=4, fourcc=b"DX10",
@@ -61,23 +50,11 @@ def bc7(width, height, mips=1, **changes):
 
 
 def pack(files, place=DUMP):
-    data = dict.fromkeys(files, b"") if isinstance(files, list) else files
-
-    def kind(path):
-        return "texture" if f".{path.rpartition('.')[2].lower()}" in SUFFIXES else "other"
-
-    entries = [Entry(path, len(data[path]), kind(path)) for path in sorted(data)]
-    return Pack(entries, place, lambda path, size: data[path][:size])
+    return pack_of(files, place)
 
 
 def plan(files, place=DUMP, **wishes):
-    """Return the plans by path, and the findings; each file must have one plan."""
-    source = pack(files, place)
-    items = list(DOLPHIN.plan(source, Wishes(**wishes)))
-    plans = {item.path: item for item in items if isinstance(item, Planned)}
-    assert sorted(plans) == [entry.path for entry in source.entries]
-    assert len(plans) == sum(isinstance(item, Planned) for item in items)
-    return plans, [item for item in items if isinstance(item, Finding)]
+    return plans_of(DOLPHIN, pack(files, place), **wishes)
 
 
 def targets(plans):
@@ -373,9 +350,8 @@ def test_one_bit_alpha_stays_so_where_the_source_has_it():
 
 
 def sidecars(files, **wishes):
-    source = pack(files)
-    plans = [item for item in DOLPHIN.plan(source, Wishes(**wishes)) if isinstance(item, Planned)]
-    return list(DOLPHIN.sidecars(source, plans, Wishes(**wishes)))
+    plans, _ = plan(files, **wishes)
+    return list(DOLPHIN.sidecars(pack(files), list(plans.values()), Wishes(**wishes)))
 
 
 def test_a_resource_pack_has_its_manifest_and_textures():

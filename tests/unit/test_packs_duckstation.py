@@ -12,12 +12,11 @@ from texup.conventions.convention import Planned, Wishes
 from texup.conventions.duckstation.names import LEVELS, OPAQUE, SEMI
 from texup.conventions.duckstation.plan import DUCKSTATION
 from texup.conventions.shared.png_loaders import snap_alpha
-from texup.packs.pack import Finding, Pack
-from texup.packs.walk import Entry
 from texup.policy.classify import Treatment
-from texup.textures.codecs.files import SUFFIXES, encode
 from texup.textures.texture import Container, Texture
 from texup.upscaling.planning import plan_pack
+
+from ..builders import encoded, pack_of, picture, plans_of
 
 SERIAL = "SLUS-00067"
 HOME = f"textures/{SERIAL}/replacements"
@@ -30,24 +29,16 @@ LIST = [UPLOAD, PAGE, SEMI_NAME, VRAM]
 DUMPS = ("home", "player", "textures", SERIAL, "dumps")
 
 
-def picture(pixels=None, suffix="png") -> bytes:
-    return encode(Texture(np.zeros((4, 4, 4), np.uint8) if pixels is None else pixels, Container(suffix)))
+def pack(files, place=("home", "player", SERIAL)):
+    return pack_of(files, place, content=picture())
 
 
-def pack(files, place=("home", "player", SERIAL)) -> Pack:
-    """Return a pack of paths, or of paths with their bytes."""
-    held = files if isinstance(files, dict) else dict.fromkeys(files, picture())
-    kinds = {path: "texture" if "." + path.rpartition(".")[2].lower() in SUFFIXES else "other" for path in held}
-    entries = [Entry(path, len(data), kinds[path]) for path, data in held.items()]
-    return Pack(entries, place, lambda path, count: held[path][:count])
+def plans(some, **wishes):
+    return plans_of(DUCKSTATION, some, **wishes)[0]
 
 
-def plans(some: Pack, **wishes) -> dict[str, Planned]:
-    return {item.path: item for item in DUCKSTATION.plan(some, Wishes(**wishes)) if isinstance(item, Planned)}
-
-
-def findings(some: Pack, **wishes) -> list[Finding]:
-    return [item for item in DUCKSTATION.plan(some, Wishes(**wishes)) if isinstance(item, Finding)]
+def findings(some, **wishes):
+    return plans_of(DUCKSTATION, some, **wishes)[1]
 
 
 def test_dumps_become_replacements_of_the_same_names_and_settings_come_along():
@@ -240,7 +231,7 @@ def test_other_names_are_not_taken(bare):
 
 
 def soft(alpha, colour=9) -> bytes:
-    return picture(np.array([[[colour] * 3 + [alpha]] * 4] * 4, np.uint8))
+    return encoded(np.array([[[colour] * 3 + [alpha]] * 4] * 4, np.uint8))
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,11 @@ from hypothesis import strategies as st
 
 from texup.conventions.convention import Name, Planned, Wishes
 from texup.conventions.n64.gliden64 import GLIDEN64, RICE
-from texup.errors import UnreadableTexture
-from texup.packs.pack import Finding, Pack
-from texup.packs.walk import Entry
 from texup.policy.classify import Treatment
-from texup.textures.codecs.files import SUFFIXES, encode
 from texup.textures.texture import Container, Texture
 from texup.upscaling.planning import plan_pack
+
+from ..builders import pack_of, picture, plans_of
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 ROM = "SUPER MARIO 64"
@@ -39,32 +37,20 @@ LIST = [
 KINDS = ("all", "rgb", "a", "ci", "ciByRGBA", "allciByRGBA")
 
 
-def picture(width=8, height=8, channels=4, suffix="png") -> bytes:
-    return encode(Texture(np.zeros((height, width, channels), np.uint8), Container(suffix)))
+def pack(files, place=("home", "player", "pack")):
+    held = files if isinstance(files, dict) else {path: picture(8, 8, format_=path[-3:]) for path in files}
+    return pack_of(held, place)
 
 
-def pack(files, place=("home", "player", "pack")) -> Pack:
-    """Return a pack of paths, or of paths with their bytes."""
-    held = files if isinstance(files, dict) else {path: picture(suffix=path[-3:]) for path in files}
-
-    def read(path, count):
-        if held[path] is None:
-            raise UnreadableTexture("gone", path)
-        return held[path][:count]
-
-    kinds = {path: "texture" if "." + path.rpartition(".")[2].lower() in SUFFIXES else "other" for path in held}
-    return Pack([Entry(path, len(data or b""), kinds[path]) for path, data in held.items()], place, read)
+def plans(some, convention=GLIDEN64, **wishes):
+    return plans_of(convention, some, **wishes)[0]
 
 
-def plans(some: Pack, convention=GLIDEN64, **wishes) -> dict[str, Planned]:
-    return {item.path: item for item in convention.plan(some, Wishes(**wishes)) if isinstance(item, Planned)}
+def findings(some, convention=GLIDEN64, **wishes):
+    return plans_of(convention, some, **wishes)[1]
 
 
-def findings(some: Pack, convention=GLIDEN64, **wishes) -> list[Finding]:
-    return [item for item in convention.plan(some, Wishes(**wishes)) if isinstance(item, Finding)]
-
-
-def targets(some: Pack, convention=GLIDEN64) -> dict[str, str]:
+def targets(some, convention=GLIDEN64):
     return {path: item.target for path, item in plans(some, convention).items() if item.target}
 
 
@@ -365,7 +351,7 @@ def test_a_real_pack_is_known_with_and_without_its_database(real):
         (LIST[8], picture(), "error", f"rename it to {ROM}#0A1B2C44#0#2_all.png"),
         (LIST[3], picture(), "warning", "merge"),
         (LIST[4], picture(), "warning", "merge"),
-        (LIST[6], picture(suffix="bmp"), "warning", "reads no _ci.bmp"),
+        (LIST[6], picture(format_="bmp"), "warning", "reads no _ci.bmp"),
         (LIST[0], picture(4097, 1), "warning", "4097 x 1"),
         (LIST[0], picture(3, 1), "error", "3 x 1"),
         (LIST[0], b"nonsense", "error", "cannot be read"),
@@ -388,7 +374,7 @@ def test_check_finds_doubles_and_passes_over_what_is_off():
 
 
 def test_check_by_rules_of_rice():
-    files = {LIST[0]: picture(channels=3), LIST[1]: picture(), LIST[6]: picture(suffix="bmp"), LIST[3]: picture()}
+    files = {LIST[0]: picture(channels=3), LIST[1]: picture(), LIST[6]: picture(format_="bmp"), LIST[3]: picture()}
     (finding,) = RICE.check(pack(files))
     assert (finding.path, "RGBA" in finding.text) == (LIST[0], True)
 

@@ -5,44 +5,40 @@ from __future__ import annotations
 import struct
 import zlib
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from texup.conventions.convention import Planned, Wishes
+from texup.conventions.convention import Wishes
 from texup.conventions.gzdoom.plan import GZDOOM
 from texup.conventions.gzdoom.textures_lump import KEYWORDS, Definition, format_definition, png_grab, read_definitions
 from texup.packs.opening import open_pack
-from texup.packs.pack import Finding, Pack
-from texup.packs.walk import NOT_SELECTED, Entry, walk
-from texup.textures.codecs.files import SUFFIXES, decode, encode
+from texup.packs.walk import walk
+from texup.textures.codecs.files import decode
+from texup.textures.codecs.png import SIGNATURE
 from texup.textures.storing import stored
-from texup.textures.texture import Container, Texture
+
+from ..builders import pack_of, picture, plans_of, png_chunk, said
 
 LAW = settings(deadline=None, derandomize=True)
 SPRITE = 'Sprite "TROOA1", 164, 228 { XScale 4 YScale 4 Offset 84, 244 Patch "texup/TROOA1.png", 0, 0 }'
 
 
 def png(width=8, height=8, *, grab=None, value=60) -> bytes:
-    return encode(Texture(np.full((height, width, 3), value, np.uint8), Container("png", grab=grab)))
+    return picture(width, height, 3, value=value, grab=grab)
 
 
 def masked(width, height, grab) -> bytes:
     """Make a PNG as Doom editors do: indices, one of them clear, and offsets."""
-
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     rows = b"".join(b"\0" + bytes((x + y) % 3 for x in range(width)) for y in range(height))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
+    return SIGNATURE + b"".join(
         (
-            chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
-            chunk(b"grAb", struct.pack(">ii", *grab)),
-            chunk(b"PLTE", bytes(range(9))),
-            chunk(b"tRNS", b"\0"),
-            chunk(b"IDAT", zlib.compress(rows)),
-            chunk(b"IEND", b""),
+            png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
+            png_chunk(b"grAb", struct.pack(">ii", *grab)),
+            png_chunk(b"PLTE", bytes(range(9))),
+            png_chunk(b"tRNS", b"\0"),
+            png_chunk(b"IDAT", zlib.compress(rows)),
+            png_chunk(b"IEND", b""),
         )
     )
 
@@ -62,43 +58,26 @@ LISTED = {
 }
 
 
-def packed(files: dict[str, bytes], place=("mods", "mine"), *, left_out=()) -> Pack:
-    entries = [
-        Entry(
-            path,
-            len(data),
-            "texture" if "." + path.rpartition(".")[2].lower() in SUFFIXES else "other",
-            NOT_SELECTED if path in left_out else None,
-            selected=path not in left_out,
-        )
-        for path, data in files.items()
-    ]
-    return Pack(entries, place, lambda path, limit: files[path][:limit])
+def packed(files, place=("mods", "mine"), *, left_out=()):
+    return pack_of(files, place, left_out=left_out)
 
 
-def planned(pack: Pack, **wishes) -> dict[str, Planned]:
-    found = [item for item in GZDOOM.plan(pack, Wishes(**wishes)) if isinstance(item, Planned)]
-    assert sorted(item.path for item in found) == sorted(entry.path for entry in pack.entries)
-    assert all(item.reason for item in found if item.action not in ("upscale", "copy"))
-    return {item.path: item for item in found}
+def planned(pack, **wishes):
+    return plans_of(GZDOOM, pack, **wishes)[0]
 
 
 def targets(files: dict[str, bytes], **wishes) -> dict[str, str]:
     return {path: plan.target for path, plan in planned(packed(files), **wishes).items() if plan.target}
 
 
-def findings(files: dict[str, bytes], **wishes) -> list[Finding]:
-    return [item for item in GZDOOM.plan(packed(files), Wishes(**wishes)) if isinstance(item, Finding)]
-
-
-def said(found) -> list[tuple[str, str]]:
-    return [(finding.severity, finding.path) for finding in found]
+def findings(files, **wishes):
+    return plans_of(GZDOOM, packed(files), **wishes)[1]
 
 
 def lump(files: dict[str, bytes], scale=4) -> dict[str, str]:
     pack, wishes = packed(files), Wishes(scale=scale, textures_lump=True)
-    plans = [item for item in GZDOOM.plan(pack, wishes) if isinstance(item, Planned)]
-    return {car.target: car.data.decode() for car in GZDOOM.sidecars(pack, plans, wishes)}
+    plans, _ = plans_of(GZDOOM, pack, scale=scale, textures_lump=True)
+    return {car.target: car.data.decode() for car in GZDOOM.sidecars(pack, list(plans.values()), wishes)}
 
 
 def test_the_listed_pictures_go_to_hires():
@@ -211,7 +190,7 @@ def test_a_picture_that_hires_replaces_already_is_left_out():
 def test_unselected_files_neither_clash_nor_count():
     files = {"textures/WALL.png": png(), "flats/WALL.png": png(value=9)}
     pack = packed(files, left_out=["flats/WALL.png"])
-    assert [item for item in GZDOOM.plan(pack, Wishes()) if isinstance(item, Finding)] == []
+    assert plans_of(GZDOOM, pack)[1] == []
 
 
 @pytest.mark.parametrize("wishes", [{}, {"textures_lump": True}])
@@ -469,14 +448,10 @@ def test_pictures_of_the_game_need_not_be_in_the_folder():
 def test_a_real_pack_is_found_and_planned(shared_packs):
     root = shared_packs / "freedoom"
     pack = open_pack(root, list(walk(root)))
-    plans = planned(pack)
+    plans, found = plans_of(GZDOOM, pack)
     assert GZDOOM.detect(pack) >= 1
     assert sum(plan.action == "upscale" for plan in plans.values()) == 460 + 242 + 270
-    assert [item.severity for item in GZDOOM.plan(pack, Wishes()) if isinstance(item, Finding)] == [
-        "warning",
-        "warning",
-        "hint",
-    ]
+    assert [item.severity for item in found] == ["warning", "warning", "hint"]
 
 
 def test_real_sprites_fit_the_grammar(shared_packs):

@@ -16,53 +16,35 @@ from texup.conventions.minecraft import mcmeta
 from texup.conventions.minecraft.mcmeta import Meta, frame_size
 from texup.conventions.minecraft.plan import MINECRAFT
 from texup.packs.opening import open_pack
-from texup.packs.pack import Finding, Pack
-from texup.packs.walk import NOT_SELECTED, Entry, walk
+from texup.packs.walk import walk
 from texup.textures.cells import Cells
-from texup.textures.codecs.files import SUFFIXES, encode
-from texup.textures.texture import Container, Texture
+
+from ..builders import encoded, pack_of, picture, plans_of, said
 
 ASSETS = "assets/minecraft/textures/"
 ROOT = b'{"pack": {"pack_format": 15, "description": "x"}}'
 LAW = settings(deadline=None, derandomize=True)
 
 
-def png(width, height, channels=4) -> bytes:
-    return encode(Texture(np.full((height, width, channels), 77, np.uint8), Container("png")))
+def png(width, height) -> bytes:
+    return picture(width, height, value=77)
 
 
-def packed(files: dict[str, bytes], place=("packs", "mine"), *, left_out=()) -> Pack:
-    entries = [
-        Entry(
-            path,
-            len(data),
-            "texture" if "." + path.rpartition(".")[2].lower() in SUFFIXES else "other",
-            NOT_SELECTED if path in left_out else None,
-            selected=path not in left_out,
-        )
-        for path, data in files.items()
-    ]
-    return Pack(entries, place, lambda path, limit: files[path][:limit])
+def packed(files, place=("packs", "mine"), *, left_out=()):
+    return pack_of(files, place, left_out=left_out)
 
 
-def planned(pack: Pack, **wishes) -> dict[str, Planned]:
-    found = [item for item in MINECRAFT.plan(pack, Wishes(**wishes)) if isinstance(item, Planned)]
-    assert sorted(item.path for item in found) == sorted(entry.path for entry in pack.entries)
-    return {item.path: item for item in found}
+def planned(pack, **wishes):
+    return plans_of(MINECRAFT, pack, **wishes)[0]
 
 
-def findings(pack: Pack, **wishes) -> list[Finding]:
-    return [item for item in MINECRAFT.plan(pack, Wishes(**wishes)) if isinstance(item, Finding)]
+def findings(pack, **wishes):
+    return plans_of(MINECRAFT, pack, **wishes)[1]
 
 
-def said(found) -> list[tuple[str, str]]:
-    return [(finding.severity, finding.path) for finding in found]
-
-
-def rewritten(pack: Pack, scale=4) -> dict[str, bytes]:
-    wishes = Wishes(scale=scale)
-    plans = [item for item in MINECRAFT.plan(pack, wishes) if isinstance(item, Planned)]
-    return {car.target: car.data for car in MINECRAFT.sidecars(pack, plans, wishes)}
+def rewritten(pack, scale=4) -> dict[str, bytes]:
+    plans = list(planned(pack, scale=scale).values())
+    return {car.target: car.data for car in MINECRAFT.sidecars(pack, plans, Wishes(scale=scale))}
 
 
 FIRE = b'{"animation":{"frames":[16,17,0]}}'
@@ -194,7 +176,7 @@ def test_a_description_is_not_rewritten_for_a_picture_that_is_left_out():
 
 def test_a_description_stays_when_rules_took_its_picture_from_the_nets():
     pack = packed(LISTED)
-    plans = [item for item in MINECRAFT.plan(pack, Wishes()) if isinstance(item, Planned)]
+    plans = planned(pack).values()
     changed = [Planned(p.path, "copy", "rule 1", p.target) if p.path.endswith("sea.png") else p for p in plans]
     assert [car.data for car in MINECRAFT.sidecars(pack, changed, Wishes())] == [SEA]
 
@@ -451,7 +433,7 @@ def test_each_fault_is_found_once(files, expected):
 
 
 def test_sixteen_bits_are_warned_of():
-    deep = encode(Texture(np.full((16, 16, 3), 777, np.uint16), Container("png", 16)))
+    deep = encoded(np.full((16, 16, 3), 777, np.uint16))
     assert checked({**SOUND, ASSETS + "block/a.png": deep}) == [("warning", ASSETS + "block/a.png")]
 
 

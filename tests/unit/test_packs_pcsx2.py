@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from texup.conventions.convention import Planned, Wishes
+from texup.conventions.convention import Planned
 from texup.conventions.pcsx2.names import read_bits
 from texup.conventions.pcsx2.plan import PCSX2
-from texup.packs.pack import Finding, Pack
-from texup.packs.walk import Entry
 from texup.textures.blocks.levels import can_compress
 from texup.textures.codecs.dds import encode_levels
 from texup.textures.codecs.dds_header import DdsHeader, pack_header
-from texup.textures.codecs.files import SUFFIXES, decode, encode
+from texup.textures.codecs.files import decode, encode
 from texup.textures.mips import smaller_levels
 from texup.textures.storing import stored
 from texup.textures.texture import Container, Texture
+
+from ..builders import pack_of, plans_of
 
 NAMES = Path(__file__).parents[3] / "shared" / "data" / "names"
 laws = settings(deadline=None, derandomize=True)
@@ -40,19 +40,8 @@ DUMP = (
 A, B = "a12c6273bb2704a5-00005993", "b12c6273bb2704a5-00005993"
 
 
-def pack_of(files, place=PLACE) -> Pack:
-    """Return a pack of paths, or of paths and their bytes."""
-    contents = files if isinstance(files, dict) else dict.fromkeys(files, b"")
-    kinds = {path: "texture" if "." + path.rpartition(".")[2].lower() in SUFFIXES else "other" for path in contents}
-    entries = [Entry(path, len(data), kinds[path]) for path, data in contents.items()]
-    return Pack(entries, place, lambda path, limit: contents[path][:limit])
-
-
-def planned(files, place=PLACE, **wishes) -> tuple[dict[str, Planned], list[Finding]]:
-    items = list(PCSX2.plan(pack_of(files, place), Wishes(**wishes)))
-    plans = [item for item in items if isinstance(item, Planned)]
-    assert [plan.path for plan in plans] == list(files)
-    return {plan.path: plan for plan in plans}, [item for item in items if isinstance(item, Finding)]
+def planned(files, place=PLACE, **wishes):
+    return plans_of(PCSX2, pack_of(files, place), **wishes)
 
 
 def targets(files, place=PLACE, **wishes) -> list[str]:
@@ -208,7 +197,7 @@ def test_a_size_that_fills_no_blocks_stays_png():
 
 def test_detection_counts_names_and_trusts_its_folders():
     assert PCSX2.detect(pack_of([f"{A}.png", f"{B}.png", "x.png", "notes.txt"], ("x",))) == pytest.approx(2 / 3)
-    assert PCSX2.detect(pack_of([f"{A}.png"])) == pytest.approx(1.2)
+    assert PCSX2.detect(pack_of([f"{A}.png"], PLACE)) == pytest.approx(1.2)
     assert PCSX2.detect(pack_of(["x.png", "tex1_8x8_0123456789abcdef_8.png"])) == 0
 
 

@@ -8,19 +8,15 @@ import pytest
 from texup.conventions.convention import Planned, Wishes
 from texup.conventions.plain import PLAIN
 from texup.packs.pack import Pack
-from texup.packs.walk import Entry, walk
+from texup.packs.walk import walk
 from texup.policy.classify import Treatment, policy_for
-from texup.textures.codecs.files import SUFFIXES
 from texup.textures.texture import Container, Texture
+
+from ..builders import pack_of, plans_of
 
 
 def plan(paths, **wishes):
-    def kind(path):
-        return "texture" if f".{path.rpartition('.')[2].lower()}" in SUFFIXES else "other"
-
-    items = list(PLAIN.plan(Pack([Entry(path, 1, kind(path)) for path in paths], (), None), Wishes(**wishes)))
-    assert [item.path for item in items] == paths
-    return {item.path: item for item in items}
+    return plans_of(PLAIN, pack_of(paths), **wishes)[0]
 
 
 def treatments(*paths):
@@ -96,7 +92,7 @@ def test_names_are_returned_as_they_are():
 
 
 def test_plain_is_never_found_out_and_has_no_rules():
-    pack = Pack([Entry("a.png", 1, "texture")], (), None)
+    pack = pack_of(["a.png"])
     assert PLAIN.detect(pack) == 0
     assert list(PLAIN.check(pack)) == []
 

@@ -5,23 +5,19 @@ loader's rules.
 from __future__ import annotations
 
 import re
-import struct
 from pathlib import Path
-from zlib import crc32
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from texup.conventions.convention import Planned, Wishes
 from texup.conventions.ppsspp.plan import PPSSPP
-from texup.packs.pack import Finding, Pack
-from texup.packs.walk import Entry
 from texup.textures.codecs.dds_header import DdsHeader, pack_header
-from texup.textures.codecs.files import SUFFIXES, decode, encode
+from texup.textures.codecs.files import decode, encode
 from texup.textures.storing import stored
-from texup.textures.texture import Container, Texture
+
+from ..builders import pack_of, picture, plans_of, png_chunk, said
 
 NAMES = Path(__file__).parents[3] / "shared" / "data" / "names"
 laws = settings(deadline=None, derandomize=True)
@@ -47,20 +43,8 @@ def ini(hashes="", options="hash = xxh64") -> bytes:
     return f"[options]\n{options}\n[hashes]\n{hashes}\n".encode()
 
 
-def pack_of(files, place=PLACE) -> Pack:
-    """Return a pack of paths, or of paths and their bytes."""
-    contents = files if isinstance(files, dict) else dict.fromkeys(files, b"")
-    kinds = {path: "texture" if "." + path.rpartition(".")[2].lower() in SUFFIXES else "other" for path in contents}
-    entries = [Entry(path, len(data), kinds[path]) for path, data in contents.items()]
-    return Pack(entries, place, lambda path, limit: contents[path][:limit])
-
-
-def planned(files, place=PLACE, **wishes) -> tuple[dict[str, Planned], list[Finding]]:
-    items = list(PPSSPP.plan(pack_of(files, place), Wishes(**wishes)))
-    plans = [item for item in items if isinstance(item, Planned)]
-    assert sorted(plan.path for plan in plans) == sorted(files)
-    assert all(plan.reason for plan in plans if plan.action not in ("upscale", "copy"))
-    return {plan.path: plan for plan in plans}, [item for item in items if isinstance(item, Finding)]
+def planned(files, place=PLACE, **wishes):
+    return plans_of(PPSSPP, pack_of(files, place), **wishes)
 
 
 def targets(files, place=PLACE, **wishes) -> dict[str, str]:
@@ -69,13 +53,13 @@ def targets(files, place=PLACE, **wishes) -> dict[str, str]:
 
 def written_ini(files, **wishes) -> str:
     plans, _ = planned(files, **wishes)
-    (sidecar,) = PPSSPP.sidecars(pack_of(files), list(plans.values()), Wishes(**wishes))
+    (sidecar,) = PPSSPP.sidecars(pack_of(files, PLACE), list(plans.values()), Wishes(**wishes))
     assert (sidecar.target, sidecar.source) == (plans["textures.ini"].target, "textures.ini")
     return sidecar.data.decode()
 
 
 def severities(files, place=PLACE, **wishes) -> list[tuple[str, str]]:
-    return [(finding.severity, finding.path) for finding in planned(files, place, **wishes)[1]]
+    return said(planned(files, place, **wishes)[1])
 
 
 def checked(files, place=PLACE) -> list[tuple[str, str]]:
@@ -264,7 +248,7 @@ def test_the_ini_of_the_game_is_laid_over_the_first():
     plans, findings = planned(files)
     assert [plan.action for plan in plans.values()] == ["rewrite", "rewrite", "skip", "upscale", "upscale"]
     assert not findings
-    sidecars = PPSSPP.sidecars(pack_of(files), list(plans.values()), Wishes())
+    sidecars = PPSSPP.sidecars(pack_of(files, PLACE), list(plans.values()), Wishes())
     assert {car.target: car.data for car in sidecars}[f"{HOME}us.ini"] == second.replace(b"\\", b"/")
     assert severities({"textures.ini": first, "a.png": b""})[0] == ("error", "textures.ini")
 
@@ -312,7 +296,7 @@ def test_without_an_id_the_folders_own_name_is_taken_with_a_warning():
 
 def test_detection_counts_what_would_be_found():
     assert PPSSPP.detect(pack_of([f"{KEY}.png", "a.png", "notes.txt"], ("x",))) == pytest.approx(1 / 2)
-    assert PPSSPP.detect(pack_of(DUMP)) == pytest.approx(3 / 4 + 0.2)
+    assert PPSSPP.detect(pack_of(DUMP, PLACE)) == pytest.approx(3 / 4 + 0.2)
     assert PPSSPP.detect(pack_of(["a.png", "tex1_8x8_0123456789abcdef_8.png"])) == 0
 
 
@@ -346,11 +330,8 @@ def test_every_listed_file_of_a_large_real_pack_is_found_by_its_line():
 
 def png(width=8, height=8, gamma: int | None = None) -> bytes:
     """Return a sound PNG, with a gAMA chunk if asked for."""
-    data = encode(Texture(np.full((height, width, 4), 90, np.uint8), Container("png")))
-    if gamma is None:
-        return data
-    chunk = b"gAMA" + gamma.to_bytes(4, "big")
-    return data[:33] + struct.pack(">I", 4) + chunk + crc32(chunk).to_bytes(4, "big") + data[33:]
+    data = picture(width, height, value=90)
+    return data if gamma is None else data[:33] + png_chunk(b"gAMA", gamma.to_bytes(4, "big")) + data[33:]
 
 
 def dds(width=8, height=8, *, mips=4, **fields) -> bytes:

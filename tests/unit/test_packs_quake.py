@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -12,18 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from texup.conventions.bethesda import BETHESDA
-from texup.conventions.convention import Planned, Wishes
 from texup.conventions.quake.plan import QUAKE
-from texup.errors import UnreadableTexture
-from texup.packs.pack import Finding, Pack
-from texup.packs.walk import Entry, walk
+from texup.packs.pack import Pack
+from texup.packs.walk import walk
 from texup.policy.classify import Treatment, policy_for
 from texup.textures.cells import Cells, boxes_of, cut
 from texup.textures.codecs.dds_header import DdsHeader, pack_header
-from texup.textures.codecs.files import SUFFIXES
-from texup.textures.codecs.png import SIGNATURE
 from texup.textures.enlarge import enlarge
 from texup.textures.texture import Container, Texture
+
+from ..builders import pack_of, picture, plans_of, png_head
 
 laws = settings(deadline=None, derandomize=True)
 HALVES = Cells("count", 2, 1)
@@ -31,15 +27,7 @@ LIST = ["textures/#lava1.tga", "textures/wall_luma.tga", "textures/{fence.tga", 
 
 
 def tga(width=64, height=64):
-    return struct.pack("<3B5x4H2B", 0, 0, 2, 0, 0, width, height, 24, 0) + bytes(width * height * 3)
-
-
-def png(width=64, height=64):
-    """Return the head of a PNG: enough for its size."""
-    chunks = ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)), (b"IDAT", zlib.compress(b"")))
-    return SIGNATURE + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
+    return picture(width, height, 3, "tga")
 
 
 DXT5 = DdsHeader(64, 64, 0xA1007, mips=7, format_flags=5, fourcc=b"DXT5", caps=0x401008)
@@ -50,28 +38,11 @@ DX10 = replace(DXT5, fourcc=b"DX10", dxgi=98, dimension=3, misc=0, array_size=1,
 
 
 def pack(files, place=("home", "quake", "id1")):
-    data = {path: tga() for path in files} if isinstance(files, list) else files
-
-    def read(path, size):
-        if data[path] is None:
-            raise UnreadableTexture("cannot read", path)
-        return data[path][:size]
-
-    def entry(path):
-        kind = "texture" if f".{path.rpartition('.')[2].lower()}" in SUFFIXES else "other"
-        return Entry(path, len(data[path] or b""), kind)
-
-    return Pack([entry(path) for path in sorted(data)], place, read)
+    return pack_of(files, place, content=tga())
 
 
 def plan(files, **wishes):
-    """Return the plans by path, and the findings; each file must have one plan."""
-    source = pack(files)
-    items = list(QUAKE.plan(source, Wishes(**wishes)))
-    plans = {item.path: item for item in items if isinstance(item, Planned)}
-    assert sorted(plans) == [entry.path for entry in source.entries]
-    assert len(plans) == sum(isinstance(item, Planned) for item in items)
-    return plans, [item for item in items if isinstance(item, Finding)]
+    return plans_of(QUAKE, pack(files), **wishes)
 
 
 def treatment(path, data=None):
@@ -277,8 +248,8 @@ def test_a_sound_pack_has_no_findings():
     files = {
         "textures/#lava1.tga": tga(),
         "textures/+0slip.tga": tga(),
-        "textures/+1slip.png": png(),
-        "textures/wall.jpg": png(),
+        "textures/+1slip.png": png_head(64, 64),
+        "textures/wall.jpg": png_head(64, 64),
         "textures/wall_norm.tga": tga(),
         "dds/textures/wall.dds": pack_header(DXT5),
         "dds/textures/{fence.dds": pack_header(BGRA),
@@ -314,7 +285,7 @@ def test_damaged_dds_is_an_error():
         ({"textures/a.dds": pack_header(DXT5)}, "textures/a.dds", "below the folder dds/"),
         ({"textures/a.webp": b""}, "textures/a.webp", "no .webp"),
         ({"textures/*a.tga": tga()}, "textures/*a.tga", "#"),
-        ({"textures/a.tga": tga(), "textures/a.png": png()}, "textures/a.png", "textures/a.tga before it"),
+        ({"textures/a.tga": tga(), "textures/a.png": png_head(64, 64)}, "textures/a.png", "textures/a.tga before it"),
         ({"textures/+0a.tga": tga(), "textures/+1a.tga": tga(32)}, "textures/+1a.tga", "is 32 x 64"),
         ({"textures/+0a.tga": tga(), "textures/+aa.tga": tga(32)}, "textures/+aa.tga", "is 32 x 64"),
         ({"textures/a.tga": tga(), "textures/a_norm.tga": tga(32)}, "textures/a_norm.tga", "is 64 x 64"),

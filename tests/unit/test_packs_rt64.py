@@ -5,26 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from texup.conventions.convention import Planned, Wishes
+from texup.conventions.convention import Wishes
 from texup.conventions.n64.gliden64 import GLIDEN64
 from texup.conventions.n64.rt64 import RT64, databases, rice_key
-from texup.packs.pack import Finding, Pack
-from texup.packs.walk import Entry
-from texup.textures.codecs.files import SUFFIXES, encode
-from texup.textures.texture import Container, Texture
 from texup.upscaling.planning import plan_pack
+
+from ..builders import pack_of, picture, plans_of
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 RICE = "SUPER MARIO 64#0A1B2C3D#0#2_all.png"
-
-
-def picture(suffix="png") -> bytes:
-    return encode(Texture(np.zeros((4, 4, 4), np.uint8), Container(suffix)))
 
 
 def database(*paths, **more) -> bytes:
@@ -32,19 +25,16 @@ def database(*paths, **more) -> bytes:
     return json.dumps({"configuration": {"autoPath": "rice"}, "textures": textures, **more}, indent=2).encode()
 
 
-def pack(files, place=("home", "player", "pack")) -> Pack:
-    held = files if isinstance(files, dict) else dict.fromkeys(files, picture())
-    kinds = {path: "texture" if "." + path.rpartition(".")[2].lower() in SUFFIXES else "other" for path in held}
-    entries = [Entry(path, len(data), kinds[path]) for path, data in held.items()]
-    return Pack(entries, place, lambda path, count: held[path][:count])
+def pack(files, place=("home", "player", "pack")):
+    return pack_of(files, place, content=picture())
 
 
-def plans(some: Pack, **wishes) -> dict[str, Planned]:
-    return {item.path: item for item in RT64.plan(some, Wishes(**wishes)) if isinstance(item, Planned)}
+def plans(some, **wishes):
+    return plans_of(RT64, some, **wishes)[0]
 
 
-def findings(some: Pack, **wishes) -> list[Finding]:
-    return [item for item in RT64.plan(some, Wishes(**wishes)) if isinstance(item, Finding)]
+def findings(some, **wishes):
+    return plans_of(RT64, some, **wishes)[1]
 
 
 def test_everything_stays_where_the_database_looks_for_it():
