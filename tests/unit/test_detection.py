@@ -19,6 +19,7 @@ from texup.packs.pack import Pack
 from texup.packs.walk import walk
 
 from ..builders import pack_of
+from ..contract.dumps import DUMPS
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -39,141 +40,11 @@ ORDER = [
     "plain",
 ]
 
-DOLPHIN = """
-tex1_64x32_00112233445566aa_14.png
-tex1_16x16_m_00112233445566bb_6.png
-tex1_16x16_m_00112233445566bb_6_mip1.png
-tex1_16x16_m_00112233445566cc_14_arb.png
-tex1_16x16_m_00112233445566cc_14_arb_mip1.png
-tex1_64x64_00112233445566dd_fedcba9876543210_9.png
-tex1_32x32_00112233445566ee_0.png
-UI/tex1_8x8_00112233445566ff_$_8.png
-efb1_n000001_640x528.png
-notes.txt
-tex1_64x64_00112233445566dd_fedcba9876543210_9 old.png
-"""
-PCSX2 = """
-a12c6273bb2704a5-9cc5a928efa767d0-00005993.png
-789110728129f4-d565036946364224-000061d4.png
-36fcd419707a35cf-3b0f5ac99a2574db-00006653.png
-0123456789abcdef-00001dc0.png
-0123456789abcdef-fedcba9876543210-r128x64-00005993.png
-a12c6273bb2704a5-9cc5a928efa767d0-00005993-mip1.png
-16359c5c8834848d-d565036946364224-000061d4 (1).png
-"""
-GLIDEN64 = """
-SUPER MARIO 64#0A1B2C3D#0#2_all.png
-SUPER MARIO 64#0A1B2C3E#2#1#2DC66F47_ciByRGBA.png
-SUPER MARIO 64#0A1B2C3F#3#1_all.png
-SUPER MARIO 64#0A1B2C40#0#3_rgb.png
-SUPER MARIO 64#0A1B2C40#0#3_a.png
-SUPER MARIO 64#0A1B2C41#4#1_rgb.png
-SUPER MARIO 64#0A1B2C42#2#1_ci.bmp
-SUPER MARIO 64#0A1B2C43#0#2_a.png
-SUPER MARIO 64#0a1b2c44#0#2_all.png
-SUPER MARIO 64#0A1B2C45#2#1#$_ciByRGBA.png
-"""
-PPSSPP = """
-textures.ini
-MS/A/a_1.png
-new/08d3961000000909ba70b2af.png
-new/08d3961000000909ba70b2af_1.png
-loose/readme.png
-"""
-DUCKSTATION = """
-config.yaml
-dumps/texupload-P8-F5F3557223CD3F4A-EAFB5B4F0E007E25-128x256-0-0-256x112-P0-255.png
-dumps/texpage-P4-A11813EA8B413CE2-E9C11EE79B72F5C0-64x256-128-32-64x64-P0-15.png
-dumps/texupload-STP4-AAAAAAAAAAAAAAAA-BBBBBBBBBBBBBBBB-64x256-0-192-64x64-P0-14.png
-dumps/vram-write-0123456789ABCDEF0123456789ABCDEF.png
-"""
-MINECRAFT = """
-pack.mcmeta
-pack.png
-assets/minecraft/textures/block/stone.png
-assets/minecraft/textures/block/fire_0.png
-assets/minecraft/textures/block/fire_0.png.mcmeta
-assets/minecraft/textures/block/sea.png
-assets/minecraft/textures/block/sea.png.mcmeta
-assets/minecraft/textures/block/leaves.png
-assets/minecraft/textures/block/stone_n.png
-assets/minecraft/textures/block/stone_s.png
-assets/minecraft/textures/colormap/grass.png
-assets/minecraft/textures/gui/sprites/button.png
-assets/minecraft/textures/gui/sprites/button.png.mcmeta
-assets/minecraft/optifine/emissive.properties
-assets/minecraft/lang/x.json
-"""
-GZDOOM = """
-sprites/TROOA1.png
-textures/STARTAN2.png
-flats/FLOOR4_8.png
-graphics/TITLEPIC.png
-sprites/readme.txt
-"""
-CITRA = """
-tex1_64x64_F305C9338867CC37_13_mip0.png
-tex1_32x32_0A4B083BF0B35A78_13_mip1.png
-tex1_128x128_083287DDE382AE8F_13_mip0.norm.png
-tex1_128x128_083287DDE382AE8F_13_mip0.png
-pack.json
-"""
-BETHESDA = """
-textures/armor/iron_sword.dds
-textures/armor/iron_sword_n.dds
-textures/armor/body_msn.dds
-textures/armor/cube_e.dds
-"""
-QUAKE = """
-textures/#lava1.tga
-textures/wall.tga
-textures/wall_luma.tga
-textures/{fence.tga
-gfx/sky1.tga
-"""
-BEETLE = """
-1a2b3c4d-5e6f7081.png
-a2b3c4d-0.png
-ffffffff-12345678.png
-1a2b3c4d-missing.png
-"""
-LISTS = {
-    "dolphin": ("Dump/Textures/GALE01", DOLPHIN),
-    "pcsx2": ("textures/SLUS-21214/dumps", PCSX2),
-    "gliden64": ("texture_dump/SUPER MARIO 64/GLideNHQ", GLIDEN64),
-    "rt64": ("my pack", GLIDEN64 + "rt64.json\n"),
-    "ppsspp": ("PSP/TEXTURES/ULUS10000", PPSSPP),
-    "duckstation": ("textures/SLUS-00067", DUCKSTATION),
-    "minecraft": ("resourcepacks/mine", MINECRAFT),
-    "gzdoom": ("doom/mod", GZDOOM),
-    "citra": ("dump/textures/0004000000030800", CITRA),
-    "beetle-psx": ("Game (Europe)-texture-dump", BEETLE),
-    "quake": ("quake/id1", QUAKE),
-    "bethesda": ("Skyrim/Data", BETHESDA),
-}
-INI = """\ufeff[options]
-version = 1
-hash = xxh64
-ignoreMipmap = true
-[hashes]
-0000000000000000ecaaece3 = MS\\A\\a_1.png
-099bf1c000000909 =
-094b5a707dcca1a5ee284131_1 = x/m1.png
-"""
-RT64 = """{"configuration": {"autoPath": "rice", "configurationVersion": 3, "hashVersion": 5},
-"textures": [{"hashes": {"rice": "0a1b2c3d#0#2", "rt64": "0001d0556bc980b5"}, "path": ""}]}"""
-TEXTS = {"textures.ini": INI, "rt64.json": RT64, "pack.mcmeta": '{"pack": {"pack_format": 4}}'}
 
-
-def pack_at(place: str, paths: list[str], texts: Mapping[str, str] = TEXTS) -> Pack:
+def pack_at(place: str, paths: list[str], texts: Mapping[str, str] | None = None) -> Pack:
     """Return a pack of names only, but for its small text files."""
-    held = {path: texts[path].encode() if path in texts else None for path in sorted(paths)}
+    held = {path: texts[path].encode() if texts and path in texts else None for path in sorted(paths)}
     return pack_of(held, ("home", "me", *place.split("/")))
-
-
-def listed(id_: str) -> Pack:
-    place, names = LISTS[id_]
-    return pack_at(place, names.strip().splitlines())
 
 
 def mixed(**counts: int) -> list[str]:
@@ -192,17 +63,10 @@ def test_the_table_is_complete_and_in_order():
     assert [convention.id for convention in CONVENTIONS] == ORDER
 
 
-@pytest.mark.parametrize("id_", LISTS)
-def test_every_list_is_its_own_convention(id_):
-    found = detect(listed(id_))
-    assert found.convention.id == id_, found.why
-    assert found.why.startswith(f"{id_}: ")
-
-
-@pytest.mark.parametrize("id_", sorted({*LISTS} - {"quake", "bethesda", "gzdoom", "minecraft", "ppsspp", "rt64"}))
+@pytest.mark.parametrize("id_", ["beetle-psx", "citra", "dolphin", "duckstation", "gliden64", "pcsx2"])
 def test_names_alone_are_enough_where_they_are_hashes(id_):
-    names = [path.rpartition("/")[2] for path in LISTS[id_][1].strip().splitlines()]
-    assert detect(pack_at("some folder", names, {})).convention.id == id_
+    names = [path.rpartition("/")[2] for path in DUMPS[id_].files]
+    assert detect(pack_at("some folder", names)).convention.id == id_
 
 
 @pytest.mark.parametrize(

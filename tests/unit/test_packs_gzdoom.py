@@ -293,18 +293,6 @@ def test_detection_needs_dooms_own_folders():
     assert GZDOOM.detect(packed({"textures/WALL.png": b"", "zscript.txt": b""})) >= 1
     assert GZDOOM.detect(packed({"texup/TROOA1.png": b"", "TEXTURES.txt": b""})) >= 1
     assert GZDOOM.detect(packed({"STARTAN2.png": b"", "TROOA1.png": b""})) == 0
-    assert GZDOOM.detect(packed({})) == 0
-
-
-@LAW
-@given(
-    st.sampled_from(["flats", "graphics", "hires", "patches", "sprites", "textures"]),
-    st.from_regex(r"[A-Za-z0-9_\[\]\\^-]{1,8}\.(png|PNG|tga)", fullmatch=True),
-)
-def test_names_are_returned_byte_for_byte(space, bare):
-    name = GZDOOM.parse(f"{space}/{bare}")
-    assert name is not None
-    assert GZDOOM.format(name) == bare
 
 
 def test_names_are_cut_to_what_the_loader_reads():

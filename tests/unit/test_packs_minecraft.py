@@ -326,19 +326,6 @@ def test_detection_leaves_other_textures_alone():
     assert MINECRAFT.detect(packed({"textures/block/wall.png": b"", "wall.png": b""})) == 0
     bedrock = {"manifest.json": b"{}", "textures/blocks/a.png": b"", "textures/items/b.png": b""}
     assert MINECRAFT.detect(packed(bedrock)) == 0
-    assert MINECRAFT.detect(packed({})) == 0
-
-
-@LAW
-@given(
-    st.from_regex(r"[a-z0-9_.-]{1,12}", fullmatch=True),
-    st.from_regex(r"[a-z0-9_/.-]{0,20}", fullmatch=True),
-    st.from_regex(r"[a-z0-9_.-]{1,12}(_n|_s|_e)?\.(png|PNG)", fullmatch=True),
-)
-def test_names_are_returned_byte_for_byte(namespace, folder, bare):
-    name = MINECRAFT.parse(f"assets/{namespace}/textures/{folder}/{bare}")
-    assert name is not None
-    assert MINECRAFT.format(name) == bare
 
 
 def test_files_that_are_no_pictures_of_the_game_have_no_name():

@@ -91,26 +91,6 @@ def test_names_quoted_from_a_real_dump_are_kept_byte_for_byte():
     assert [name.native for name in names] == [(int(width), int(height)) for _, width, height in rows]
 
 
-HASHES = st.text("0123456789abcdef", min_size=1, max_size=16)
-REGIONS = st.one_of(
-    st.just(""), st.tuples(st.integers(1, 4096), st.integers(1, 4096)).map(lambda sides: f"-r{sides[0]}x{sides[1]}")
-)
-
-
-@laws
-@given(
-    HASHES,
-    st.one_of(st.just(""), HASHES.map("-{}".format)),
-    REGIONS,
-    st.integers(0, 2**32 - 1),
-    st.sampled_from(["", "-mip3"]),
-    st.sampled_from(["png", "dds"]),
-)
-def test_canonical_names_come_back_as_they_were(tex, clut, region, bits, mip, suffix):
-    path = f"{tex}{clut}{region}-{bits:08x}{mip}.{suffix}"
-    assert PCSX2.format(PCSX2.parse(path)) == path
-
-
 def test_a_dump_becomes_replacements():
     plans, findings = planned(DUMP)
     assert [plan.target for plan in plans.values()] == [*(HOME + name for name in DUMP[:5]), "", ""]
@@ -348,9 +328,3 @@ def test_names_that_the_loader_passes_over_are_warnings():
 def test_a_texture_outside_the_folder_of_replacements_is_a_warning():
     assert [severity for severity, _ in checked({f"{A}.png": png_of()}, ("home", "pack"))] == ["warning"]
     assert checked({f"dumps/{A}.png": png_of(bits=16)}, PLACE[:-1]) == []
-
-
-def test_what_texup_writes_of_a_dump_passes_the_check():
-    source = texture(np.arange(64).reshape(8, 8))
-    files = {path: encode(stored(back(source), "rgba")) for path in targets(DUMP)}
-    assert checked(files, ("home", "emulators")) == []

@@ -87,10 +87,6 @@ def test_dds_on_request(wish, kept, made):
     ]
 
 
-def test_names_are_returned_as_they_are():
-    assert PLAIN.format(PLAIN.parse("a/b c.#1.PNG")) == "b c.#1.PNG"
-
-
 def test_plain_is_never_found_out_and_has_no_rules():
     pack = pack_of(["a.png"])
     assert PLAIN.detect(pack) == 0
