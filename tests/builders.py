@@ -1,4 +1,4 @@
-"""What tests are made of: pictures as files, packs in memory, and plans of a convention.
+"""What tests are made of: pictures as files, packs in memory, plans of a convention, and nets that take no time.
 
 Plain functions, so that a test says with which values it works; what takes long to make is a fixture instead. Import
 them relative to the test (``from ..builders import pack_of``): tests are no installed package.
@@ -11,9 +11,12 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
+import torch
+from torch import nn
 
 from texup.conventions.convention import Convention, Planned, Wishes
 from texup.errors import UnreadableTexture
+from texup.models.detect import KINDS
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import NOT_SELECTED, Entry
 from texup.textures.codecs.files import SUFFIXES, encode
@@ -90,3 +93,19 @@ def plans_of(convention: Convention, pack: Pack, **wishes) -> tuple[dict[str, Pl
 def said(findings: Iterable[Finding]) -> list[tuple[str, str]]:
     """Return severity and path of each finding."""
     return [(finding.severity, finding.path) for finding in findings]
+
+
+TINY = {
+    "RRDBNet": {"num_feat": 8, "num_block": 1, "num_grow_ch": 4},
+    "SRResNet": {"num_feat": 8, "num_block": 1},
+    "MSRResNet": {"num_feat": 8, "num_block": 1},
+    "SRVGGNetCompact": {"num_feat": 4, "num_conv": 1},
+}
+"""Numbers of the smallest net of each architecture that is still one."""
+
+
+def tiny_net(name="SRVGGNetCompact", *, seed=0, **hyper) -> nn.Module:
+    """Return a net of random weights, always the same for one seed; ``hyper`` goes before the smallest numbers."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return KINDS[name].net(**{**TINY[name], **hyper}).eval()

@@ -30,6 +30,8 @@ from texup.textures.texture import Container, Texture
 from texup.upscaling.pixels import upscale_texture
 from texup.upscaling.run import Settings, plan_passes
 
+from .builders import tiny_net
+
 torch.set_num_threads(1)  # tiny nets gain nothing from threads, and tests that run side by side lose much
 
 ROOT = Path(__file__).parents[1]
@@ -74,9 +76,7 @@ class NearBilinear(nn.Module):
 
     def __init__(self, scale: int, share: float) -> None:
         super().__init__()
-        with torch.random.fork_rng():
-            torch.manual_seed(7)
-            self.net = RRDBNet(num_feat=8, num_block=1, num_grow_ch=4, scale=scale)
+        self.net = tiny_net("RRDBNet", seed=7, scale=scale)
         self.scale, self.share = scale, share
 
     def forward(self, x: Tensor) -> Tensor:

@@ -25,12 +25,12 @@ from texup.errors import WeightsError
 from texup.models import pickles, reading, weights
 from texup.models.loading import load_model
 from texup.models.weights import read_weights
-from texup.nets.srvgg import SRVGGNetCompact
+
+from ..builders import tiny_net
 
 
 def good_state():
-    torch.manual_seed(0)
-    return SRVGGNetCompact(num_feat=4, num_conv=1, scale=2).state_dict()
+    return tiny_net(scale=2).state_dict()
 
 
 def zipped(content, **options):
@@ -145,7 +145,7 @@ def test_p12_a_torchscript_program_is_named_as_such(tmp_path):
 
 def test_p12_a_whole_pickled_net_is_refused(tmp_path):
     path = tmp_path / "net.pth"
-    path.write_bytes(zipped(SRVGGNetCompact(num_feat=4, num_conv=1)))
+    path.write_bytes(zipped(tiny_net()))
     assert "holds more than plain tensors (texup.nets.srvgg SRVGGNetCompact)" in refusal(path)
 
 

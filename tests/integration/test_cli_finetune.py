@@ -6,15 +6,14 @@ import json
 import re
 
 import pytest
-import torch
 from PIL import Image
 
 from texup.models.loading import open_weights
 from texup.models.weights import save_weights
-from texup.nets.rrdbnet import RRDBNet
-from texup.nets.srvgg import SRVGGNetCompact
 from texup.textures.codecs.files import read_texture
 from texup.training.drawn import draw_pictures
+
+from ..builders import tiny_net
 
 pytestmark = pytest.mark.usefixtures("catalog")
 
@@ -174,9 +173,7 @@ def test_bad_input_is_told_in_one_line(refused, pictures, tmp_path):
 @pytest.mark.usefixtures("in_tmp")
 def test_nets_that_cannot_be_trained_are_refused(refused, pictures, tmp_path):
     for name, options in {"same": {"scale": 1}, "grey": {"num_in_ch": 1, "num_out_ch": 1}, "x3": {"scale": 3}}.items():
-        save_weights(
-            tmp_path / f"{name}.pth.safetensors", SRVGGNetCompact(num_feat=8, num_conv=1, **options).state_dict(), {}
-        )
+        save_weights(tmp_path / f"{name}.pth.safetensors", tiny_net(**options).state_dict(), {})
     on = ("--data", pictures)
     refused(2, "a net of scale 1 enlarges nothing", "same.pth.safetensors", *on)
     refused(4, "a net of 1 channels in and 1 out", "grey.pth.safetensors", *on)
@@ -197,8 +194,7 @@ def test_a_run_folder_that_cannot_be_one(texup, pictures, tmp_path):
 
 
 def test_other_scales_and_nets_train_too(texup, pictures, tmp_path):
-    torch.manual_seed(0)
-    save_weights(tmp_path / "x3.safetensors", SRVGGNetCompact(num_feat=8, num_conv=1, scale=3).state_dict(), {})
+    save_weights(tmp_path / "x3.safetensors", tiny_net(scale=3).state_dict(), {})
     options = ("--data", pictures, "--out", tmp_path / "run", "--iterations", "1")
     result = texup("finetune", tmp_path / "x3.safetensors", *options, "--sharp")
     assert result.code == 0, result.err
@@ -206,8 +202,7 @@ def test_other_scales_and_nets_train_too(texup, pictures, tmp_path):
 
 
 def test_a_net_that_folds_its_input_trains_too(texup, tmp_path):
-    torch.manual_seed(0)
-    net = RRDBNet(num_feat=8, num_block=1, num_grow_ch=4, scale=2, unshuffle=2)
+    net = tiny_net("RRDBNet", scale=2, unshuffle=2)
     save_weights(tmp_path / "x2.safetensors", net.state_dict(), {})
     (tmp_path / "odd").mkdir()
     for k, drawn in enumerate(draw_pictures(2, 64, 0)):

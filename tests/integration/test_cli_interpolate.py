@@ -13,7 +13,8 @@ from texup.cli.main import run
 from texup.models.keys import from_canonical
 from texup.models.loading import load_model
 from texup.models.weights import read_weights, save_pickle, save_weights
-from texup.nets.rrdbnet import RRDBNet
+
+from ..builders import tiny_net
 
 ENTRY = """
 [[model]]
@@ -27,10 +28,6 @@ source = "test"
 description = "a tiny net"
 context = 8
 """
-
-
-def tiny(num_feat=8):
-    return RRDBNet(num_feat=num_feat, num_block=1, num_grow_ch=4).state_dict()
 
 
 @pytest.fixture
@@ -49,7 +46,7 @@ def command(monkeypatch, capsys):
 def pair(tmp_path, monkeypatch):
     """Two related states, in a catalog as tiny-psnr and tiny-gan, and the working folder to write to."""
     torch.manual_seed(0)
-    psnr = tiny()
+    psnr = tiny_net("RRDBNet").state_dict()
     states = {"tiny-psnr": psnr, "tiny-gan": {k: v + 0.01 * torch.randn_like(v) for k, v in psnr.items()}}
     folder = tmp_path / "weights"
     text = 'default = "tiny-gan"\n[pair]\npsnr = "tiny-psnr"\ngan = "tiny-gan"\n'
@@ -145,8 +142,7 @@ def test_wrong_use_ends_with_2_and_writes_nothing(command, pair, arguments, reas
 
 
 def test_nets_that_differ_are_refused_by_file_and_layer(command, pair):
-    torch.manual_seed(1)
-    save_weights(Path("wide.safetensors"), tiny(num_feat=10), {})
+    save_weights(Path("wide.safetensors"), tiny_net("RRDBNet", num_feat=10).state_dict(), {})
     code, _, err = command("interpolate", "tiny-psnr", "wide.safetensors", "--alpha", "0.5")
     assert code == 4
     assert err.count("\n") == 1

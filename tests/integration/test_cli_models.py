@@ -15,8 +15,8 @@ from texup.cli.models import DIALECTS
 from texup.models.keys import RRDBNET_DIALECTS, from_canonical
 from texup.models.loading import load_model
 from texup.models.weights import read_weights, save_pickle, save_weights
-from texup.nets.rrdbnet import RRDBNet
-from texup.nets.srvgg import SRVGGNetCompact
+
+from ..builders import tiny_net
 
 ENTRY = """
 [[model]]
@@ -46,8 +46,7 @@ def command(monkeypatch, capsys):
 
 @pytest.fixture
 def net():
-    torch.manual_seed(0)
-    return RRDBNet(num_feat=8, num_block=2, num_grow_ch=4).eval().requires_grad_(False)
+    return tiny_net("RRDBNet", num_block=2).requires_grad_(False)
 
 
 @pytest.fixture
@@ -227,7 +226,7 @@ def test_convert_writes_two_kinds_of_files_only(command, tmp_path, net, name):
 
 def test_convert_has_old_names_for_rrdbnet_only(command, tmp_path):
     source, target = tmp_path / "in.safetensors", tmp_path / "out.safetensors"
-    save_weights(source, SRVGGNetCompact(num_feat=4, num_conv=1).state_dict(), {})
+    save_weights(source, tiny_net().state_dict(), {})
     code, _, err = command("models", "convert", source, target, "--dialect", "esrgan-2018")
     assert code == 2
     assert "RRDBNet only" in err

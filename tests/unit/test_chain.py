@@ -15,10 +15,11 @@ from texup.conventions.convention import Planned
 from texup.errors import UsageError, WeightsError
 from texup.models.chain import DEFAULT_CONTEXT, choose_chain, faithful_chain
 from texup.models.weights import save_weights
-from texup.nets.rrdbnet import RRDBNet
 from texup.policy.classify import Treatment
 from texup.policy.rules import Rule
 from texup.upscaling.run import Pass, Route, Run, Settings
+
+from ..builders import tiny_net
 
 ENTRY = """
 [[model]]
@@ -39,15 +40,13 @@ def folder(tmp_path, monkeypatch) -> Path:
     """A folder with a catalog of ``fine`` and ``bold``, and a x2 net that is in no catalog."""
     torch.manual_seed(0)
     text = 'default = "bold"\n[pair]\npsnr = "fine"\ngan = "bold"\n'
-    state = RRDBNet(num_feat=4, num_block=1, num_grow_ch=2).state_dict()
+    state = tiny_net("RRDBNet").state_dict()
     for name, context in {"fine": 12, "bold": 20}.items():
         path = tmp_path / f"{name}.safetensors"
         save_weights(path, state, {})
         text += ENTRY.format(name=name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), context=context)
         state = {k: v + 0.01 * torch.randn_like(v) for k, v in state.items()}
-    save_weights(
-        tmp_path / "own.safetensors", RRDBNet(num_feat=4, num_block=1, num_grow_ch=2, scale=2).state_dict(), {}
-    )
+    save_weights(tmp_path / "own.safetensors", tiny_net("RRDBNet", scale=2).state_dict(), {})
     (tmp_path / "catalog.toml").write_text(text, encoding="utf-8")
     monkeypatch.setattr("texup.models.catalog.weights_folder", lambda: tmp_path)
     return tmp_path
@@ -282,7 +281,7 @@ def test_the_header_is_plain_json():
 
 def test_a_net_that_is_not_for_rgb_is_refused(tmp_path):
     path = tmp_path / "grey.safetensors"
-    save_weights(path, RRDBNet(1, 1, num_feat=8, num_block=1, num_grow_ch=4).state_dict(), {})
+    save_weights(path, tiny_net(num_in_ch=1, num_out_ch=1).state_dict(), {})
     (link,) = choose_chain([str(path)], None)
     with pytest.raises(WeightsError, match=r"grey\.safetensors: a net of 1 channels in and 1 out"):
         link.load()

@@ -18,9 +18,6 @@ from texup.errors import UsageError, WeightsError
 from texup.models.catalog import CatalogModel
 from texup.models.loading import open_weights
 from texup.models.weights import save_weights
-from texup.nets.rrdbnet import RRDBNet
-from texup.nets.srresnet import SRResNet
-from texup.nets.srvgg import SRVGGNetCompact
 from texup.training.config import Data, Discriminator, Early, Loss, Recipe
 from texup.training.data.pictures import Picture
 from texup.training.finetune import (
@@ -33,6 +30,8 @@ from texup.training.finetune import (
     recipe_for,
 )
 from texup.training.objective.systems import build_discriminator, build_generator
+
+from ..builders import tiny_net
 
 
 def picture(height, width=None, name="", seed=0) -> Picture:
@@ -53,10 +52,10 @@ def weights(tmp_path):
 
 
 NETS = {
-    "rrdb": lambda: RRDBNet(num_feat=8, num_block=1, num_grow_ch=4),
-    "rrdb-x2": lambda: RRDBNet(num_feat=8, num_block=1, num_grow_ch=4, scale=2, unshuffle=2),
-    "srresnet": lambda: SRResNet(num_feat=8, num_block=1, scale=2),
-    "compact-x3": lambda: SRVGGNetCompact(num_feat=8, num_conv=1, scale=3),
+    "rrdb": lambda: tiny_net("RRDBNet"),
+    "rrdb-x2": lambda: tiny_net("RRDBNet", scale=2, unshuffle=2),
+    "srresnet": lambda: tiny_net("SRResNet", scale=2),
+    "compact-x3": lambda: tiny_net(scale=3),
 }
 
 
@@ -69,20 +68,19 @@ def test_the_recipe_takes_name_net_and_scale_from_the_model(weights, name):
     assert (found.name, found.scale, found.batch) == ("mine-finetuned", known.architecture.scale, 5)
     built = build_generator(found.net, found.scale)
     built.load_state_dict(known.state)
-    net.eval()
     built.eval()
     x = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(built(x), net(x))
 
 
 def test_what_cannot_be_trained_is_refused(weights):
-    grey = weights(SRVGGNetCompact(num_in_ch=1, num_out_ch=1, num_feat=8, num_conv=1))
+    grey = weights(tiny_net(num_in_ch=1, num_out_ch=1))
     with pytest.raises(WeightsError, match=r"mine\.safetensors: a net of 1 channels in and 1 out; texup trains nets"):
         recipe_for(*grey, Recipe("gentle"))
-    same = weights(RRDBNet(num_feat=8, num_block=1, num_grow_ch=4, scale=1, unshuffle=4))
+    same = weights(tiny_net("RRDBNet", scale=1, unshuffle=4))
     with pytest.raises(UsageError, match="scale 1 enlarges nothing; fine-tuning needs 2 or more"):
         recipe_for(*same, Recipe("gentle"))
-    thrice = weights(SRVGGNetCompact(num_feat=8, num_conv=1, scale=3))
+    thrice = weights(tiny_net(scale=3))
     mixed = Recipe("gentle", data=Data(kernels={"box": 0.5, "mixed": 0.5}))
     with pytest.raises(UsageError, match="gentle reduces by the kernel mixed, which needs an even scale; mine has 3"):
         recipe_for(*thrice, mixed)
@@ -206,7 +204,7 @@ def test_given_pictures_to_measure_on_spare_the_others(weights, pack):
 
 def test_the_gan_of_the_catalog_is_known_to_be_sharp(weights, pack, monkeypatch):
     model, _ = weights(NETS["rrdb"](), "soft")
-    gan, _ = weights(NETS["rrdb"](), "gan")
+    gan, _ = weights(tiny_net("RRDBNet", seed=1), "gan")
     fields = dict.fromkeys(("licence", "source", "description"), "x") | {"architecture": "RRDBNet"}
     numbers = "scale = 4\ncontext = 8\n" + "".join(f"{key} = '{value}'\n" for key, value in fields.items())
     entry = "[[model]]\nname = '{0}'\nfile = '{0}.safetensors'\nsha256 = '{1}'\n" + numbers

@@ -13,11 +13,11 @@ from texup.degradations import GAME
 from texup.metrics import imresize, psnr_y
 from texup.metrics.resizing import as_bytes
 from texup.models.weights import save_weights
-from texup.nets.rrdbnet import RRDBNet
-from texup.nets.srvgg import SRVGGNetCompact
 from texup.training.data.pictures import Picture
 from texup.training.gains import CLEAN, STORED, Gain, measure, stored
 from texup.training.run.validation import fixed_samples
+
+from ..builders import tiny_net
 
 CPU = torch.device("cpu")
 
@@ -32,11 +32,10 @@ def pictures(wall) -> list[Picture]:
 @pytest.fixture
 def weights(tmp_path) -> tuple[Path, Path]:
     """Files of an untrained net, and of one that repeats pixels."""
-    torch.manual_seed(0)
-    repeats = SRVGGNetCompact(num_feat=4, num_conv=1)
+    repeats = tiny_net()
     for value in repeats.parameters():
         value.data.zero_()
-    for name, net in {"raw": RRDBNet(num_feat=8, num_block=1, num_grow_ch=4), "repeats": repeats}.items():
+    for name, net in {"raw": tiny_net("RRDBNet"), "repeats": repeats}.items():
         save_weights(tmp_path / f"{name}.safetensors", net.state_dict(), {})
     return tmp_path / "raw.safetensors", tmp_path / "repeats.safetensors"
 
@@ -94,6 +93,6 @@ def test_a_loss_is_a_lower_number():
 
 def test_sides_fit_nets_that_fold_their_input(tmp_path, pictures):
     path = tmp_path / "x2.safetensors"
-    save_weights(path, RRDBNet(num_feat=8, num_block=1, num_grow_ch=4, scale=2, unshuffle=2).state_dict(), {})
+    save_weights(path, tiny_net("RRDBNet", scale=2, unshuffle=2).state_dict(), {})
     gains = measure(pictures, path, path, 2, CPU, multiple=2)
     assert all(gain.before == gain.after > 0 for gain in gains.values())

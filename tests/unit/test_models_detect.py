@@ -9,99 +9,20 @@ import pytest
 import torch
 
 from texup.errors import WeightsError
-from texup.models.detect import KINDS, STRANGERS, detect
-from texup.models.loading import build_model
+from texup.models.detect import STRANGERS, detect
 from texup.nets.rrdbnet import RRDBNet
-from texup.nets.srresnet import MSRResNet, SRResNet
+from texup.nets.srresnet import MSRResNet
 from texup.nets.srvgg import SRVGGNetCompact
-
-RGB = {"num_in_ch": 3, "num_out_ch": 3}
-CASES = [
-    *[
-        (RRDBNet, RGB | {"num_feat": 8, "num_block": 2, "num_grow_ch": 4, "scale": s, "unshuffle": 1})
-        for s in (1, 2, 4, 8)
-    ],
-    (RRDBNet, RGB | {"num_feat": 8, "num_block": 1, "num_grow_ch": 4, "scale": 2, "unshuffle": 2}),
-    (RRDBNet, RGB | {"num_feat": 8, "num_block": 1, "num_grow_ch": 4, "scale": 1, "unshuffle": 4}),
-    (
-        RRDBNet,
-        {"num_in_ch": 1, "num_out_ch": 1, "num_feat": 6, "num_block": 11, "num_grow_ch": 3, "scale": 4, "unshuffle": 1},
-    ),
-    (
-        RRDBNet,
-        {"num_in_ch": 4, "num_out_ch": 4, "num_feat": 6, "num_block": 1, "num_grow_ch": 3, "scale": 2, "unshuffle": 2},
-    ),
-    *[(SRResNet, RGB | {"num_feat": 8, "num_block": 2, "scale": s, "batch_norm": True}) for s in (1, 2, 3, 4, 8)],
-    *[(SRResNet, RGB | {"num_feat": 8, "num_block": 2, "scale": s, "batch_norm": False}) for s in (1, 2, 3, 4, 8)],
-    *[(MSRResNet, RGB | {"num_feat": 8, "num_block": 3, "scale": s}) for s in (1, 2, 3, 4, 8)],
-    *[
-        (SRVGGNetCompact, RGB | {"num_feat": 8, "num_conv": c, "scale": s})
-        for s, c in ((1, 1), (2, 3), (3, 2), (4, 12))
-    ],
-    (SRVGGNetCompact, {"num_in_ch": 1, "num_out_ch": 1, "num_feat": 5, "num_conv": 2, "scale": 4}),
-]
 
 
 def floats(net):
     return {key: value for key, value in net.state_dict().items() if value.is_floating_point()}
 
 
-@pytest.mark.parametrize(("net", "hyper"), CASES, ids=lambda x: x.__name__ if isinstance(x, type) else f"x{x['scale']}")
-def test_every_hyper_parameter_is_recovered(net, hyper):
-    state = floats(net(**hyper))
-    found = detect(state)
-    assert found.name == net.__name__
-    assert found.hyper == hyper
-    assert (found.scale, found.in_channels, found.out_channels) == (
-        *(hyper["scale"], hyper["num_in_ch"], hyper["num_out_ch"]),
-    )
-    assert found.multiple_of == hyper.get("unshuffle", 1)
-
-
-@pytest.mark.parametrize(("net", "hyper"), CASES, ids=lambda x: x.__name__ if isinstance(x, type) else f"x{x['scale']}")
-def test_the_model_is_the_net_ready_to_run(net, hyper):
-    torch.manual_seed(0)
-    original = net(**hyper).eval()
-    model = build_model(floats(original), "tiny", "abc")
-    assert (model.name, model.sha256, model.architecture) == ("tiny", "abc", net.__name__)
-    assert not model.net.training
-    tensors = list(model.net.state_dict().values())
-    assert not any(t.requires_grad for t in model.net.parameters())
-    assert all(t.device.type == "cpu" and t.dtype in (torch.float32, torch.int64) for t in tensors)
-    assert all(t.is_contiguous(memory_format=torch.channels_last) for t in tensors if t.ndim == 4)
-    m, s = model.multiple_of, model.scale
-    for n in (1, 3):
-        x = torch.rand(n, model.in_channels, 2 * m, 3 * m)
-        out = model.net(x)
-        assert out.shape == (n, model.out_channels, 2 * m * s, 3 * m * s)
-        torch.testing.assert_close(out, original(x).detach(), atol=1e-5, rtol=1e-5)
-
-
 def test_the_published_nets_are_recognised_by_size():
     assert sum(v.numel() for v in floats(RRDBNet()).values()) == 16_697_987
     found = detect(floats(RRDBNet()))
     assert (found.hyper["num_block"], found.hyper["num_feat"], found.scale) == (23, 64, 4)
-
-
-@pytest.mark.parametrize(
-    ("net", "small"),
-    [
-        *((RRDBNet, {"num_block": 2}), (SRResNet, {"num_block": 2}), (MSRResNet, {"num_block": 2})),
-        *((SRResNet, {"num_block": 2, "batch_norm": False}), (SRVGGNetCompact, {"num_conv": 2})),
-    ],
-    ids=["RRDBNet", "SRResNet", "MSRResNet", "SRResNet-without-BN", "SRVGGNetCompact"],
-)
-def test_a_missing_an_extra_and_a_misshapen_key_are_each_named(net, small):
-    state = floats(net(num_feat=8, **small))
-    for key in state:
-        if key != KINDS[net.__name__].marker:
-            with pytest.raises(WeightsError):
-                detect({k: v for k, v in state.items() if k != key})
-    with pytest.raises(WeightsError, match=f"nearest to {net.__name__}, but it has the unknown extra.weight"):
-        detect(state | {"extra.weight": torch.zeros(1)})
-    bias = next(key for key in state if key.endswith("bias"))
-    with pytest.raises(WeightsError, match=f"nearest to {net.__name__}, but it has the wrong size of {bias}"):
-        detect(state | {bias: torch.zeros(77)})
 
 
 def test_only_the_first_keys_are_listed():

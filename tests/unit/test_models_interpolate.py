@@ -14,12 +14,13 @@ from texup.errors import UsageError, WeightsError
 from texup.models.catalog import load_catalog, resolve
 from texup.models.interpolate import check_related, exact, interpolate, interpolate_files
 from texup.models.loading import build_model
-from texup.nets.rrdbnet import RRDBNet
+
+from ..builders import tiny_net
 
 
 def passing_net(channels):
     """Return weights of an RRDBNet that hands red, green and blue through the hidden ``channels``, unchanged."""
-    state = {k: torch.zeros_like(v) for k, v in RRDBNet(num_feat=12, num_block=1, num_grow_ch=2).state_dict().items()}
+    state = {k: torch.zeros_like(v) for k, v in tiny_net("RRDBNet", num_feat=12).state_dict().items()}
     for colour, channel in enumerate(channels):
         state["conv_first.weight"][channel, colour, 1, 1] = 1
         state["conv_last.weight"][colour, channel, 1, 1] = 1
@@ -83,7 +84,7 @@ def test_a_fine_tuned_copy_is_related():
     psnr = noisy(passing_net((0, 1, 2)), 0.01)
     check(psnr, psnr)
     check(psnr, noisy(psnr, 0.02, seed=1))
-    unshuffled = RRDBNet(num_feat=8, num_block=1, num_grow_ch=2, scale=1, unshuffle=4).state_dict()
+    unshuffled = tiny_net("RRDBNet", scale=1, unshuffle=4).state_dict()
     check(unshuffled, noisy(unshuffled, 0.001))
 
 

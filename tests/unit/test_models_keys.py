@@ -11,7 +11,8 @@ from torch import nn
 from texup.errors import UsageError, WeightsError
 from texup.models.keys import CANONICAL, RRDBNET_DIALECTS, from_canonical, to_canonical
 from texup.models.loading import build_model
-from texup.nets.rrdbnet import RRDBNet
+
+from ..builders import tiny_net
 
 
 class Shortcut(nn.Module):
@@ -86,7 +87,7 @@ def test_the_first_esrgan_gives_the_same_picture_through_our_net(doublings):
 
 def test_esrgan_of_2019_and_its_blocks():
     # Names as in ESRGAN's RRDBNet_arch.py.
-    ours = RRDBNet(num_feat=8, num_block=2, num_grow_ch=4).state_dict()
+    ours = tiny_net("RRDBNet", num_block=2).state_dict()
     theirs = from_canonical(ours, "esrgan-2019")
     layers = {key.rpartition(".")[0] for key in theirs}
     blocks = {f"RRDB_trunk.{n}.RDB{r}.conv{c}" for n in range(2) for r in (1, 2, 3) for c in (1, 2, 3, 4, 5)}
@@ -159,7 +160,7 @@ def test_mmsr_names_the_trunk_and_the_last_but_one_layer_otherwise():
 
 
 def test_canonical_keys_stay():
-    state = RRDBNet(num_feat=4, num_block=1, num_grow_ch=2).state_dict()
+    state = tiny_net("RRDBNet").state_dict()
     assert to_canonical(state) == (state, CANONICAL)
     assert from_canonical(state, CANONICAL) == state
 

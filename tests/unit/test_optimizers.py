@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from texup.nets.rrdbnet import RRDBNet
 from texup.training.config import Optimisation
 from texup.training.objective.optimizers import Muon, build_optimizers, orthogonalise, rate_at
+
+from ..builders import tiny_net
 
 
 def test_the_rate_rises_then_falls_to_zero():
@@ -64,7 +65,7 @@ def test_muon_steps_against_the_momentum_in_one_size_whatever_the_gradient():
 
 
 def test_muon_takes_the_hidden_filters_and_adam_the_rest():
-    net = RRDBNet(num_feat=8, num_block=1, num_grow_ch=4)
+    net = tiny_net("RRDBNet")
     muon, adam = build_optimizers(net, Optimisation(kind="muon", muon_rate=0.03, adam_rate=1e-3, betas=(0.8, 0.9)))
     assert (muon.defaults["lr"], adam.defaults["lr"], adam.defaults["betas"]) == (0.03, 1e-3, (0.8, 0.9))
     hidden = {id(p) for p in muon.param_groups[0]["params"]}

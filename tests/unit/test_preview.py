@@ -15,7 +15,6 @@ from texup.errors import UsageError, WeightsError
 from texup.metrics import hf_ratio, imresize, lr_psnr, psnr_y
 from texup.models.catalog import CatalogModel
 from texup.models.weights import save_weights
-from texup.nets.rrdbnet import RRDBNet
 from texup.pictures.sheets import GAP, MARGIN, encode_png
 from texup.preview import (
     Cell,
@@ -29,6 +28,8 @@ from texup.preview import (
     sweep,
 )
 from texup.textures.texture import Container, Texture
+
+from ..builders import tiny_net
 
 
 @pytest.fixture(scope="session")
@@ -210,7 +211,7 @@ def test_pictures_that_cannot_be_compared_are_refused_by_name(save, tmp_path, wa
 
 def test_nets_that_are_not_for_rgb_are_refused(tmp_path):
     path = tmp_path / "grey.safetensors"
-    save_weights(path, RRDBNet(1, 1, num_feat=8, num_block=1, num_grow_ch=4).state_dict(), {})
+    save_weights(path, tiny_net(num_in_ch=1, num_out_ch=1).state_dict(), {})
     grey = CatalogModel("grey", path)
     with pytest.raises(WeightsError, match=r"grey\.safetensors: no net for RGB"):
         open_pair(grey, grey)

@@ -13,17 +13,14 @@ import numpy as np
 import torch
 from safetensors.torch import save as format_safetensors
 
-from texup.nets.srvgg import SRVGGNetCompact
-
+from ...builders import tiny_net
 from .craft import PROTO, called, entry, headed, legacy, name, number, state, storage, tensor, text, zipped
 
 Maker = Callable[[], bytes]
 
 
 def good_state() -> dict[str, torch.Tensor]:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return SRVGGNetCompact(num_feat=4, num_conv=1, scale=2).state_dict()
+    return tiny_net(scale=2).state_dict()
 
 
 def saved(content, **options) -> bytes:
