@@ -1,4 +1,4 @@
-"""What tests are made of: pictures as files, packs in memory, plans of a convention, and nets that take no time.
+"""What tests are made of: pictures as files, packs in memory, plans, tiny nets, and runs of an engine.
 
 Plain functions, so that a test says with which values it works; what takes long to make is a fixture instead. Import
 them relative to the test (``from ..builders import pack_of``): tests are no installed package.
@@ -6,22 +6,30 @@ them relative to the test (``from ..builders import pack_of``): tests are no ins
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
 from texup.conventions.convention import Convention, Planned, Wishes
+from texup.conventions.plain import PLAIN
+from texup.engines.engine import Engine, Job
 from texup.errors import UnreadableTexture
+from texup.manifest.record import Outcome
 from texup.models.detect import KINDS
+from texup.models.model import UpscaleModel
 from texup.packs.pack import Finding, Pack
-from texup.packs.walk import NOT_SELECTED, Entry
+from texup.packs.walk import MANIFEST_NAME, NOT_SELECTED, Entry
 from texup.textures.codecs.files import SUFFIXES, encode
 from texup.textures.codecs.png import SIGNATURE
 from texup.textures.texture import Container, Texture
+from texup.upscaling.pack import start
+from texup.upscaling.run import Route, Run, Settings, plan_passes
 
 
 def encoded(pixels, format_="png", **facts) -> bytes:
@@ -33,6 +41,19 @@ def encoded(pixels, format_="png", **facts) -> bytes:
 def picture(width=4, height=4, channels=4, format_="png", *, value=0, **facts) -> bytes:
     """Return a file whose pixels all have one value."""
     return encoded(np.full((height, width, channels), value, np.uint8), format_, **facts)
+
+
+def noise(seed: int, side=8, *, channels=3, format_="png") -> bytes:
+    """Return a square file of noise, another one for each seed."""
+    return encoded(np.random.default_rng(seed).integers(0, 256, (side, side, channels), np.uint8), format_)
+
+
+def write_picture(path: Path, pixels, container: Container | None = None) -> None:
+    """Write pixels to a file as its suffix or ``container`` says, with folders; as indices where that has a palette."""
+    container = container or Container(SUFFIXES[path.suffix.lower()], pixels.dtype.itemsize * 8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    texture = Texture(np.ascontiguousarray(pixels), container)
+    path.write_bytes(encode(texture, indexed=container.palette is not None))
 
 
 def png_chunk(kind: bytes, body: bytes) -> bytes:
@@ -109,3 +130,30 @@ def tiny_net(name="SRVGGNetCompact", *, seed=0, **hyper) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return KINDS[name].net(**{**TINY[name], **hyper}).eval()
+
+
+def run_for(source: Path, out: Path, models: Sequence[UpscaleModel], scale=4, *, margin=8, **settings) -> Run:
+    """Return the run of a folder through a chain of models; it loads no engine, for tests bring their own."""
+    route = Route(plan_passes([model.scale for model in models], scale), Settings(scale, margin, **settings))
+    names = [(model.name, model.sha256) for model in models]
+    return Run(source=source, out=out, models=names, route=route, load_engine=lambda: None)
+
+
+def jobs_of(run: Run) -> list[Job]:
+    """Return a job for each file of a flat folder, in the order of their names."""
+    names = sorted(path.name for path in run.source.iterdir())
+    return [Job(path=name, source=run.source, out=run.out, target=name) for name in names]
+
+
+def outcomes_of(engine: Engine, run: Run, jobs: Iterable[Job | Outcome] | None = None) -> dict[str, Outcome]:
+    """Return what an engine makes of a flat folder, or of ``jobs`` in their order; each has exactly one outcome."""
+    items = list(jobs_of(run) if jobs is None else jobs)
+    found = list(engine.run(items, lambda job: start(job, Planned(job.path, "upscale", target=job.target), run, PLAIN)))
+    assert sorted(outcome.path for outcome in found) == sorted(item.path for item in items)
+    return {outcome.path: outcome for outcome in found}
+
+
+def records_of(out: Path) -> dict[str, dict]:
+    """Return the last line of each path in the manifest of a folder; every line must be whole."""
+    lines = [json.loads(line) for line in (out / MANIFEST_NAME).read_text("utf-8").splitlines()]
+    return {line["path"]: line for line in lines if "path" in line}

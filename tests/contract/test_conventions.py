@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,8 @@ from texup.packs.walk import is_safe
 from texup.textures.texture import Container, Texture
 from texup.upscaling.pack import upscale_pack
 from texup.upscaling.planning import plan_pack
-from texup.upscaling.run import Route, Run, Settings, plan_passes
 
-from ..builders import pack_of, plans_of
+from ..builders import pack_of, plans_of, run_for
 from .dumps import DUMPS
 
 LAW = settings(deadline=None, derandomize=True)
@@ -184,9 +184,8 @@ def finished(tmp_path_factory, nearest_model, decoders):
                 (source / path).parent.mkdir(parents=True, exist_ok=True)
                 (source / path).write_bytes(data)
             model = nearest_model(4)
-            route = Route(plan_passes([4], 4), Settings(4, 8))
             engine = InlineEngine(Device([model], torch.device("cpu")))
-            run = Run(source, out, [(model.name, model.sha256)], route, lambda: engine, convention=convention.id)
+            run = replace(run_for(source, out, [model]), load_engine=lambda: engine, convention=convention.id)
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr("texup.upscaling.pack.Decoders", lambda: decoders)
                 outcomes = list(upscale_pack(run))

@@ -16,59 +16,56 @@ from texup.manifest.journal import records
 from texup.textures.codecs.files import encode
 from texup.textures.texture import Container, Texture
 
+from ..builders import noise
+
 MANIFEST = "texup-manifest.jsonl"
 
 
-def picture(seed: int, *, side=12, channels=3, format_="png") -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, channels), np.uint8)
-    return encode(Texture(pixels, Container(format_)))
-
-
 def cube_map() -> bytes:
-    data = bytearray(picture(9, channels=4, format_="dds"))
+    data = bytearray(noise(9, channels=4, format_="dds"))
     struct.pack_into("<I", data, 112, 0xFE00)
     return bytes(data)
 
 
 PLAIN = {
-    "a.png": picture(1),
-    "twin of a.png": picture(1),
-    "sub/b.tga": picture(2, format_="tga"),
+    "a.png": noise(1),
+    "twin of a.png": noise(1),
+    "sub/b.tga": noise(2, format_="tga"),
     "sub/sky.dds": cube_map(),
     "sub/flat.png": encode(Texture(np.full((8, 8, 3), 7, np.uint8), Container("png"))),
-    "damaged.png": picture(3)[:-40],
+    "damaged.png": noise(3)[:-40],
     "empty.png": b"",
     "notes.txt": b"by hand",
-    "ui/c.png": picture(4),
-    "ui/kept.png": picture(5),
+    "ui/c.png": noise(4),
+    "ui/kept.png": noise(5),
     "texup.toml": b'[[rule]]\nmatch = "ui/kept.png"\naction = "copy"\n',
-    "caf\udce9 [/x] \x1b[31m \u202e.png": picture(6),
-    "back\\slash.png": picture(7),
-    "C:drive.png": picture(8),
+    "caf\udce9 [/x] \x1b[31m \u202e.png": noise(6),
+    "back\\slash.png": noise(7),
+    "C:drive.png": noise(8),
 }
 RICE = {
-    "GAME#0A1B2C3D#0#2_all.png": picture(1, side=16, channels=4),
-    "GAME#0A1B2C40#0#3_rgb.png": picture(2, side=16),
-    "GAME#0A1B2C40#0#3_a.png": picture(3, side=16),
-    "GAME#0A1B2C42#2#1_ci.png": picture(4, side=16),
-    "GAME#0A1B2C43#0#2_a.png": picture(5, side=16),
+    "GAME#0A1B2C3D#0#2_all.png": noise(1, side=16, channels=4),
+    "GAME#0A1B2C40#0#3_rgb.png": noise(2, side=16),
+    "GAME#0A1B2C40#0#3_a.png": noise(3, side=16),
+    "GAME#0A1B2C42#2#1_ci.png": noise(4, side=16),
+    "GAME#0A1B2C43#0#2_a.png": noise(5, side=16),
     "readme.txt": b"by hand",
 }
 PPSSPP = {
     "textures.ini": b"[options]\nversion = 1\nhash = xxh64\n\n[hashes]\n0000000000000000ecaaece3 = MS\\A\\a_1.png\n",
-    "MS/A/a_1.png": picture(1, side=16),
-    "new/08d3961000000909ba70b2af.png": picture(2, side=16),
-    "new/08d3961000000909ba70b2af_1.png": picture(3, side=8),
+    "MS/A/a_1.png": noise(1, side=16),
+    "new/08d3961000000909ba70b2af.png": noise(2, side=16),
+    "new/08d3961000000909ba70b2af_1.png": noise(3, side=8),
 }
 DOLPHIN = {
-    "tex1_16x16_00112233445566aa_14.png": picture(1, side=16),
-    "tex1_16x16_m_00112233445566bb_6.png": picture(2, side=16),
-    "tex1_16x16_m_00112233445566bb_6_mip1.png": picture(3, side=8),
+    "tex1_16x16_00112233445566aa_14.png": noise(1, side=16),
+    "tex1_16x16_m_00112233445566bb_6.png": noise(2, side=16),
+    "tex1_16x16_m_00112233445566bb_6_mip1.png": noise(3, side=8),
     "notes.txt": b"by hand",
 }
 MINECRAFT = {
     "pack.mcmeta": b'{"pack": {"pack_format": 15, "description": "x"}}',
-    "assets/minecraft/textures/block/stone.png": picture(1, side=16),
+    "assets/minecraft/textures/block/stone.png": noise(1, side=16),
     "assets/minecraft/textures/block/fire.png": encode(
         Texture(np.random.default_rng(2).integers(0, 256, (64, 16, 3), np.uint8), Container("png"))
     ),
@@ -171,7 +168,7 @@ def test_p08_sources_that_come_and_go_between_runs(upscale, texup, tmp_path):
     (pack / "a.png").rename(pack / "A2.png")
     for name in ("damaged.png", "empty.png", "back\\slash.png", "C:drive.png", "sub/b.tga"):
         (pack / name).unlink()
-    (pack / "new.png").write_bytes(picture(20))
+    (pack / "new.png").write_bytes(noise(20))
     (pack / "ui").rename(pack / "interface")
     (pack / "texup.toml").unlink()
     result = upscale(pack)

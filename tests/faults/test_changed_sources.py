@@ -18,22 +18,18 @@ import pytest
 from texup import files
 from texup.files import read_pieces, sha256_of
 from texup.manifest.journal import history_of
-from texup.textures.codecs.files import decode, encode
-from texup.textures.texture import Container, Texture
+from texup.textures.codecs.files import decode
 from texup.upscaling import pack as upscaling
 from texup.upscaling import reading, run
+
+from ..builders import noise
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be replaced there")
 
 
-def picture(seed: int, *, side=12, channels=3, format_="png") -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, channels), np.uint8)
-    return encode(Texture(pixels, Container(format_)))
-
-
 def cube_map(seed: int) -> bytes:
     """Return a DDS that is copied for what its header says."""
-    data = bytearray(picture(seed, channels=4, format_="dds"))
+    data = bytearray(noise(seed, channels=4, format_="dds"))
     struct.pack_into("<I", data, 112, 0xFE00)
     return bytes(data)
 
@@ -66,11 +62,11 @@ def no_test_hangs(request, tmp_path):
 
 
 FILES = {
-    "a.png": picture(1),
-    "b.png": picture(2),
+    "a.png": noise(1),
+    "b.png": noise(2),
     "film.bin": np.random.default_rng(3).bytes((2 << 20) + 7),
     "sky.dds": cube_map(4),
-    "skipped.png": picture(5),
+    "skipped.png": noise(5),
     "texup.toml": b'[[rule]]\nmatch = "skipped.png"\naction = "skip"\n',
 }
 
@@ -216,7 +212,7 @@ def test_p07_a_source_that_is_replaced_after_the_plan_is_recorded_as_what_was_re
 ):
     plan_of, new = (
         run.plan_of,
-        {"a.png": picture(11, side=8), "film.bin": b"new", "sky.dds": picture(12, format_="dds")},
+        {"a.png": noise(11, side=8), "film.bin": b"new", "sky.dds": noise(12, format_="dds")},
     )
 
     def planned(this):
@@ -243,7 +239,7 @@ def test_p07_the_recorded_hash_is_of_the_bytes_that_were_decoded(upscale, pack, 
     def then_replaced(folder, path):
         data = read_file(folder, path)
         if path == "a.png":
-            put(folder / path, picture(21))
+            put(folder / path, noise(21))
         return data
 
     monkeypatch.setattr(reading, "read_file", then_replaced)
@@ -280,7 +276,7 @@ def test_p07_a_source_that_is_written_while_it_is_read_fails_alone(upscale, pack
     assert_recovers(upscale, pack, out)
 
 
-@pytest.mark.parametrize("new", [cube_map(31), picture(32, format_="dds")], ids=["another cube map", "a texture now"])
+@pytest.mark.parametrize("new", [cube_map(31), noise(32, format_="dds")], ids=["another cube map", "a texture now"])
 def test_p07_a_file_that_is_copied_for_its_content_is_the_one_that_was_looked_at(
     upscale, pack, tmp_path, monkeypatch, new
 ):
@@ -345,7 +341,7 @@ def test_p07_sources_that_are_written_all_the_time(upscale, pack, tmp_path):
     A half-written file that stands still while it is read cannot be told from a whole one, but by its checksums.
     """
     versions = {name: [data, data[::-1], data + data[:50]] for name, data in FILES.items() if name == "film.bin"}
-    versions |= {name: [picture(seed, side=32) for seed in range(40, 44)] for name in ("a.png", "b.png")}
+    versions |= {name: [noise(seed, side=32) for seed in range(40, 44)] for name in ("a.png", "b.png")}
     ended = threading.Event()
 
     def write() -> None:

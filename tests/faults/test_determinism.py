@@ -19,23 +19,18 @@ import torch
 from texup.engines import device as devices
 from texup.engines.device import Device
 from texup.engines.engine import Execution
-from texup.textures.codecs.files import encode, encode_levels, read_texture
+from texup.textures.codecs.files import encode_levels, read_texture
 from texup.textures.mips import smaller_levels
 from texup.textures.storing import stored
 from texup.textures.texture import Container, Texture
+
+from ..builders import write_picture
 
 ROOT = Path(__file__).parents[2]
 MANIFEST = "texup-manifest.jsonl"
 ARGUMENTS = ("--overlap", "8", "--tile", "32", "--device", "cpu")
 VOLATILE = ("seconds", "notes", "check")  # a note tells which one of several equal pictures was computed
 HOME = "Load/Textures/GALE01"
-
-
-def write(path: Path, pixels, container=None):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    container = container or Container(path.suffix[1:].lower(), pixels.dtype.itemsize * 8)
-    texture = Texture(np.ascontiguousarray(pixels), container)
-    path.write_bytes(encode(texture, indexed=container.palette is not None))
 
 
 def write_dds(path: Path, pixels, form: str):
@@ -64,14 +59,14 @@ def pack(tmp_path_factory, wall, disc) -> Path:
     dice = np.random.default_rng(4)
     soft, hard = ((disc(24, 24, radius=9, soft=s) * 255).astype(np.uint8) for s in (True, False))
     for k, name in enumerate(("Iso", "ise", "z_10", "z_9", "Éclat", "a b", "#1")):
-        write(folder / ("sub" if k % 2 else ".") / f"{name}.png", wall(16, 16, seed=k))
-    write(folder / "wide.png", wall(24, 96))
-    write(folder / "veil.png", np.dstack((wall(24, 24), soft)))
-    write(folder / "cut.tga", np.dstack((wall(24, 24, seed=2), hard)))
-    write(folder / "grey.png", dice.integers(0, 256, (20, 12, 1), np.uint8))
-    write(folder / "deep.png", dice.integers(0, 1 << 16, (12, 20, 3), np.uint16))
+        write_picture(folder / ("sub" if k % 2 else ".") / f"{name}.png", wall(16, 16, seed=k))
+    write_picture(folder / "wide.png", wall(24, 96))
+    write_picture(folder / "veil.png", np.dstack((wall(24, 24), soft)))
+    write_picture(folder / "cut.tga", np.dstack((wall(24, 24, seed=2), hard)))
+    write_picture(folder / "grey.png", dice.integers(0, 256, (20, 12, 1), np.uint8))
+    write_picture(folder / "deep.png", dice.integers(0, 1 << 16, (12, 20, 3), np.uint16))
     for name in ("one.png", "sub/Two.png", "zwei.png"):
-        write(folder / name, wall(20, 20, seed=9))
+        write_picture(folder / name, wall(20, 20, seed=9))
     write_dds(folder / "blocks.dds", wall(32, 32, seed=6), "bc1")
     (folder / "notes.txt").write_text("by hand")
     return folder
@@ -201,10 +196,10 @@ def test_p20_an_archive_gives_the_bytes_of_its_folder(command, pack, whole, tmp_
 def test_p20_packs_with_mips_and_blocks(command, wall, tmp_path):
     """A dump with levels of its own and with levels to make, as PNG and as blocks: the same bytes every time."""
     dump = tmp_path / "Dump" / "Textures" / "GALE01"
-    write(dump / "tex1_32x32_00112233445566aa_14.png", wall(32, 32))
-    write(dump / "tex1_32x32_m_00112233445566bb_14.png", wall(32, 32, seed=1))
-    write(dump / "tex1_16x16_m_00112233445566cc_14_arb.png", wall(16, 16, seed=2))
-    write(dump / "tex1_16x16_m_00112233445566cc_14_arb_mip1.png", wall(8, 8, seed=3))
+    write_picture(dump / "tex1_32x32_00112233445566aa_14.png", wall(32, 32))
+    write_picture(dump / "tex1_32x32_m_00112233445566bb_14.png", wall(32, 32, seed=1))
+    write_picture(dump / "tex1_16x16_m_00112233445566cc_14_arb.png", wall(16, 16, seed=2))
+    write_picture(dump / "tex1_16x16_m_00112233445566cc_14_arb_mip1.png", wall(8, 8, seed=3))
     for form in ((), ("--dds", "bc1")):
         first = command(dump, tmp_path / f"one{len(form)}", "--jobs", "1", "--batch", "1", *form)
         second = command(dump, tmp_path / f"two{len(form)}", "--jobs", "5", *form)
@@ -216,7 +211,7 @@ def test_p20_packs_with_mips_and_blocks(command, wall, tmp_path):
 def test_p20_what_stands_beside_textures_keeps_its_order(command, wall, tmp_path, monkeypatch):
     """A list of all textures, which one file holds: no chance decides its lines."""
     for k, name in enumerate(("TROOA1", "POSSB2", "ZAPPC0", "CYBRD1", "BOSSE3")):
-        write(tmp_path / "in" / "sprites" / f"{name}.png", wall(16, 16, seed=k))
+        write_picture(tmp_path / "in" / "sprites" / f"{name}.png", wall(16, 16, seed=k))
     options = ("--format", "gzdoom", "--textures-lump")
     whole, real = command(tmp_path / "in", tmp_path / "whole", *options), os.scandir
     assert any(b"TROOA1" in data for name, data in whole.items() if not name.endswith(".png"))

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from texup.engines.device import Device
 from texup.engines.failures import is_short_of_memory, watched
 from texup.errors import LostDevice
-from texup.textures.codecs.files import encode
-from texup.textures.texture import Container, Texture
+
+from ..builders import records_of, write_picture
 
 COUNT = 12
 ARGUMENTS = ("--overlap", "8", "--tile", "32", "--batch", "1", "--device", "cpu")
@@ -37,17 +35,6 @@ LOSSES: dict[str, Callable[[], RuntimeError]] = {
 RESUME = "what is finished stays, and the same command goes on from there"
 
 
-def write(path: Path, pixels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode(Texture(np.ascontiguousarray(pixels), Container("png"))))
-
-
-def records_of(out: Path):
-    """Return the last line of each path in the manifest; every line of it must be whole."""
-    lines = [json.loads(line) for line in (out / "texup-manifest.jsonl").read_text().splitlines()]
-    return {line["path"]: line for line in lines if "path" in line}
-
-
 def tree(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in out.iterdir() if path.suffix != ".jsonl"}
 
@@ -57,8 +44,8 @@ def pack(tmp_path_factory, wall) -> Path:
     """Small textures, and one that takes three tiles."""
     folder = tmp_path_factory.mktemp("loss") / "in"
     for k in range(COUNT - 1):
-        write(folder / f"{k:02}.png", wall(16, 16, seed=k))
-    write(folder / "large.png", wall(24, 96))
+        write_picture(folder / f"{k:02}.png", wall(16, 16, seed=k))
+    write_picture(folder / "large.png", wall(24, 96))
     return folder
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import re
 import subprocess
@@ -19,16 +18,13 @@ import pytest
 import torch
 from torch import nn
 
-from texup.conventions.convention import Planned
-from texup.conventions.plain import PLAIN
 from texup.engines.device import Device
 from texup.engines.engine import Job
 from texup.engines.local import MIN_TILE, LocalEngine
 from texup.engines.steps import PROBLEMS
-from texup.textures.codecs.files import encode, read_texture
-from texup.textures.texture import Container, Texture
-from texup.upscaling.pack import start
-from texup.upscaling.run import Route, Run, Settings, plan_passes
+from texup.textures.codecs.files import read_texture
+
+from ..builders import outcomes_of, records_of, run_for, write_picture
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
@@ -74,42 +70,26 @@ class Failing(nn.Module):
         return self.net(x)
 
 
-def write(path: Path, pixels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode(Texture(np.ascontiguousarray(pixels), Container("png"))))
-
-
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory, wall, disc) -> Path:
     """Small textures of one size, one that takes tiles, and one whose alpha goes through the net too."""
     folder = tmp_path_factory.mktemp("pack")
     for k in range(3):
-        write(folder / f"small{k}.png", wall(16, 16, seed=k))
-    write(folder / "twin.png", wall(16, 16, seed=0))
-    write(folder / "large.png", wall(72, 40))
-    write(folder / "soft.png", np.dstack((wall(40, 40), (disc(40, 40, radius=15, soft=True) * 255).astype(np.uint8))))
+        write_picture(folder / f"small{k}.png", wall(16, 16, seed=k))
+    write_picture(folder / "twin.png", wall(16, 16, seed=0))
+    write_picture(folder / "large.png", wall(72, 40))
+    write_picture(
+        folder / "soft.png", np.dstack((wall(40, 40), (disc(40, 40, radius=15, soft=True) * 255).astype(np.uint8)))
+    )
     return folder
-
-
-def run_of(pack, out) -> Run:
-    route = Route(plan_passes([4], 4), Settings(4, MARGIN))
-    return Run(source=pack, out=out, models=[], route=route, load_engine=lambda: None)
 
 
 def upscaled(pack, out, model, *, plan=None, **sizes):
     """Return the outcomes by path, and the device."""
     if plan is not None:
         model = replace(model, net=Failing(model.net, plan))
-    run = run_of(pack, out)
-    jobs = [Job(path=p.name, source=pack, out=out, target=p.name) for p in sorted(pack.iterdir())]
     device = Device([model], CPU, **sizes)
-    found = {
-        o.path: o
-        for o in LocalEngine(device, 2).run(
-            jobs, lambda job: start(job, Planned(job.path, "upscale", target=job.target), run, PLAIN)
-        )
-    }
-    assert len(found) == len(jobs)
+    found = outcomes_of(LocalEngine(device, 2), run_for(pack, out, [model], margin=MARGIN))
     return found, device
 
 
@@ -175,13 +155,9 @@ def test_p17_sizes_that_did_not_fit_are_not_tried_again(pack, tiny_model, undist
     assert device.batch_pixels <= 2 * limit
     assert plan.failures <= 12
     before = plan.failures
-    again = LocalEngine(device, 2)
-    run = run_of(pack, tmp_path / "b")
+    run = run_for(pack, tmp_path / "b", [tiny_model], margin=MARGIN)
     large = Job(path="large.png", source=pack, out=tmp_path / "b", target="large.png")
-    assert [
-        o.outcome
-        for o in again.run([large], lambda job: start(job, Planned(job.path, "upscale", target=job.target), run, PLAIN))
-    ] == ["upscaled"]
+    assert outcomes_of(LocalEngine(device, 2), run, [large])["large.png"].outcome == "upscaled"
     assert plan.failures <= before + 2  # a batch of several tiles may still have to be halved
 
 
@@ -204,12 +180,6 @@ def test_p17_one_texture_without_memory_leaves_the_others(pack, tiny_model, undi
     assert {p for p, o in found.items() if o.outcome == "failed"} == {"large.png", "soft.png"}
     small = {name: pixels for name, pixels in undisturbed.items() if name not in ("large.png", "soft.png")}
     assert_near(tmp_path, small)
-
-
-def records_of(out: Path):
-    """Return the last line of each path in the manifest."""
-    lines = [json.loads(line) for line in (out / "texup-manifest.jsonl").read_text().splitlines()]
-    return {line["path"]: line for line in lines if "path" in line}
 
 
 @pytest.mark.parametrize("kind", ["cuda", "torch"])
@@ -241,7 +211,7 @@ STEPS = {  # where a file's own memory may be short: function -> how often it is
 @pytest.mark.parametrize("step", STEPS)
 def test_p17_a_file_that_memory_does_not_hold_fails_alone(texup, weights, wall, tmp_path, monkeypatch, step):
     for k in range(4):
-        write(tmp_path / "in" / f"{k}.png", wall(16, 16, seed=k))
+        write_picture(tmp_path / "in" / f"{k}.png", wall(16, 16, seed=k))
     arguments = ("upscale", tmp_path / "in", "--model", weights, "--overlap", "8", "--device", "cpu", "--quiet")
     assert texup(*arguments, "-o", tmp_path / "whole").code == 0
     module, _, name = step.rpartition(".")
@@ -313,8 +283,8 @@ def huge(tmp_path_factory, wall) -> Path:
     """Small textures and one whose result takes some 400 MB on its way."""
     folder = tmp_path_factory.mktemp("huge") / "in"
     for k in range(4):
-        write(folder / f"{k}.png", wall(16, 16, seed=k))
-    write(folder / "huge.png", wall(1000, 1000))
+        write_picture(folder / f"{k}.png", wall(16, 16, seed=k))
+    write_picture(folder / "huge.png", wall(1000, 1000))
     return folder
 
 

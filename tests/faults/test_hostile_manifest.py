@@ -12,7 +12,6 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 import pytest
 
 from texup.errors import UsageError
@@ -20,17 +19,12 @@ from texup.manifest.journal import NAME, Header, Manifest, history_of, records
 from texup.manifest.record import Outcome, Written
 from texup.manifest.verification import verify
 from texup.packs.walk import is_safe
-from texup.textures.codecs.files import encode
-from texup.textures.texture import Container, Texture
+
+from ..builders import noise
 
 ROOT = Path(__file__).parents[2]
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 SHA = "ab" * 32
-
-
-def picture(seed: int, side=12) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
-    return encode(Texture(pixels, Container("png")))
 
 
 @pytest.fixture
@@ -38,7 +32,7 @@ def pack(tmp_path) -> Path:
     folder = tmp_path / "pack"
     for k, name in enumerate(("a.png", "b.png", "sub/c.png")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(picture(k))
+        (folder / name).write_bytes(noise(k))
     return folder
 
 
@@ -79,8 +73,8 @@ def test_p24_the_manifest_is_ascii_json_of_relative_paths_for_any_name_and_tells
     pack, own = home / "pack", home / "my.safetensors"
     for k, name in enumerate(NAMES):
         (pack / name).parent.mkdir(parents=True, exist_ok=True)
-        (pack / name).write_bytes(picture(k, 4))
-    (pack / "damaged.png").write_bytes(picture(0)[:-30])
+        (pack / name).write_bytes(noise(k, 4))
+    (pack / "damaged.png").write_bytes(noise(0)[:-30])
     (pack / "link.png").symlink_to(pack / "~.png")
     (pack / "notes.txt").write_text("x")
     (pack / "texup.toml").write_text('[[rule]]\nmatch = "~.png"\nmodel = "../my.safetensors"\nscale = 2\n')
@@ -187,7 +181,7 @@ REFUSED: dict[str, Callable[[list[dict], Path], bytes]] = {
     "newer later": lambda lines, out: (out / NAME).read_bytes() + line(format="texup-manifest", schema=3),
     "mark first": lambda lines, out: b"\xef\xbb\xbf" + (out / NAME).read_bytes(),
     "two bytes each": lambda lines, out: (out / NAME).read_text("ascii").encode("utf-16"),
-    "picture": lambda lines, out: picture(1),
+    "picture": lambda lines, out: noise(1),
     "endless line": lambda lines, out: line(format="texup-manifest", schema=2, version="x" * (2 << 20)),
 }
 
@@ -335,7 +329,7 @@ def test_a_manifest_that_was_deleted_makes_the_output_a_strangers(scene, upscale
 def test_a_manifest_that_is_read_only_ends_the_run_at_once(scene, upscale, tmp_path):
     (scene / NAME).chmod(0o444)
     before = tree(tmp_path)
-    (tmp_path / "pack" / "a.png").write_bytes(picture(50))
+    (tmp_path / "pack" / "a.png").write_bytes(noise(50))
     result = upscale()
     assert (result.code, result.out) == (5, "")
     assert "Permission denied" in result.err
@@ -347,7 +341,7 @@ def test_a_copy_of_hard_links_keeps_its_own_manifest(scene, upscale, tmp_path, p
         pytest.skip("cp -al is not known there")
     subprocess.run(["cp", "-al", scene, tmp_path / "backup"], check=True)
     before = tree(tmp_path / "backup"), (tmp_path / "backup" / NAME).read_bytes()
-    (pack / "a.png").write_bytes(picture(50))
+    (pack / "a.png").write_bytes(noise(50))
     assert upscale().json["counts"] == {"unchanged": 2, "upscaled": 1}
     assert (tree(tmp_path / "backup"), (tmp_path / "backup" / NAME).read_bytes()) == before
 

@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from texup.textures.codecs.files import encode
-from texup.textures.texture import Container, Texture
+from ..builders import write_picture
 
 ROOT = Path(__file__).parents[2]
 MANIFEST = "texup-manifest.jsonl"
@@ -60,18 +59,13 @@ STOPPED = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGKILL": -9, "SIGINT-
 OPTIONS = ("--overlap", "8", "--batch", "1", "--jobs", "2", "--device", "cpu")
 
 
-def write(path: Path, pixels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode(Texture(np.ascontiguousarray(pixels), Container("png"))))
-
-
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory, weights):
     """A folder with a pack, the result ``whole`` and one that was stopped for each scenario; and their exit codes."""
     folder = tmp_path_factory.mktemp("interrupt")
     dice = np.random.default_rng(0)
     for k in range(COUNT):
-        write(folder / "pack" / f"{k % 3}" / f"{k:03}.png", dice.integers(0, 256, (24, 24, 3), np.uint8))
+        write_picture(folder / "pack" / f"{k % 3}" / f"{k:03}.png", dice.integers(0, 256, (24, 24, 3), np.uint8))
     names = ",".join(["whole", *STOPPED])
     done = subprocess.run(
         [sys.executable, "-c", DRIVER.format(stop_at=STOP_AT), names, "--model", weights, *OPTIONS],

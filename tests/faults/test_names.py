@@ -10,11 +10,9 @@ import threading
 import unicodedata
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from texup.textures.codecs.files import encode
-from texup.textures.texture import Container, Texture
+from ..builders import noise
 
 MANIFEST = "texup-manifest.jsonl"
 UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # what no terminal may get
@@ -84,11 +82,6 @@ REFUSED = {b"a\\b.png", b"\\[x].png", b"a:b.png", b"\x1bPdevice\x1b\\.png"}  # n
 NO_PROBE = "from texup.cli import inspect; inspect.PROBE_SECONDS = 0"
 
 
-def picture(seed: int, side=6) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
-    return encode(Texture(pixels, Container("png")))
-
-
 def write(folder: Path, name: bytes, data: bytes) -> None:
     path = os.path.join(os.fsencode(folder), name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -115,7 +108,7 @@ def scene(tmp_path_factory, launcher, weights):
     folder = tmp_path_factory.mktemp("names")
     broken = set()
     for k, name in enumerate(NAMES):
-        write(folder / "pack", name, picture(k) if k % 3 else b"no picture")
+        write(folder / "pack", name, noise(k) if k % 3 else b"no picture")
         broken |= {name} if is_texture(name) and k % 3 == 0 else set()
     done = launcher.run(*upscale(weights, "pack", "out"), "-v", "--json", "--copy-other", cwd=folder)
     return folder, broken | REFUSED, done
@@ -236,7 +229,7 @@ def test_p23_live_progress_is_as_clean(launcher, weights, scene):
 def test_p23_what_is_asked_for_by_a_hostile_name_is_refused_cleanly(launcher, weights, tmp_path, name):
     """As a pattern of the shell gives it: a pack, a file, a model, an output, a word too many."""
     (tmp_path / "pack").mkdir()
-    (tmp_path / "pack" / "a.png").write_bytes(picture(0))
+    (tmp_path / "pack" / "a.png").write_bytes(noise(0))
     write(tmp_path, name, b"no picture")
     text = os.fsdecode(name)
     commands = [
@@ -301,9 +294,9 @@ def test_p23_texts_of_a_pack_reach_no_terminal(launcher, weights, tmp_path, name
         write(tmp_path / "pack", path.encode(), content if isinstance(content, bytes) else content.encode())
         picture_of = path.removesuffix(".mcmeta")
         if picture_of.endswith(".png"):
-            write(tmp_path / "pack", picture_of.encode(), picture(1))
+            write(tmp_path / "pack", picture_of.encode(), noise(1))
     for place in ("a.png", "assets/minecraft/textures/block/b.png", "textures/WALL.png"):
-        write(tmp_path / "pack", place.encode(), picture(2))
+        write(tmp_path / "pack", place.encode(), noise(2))
     for arguments in (
         ["upscale", "pack", "-o", "out", "--format", convention, "-v", *quick(weights)],
         ["upscale", "pack", "--dry-run", "--format", convention, "-v", *quick(weights)],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from threading import Lock
 
@@ -13,25 +12,15 @@ import torch
 from texup.engines.device import FAR, Device
 from texup.errors import TextureError
 from texup.models.weights import save_weights
-from texup.textures.codecs.files import encode, read_texture
-from texup.textures.texture import Container, Texture
+from texup.textures.codecs.files import read_texture
+
+from ..builders import records_of, write_picture
 
 NOT_FINITE = "the net's result is not finite even in fp32; the weights do not suit this texture"
 WRONG = {"nan": torch.nan, "inf": torch.inf, "-inf": -torch.inf, "huge": 2 * FAR, "-huge": -2 * FAR}
 ARGUMENTS = ("--overlap", "8", "--tile", "32", "--device", "cpu", "--json")
 BRIGHT = "bright.png"  # takes three tiles of 32, one of which has a red texel of 1; the others share their shape
 DULL = ("0.png", "1.png", "2.png")
-
-
-def write(path: Path, pixels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode(Texture(np.ascontiguousarray(pixels), Container("png"))))
-
-
-def records_of(out: Path):
-    """Return the last line of each path in the manifest."""
-    lines = [json.loads(line) for line in (out / "texup-manifest.jsonl").read_text().splitlines()]
-    return {line["path"]: line for line in lines if "path" in line}
 
 
 def tree(out: Path) -> dict[str, bytes]:
@@ -47,10 +36,10 @@ def levels_apart(one: Path, other: Path) -> int:
 def pack(tmp_path_factory, wall) -> Path:
     folder = tmp_path_factory.mktemp("numbers") / "in"
     for k, name in enumerate(DULL):
-        write(folder / name, np.minimum(wall(20, 20, seed=k), 250))
+        write_picture(folder / name, np.minimum(wall(20, 20, seed=k), 250))
     large = np.minimum(wall(24, 96), 250)
     large[12, 50] = 255
-    write(folder / BRIGHT, large)
+    write_picture(folder / BRIGHT, large)
     return folder
 
 

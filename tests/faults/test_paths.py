@@ -8,19 +8,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from texup.textures.codecs.files import encode
-from texup.textures.texture import Container, Texture
+from ..builders import noise
 
 MANIFEST, LOCK = "texup-manifest.jsonl", ".texup-lock"
 PRECIOUS = b"precious\n"
-
-
-def picture(seed: int, side=8) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
-    return encode(Texture(pixels, Container("png")))
 
 
 @pytest.fixture
@@ -28,7 +21,7 @@ def pack(tmp_path) -> Path:
     folder = tmp_path / "pack"
     (folder / "sub").mkdir(parents=True)
     for k, name in enumerate(("a.png", "b.png", "sub/c.png")):
-        (folder / name).write_bytes(picture(k))
+        (folder / name).write_bytes(noise(k))
     return folder
 
 
@@ -120,7 +113,7 @@ def test_p11_a_case_insensitive_folder_is_one_under_both_names(texup, weights, t
     if subprocess.run(["chattr", "+F", folder], capture_output=True, check=False).returncode:
         pytest.skip("this file system cannot ignore the case of names")
     (folder / "Pack").mkdir()
-    (folder / "Pack" / "a.png").write_bytes(picture(0))
+    (folder / "Pack" / "a.png").write_bytes(noise(0))
     assert texup(*upscale(weights, folder / "Pack", folder / "pACK")).code == 2
     assert texup(*upscale(weights, folder / "Pack", folder / "pack" / "out")).code == 2
 
@@ -131,7 +124,7 @@ def test_p11_a_case_insensitive_folder_is_one_under_both_names(texup, weights, t
 def test_p09_links_in_the_source_are_named_and_lead_nowhere(texup, weights, pack, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
-    (outside / "secret.png").write_bytes(picture(9))
+    (outside / "secret.png").write_bytes(noise(9))
     links = {
         "file.png": outside / "secret.png",
         "folder": outside,
@@ -174,7 +167,7 @@ def test_p09_an_output_copied_by_hard_links_changes_alone(texup, weights, pack, 
     assert texup(*upscale(weights, pack, tmp_path / "out")).code == 0
     shutil.copytree(tmp_path / "out", tmp_path / "copy", copy_function=os.link)
     before = {name: facts[0] for name, facts in state_of(tmp_path / "out").items()}
-    (pack / "a.png").write_bytes(picture(77))
+    (pack / "a.png").write_bytes(noise(77))
     assert texup(*upscale(weights, pack, tmp_path / "copy")).code == 0
     assert {name: facts[0] for name, facts in state_of(tmp_path / "out").items()} == before
     assert texup("verify", tmp_path / "out").code == 0
@@ -205,8 +198,8 @@ def test_p09_a_link_planted_in_the_output_is_never_written_through(texup, weight
     out.mkdir()
     if again:
         assert texup(*upscale(weights, pack, out)).code == 0
-        (pack / "a.png").write_bytes(picture(50))
-        (pack / "sub" / "c.png").write_bytes(picture(51))
+        (pack / "a.png").write_bytes(noise(50))
+        (pack / "sub" / "c.png").write_bytes(noise(51))
     planted = out / place
     planted.parent.mkdir(exist_ok=True)
     shutil.rmtree(planted) if planted.is_dir() else planted.unlink(missing_ok=True)
@@ -263,7 +256,7 @@ def test_p09_a_folder_that_becomes_a_link_during_the_run(launcher, weights, pack
     more = ["--jobs", "1", "--force"]
     if copied:
         (pack / "sub" / "c.png").rename(pack / "sub" / "c.txt")
-        (pack / "sub" / "d.png").write_bytes(picture(8))
+        (pack / "sub" / "d.png").write_bytes(noise(8))
         more.append("--copy-other")
     if is_there:
         (tmp_path / "out" / "sub").mkdir(parents=True)
@@ -315,10 +308,10 @@ def test_p01_a_read_only_source_is_read(launcher, weights, pack, tmp_path):
 def test_p09_what_may_not_be_read_fails_by_name_and_the_rest_is_done(launcher, weights, pack, tmp_path):
     (pack / "a.png").chmod(0)
     (pack / "closed").mkdir()
-    (pack / "closed" / "d.png").write_bytes(picture(5))
+    (pack / "closed" / "d.png").write_bytes(noise(5))
     (pack / "closed").chmod(0)
     (pack / "blind").mkdir()
-    (pack / "blind" / "e.png").write_bytes(picture(6))
+    (pack / "blind" / "e.png").write_bytes(noise(6))
     (pack / "blind").chmod(0o444)
     run = upscale(weights, "pack", "out")
     code, _, told = launcher.run(*run, cwd=tmp_path, before=AS_OTHERS)
@@ -350,7 +343,7 @@ def test_p09_names_of_255_bytes_and_folders_deeper_than_a_path_can_say(texup, we
     pack = tmp_path / "pack"
     long = pack / ("d" * 255) / ("\u00e9" * 125 + "x.png")
     long.parent.mkdir(parents=True)
-    long.write_bytes(picture(0))
+    long.write_bytes(noise(0))
     at = os.open(pack, os.O_RDONLY)
     for _ in range(24):  # 24 x 200 bytes are more than the 4096 of PATH_MAX
         os.mkdir("f" * 200, dir_fd=at)
@@ -396,7 +389,7 @@ def test_p10_names_that_are_one_elsewhere_are_refused_before_the_first_write(tex
     pack = tmp_path / "pack"
     for k, each in enumerate(COLLISIONS[name]):
         (pack / each).parent.mkdir(parents=True, exist_ok=True)
-        (pack / each).write_bytes(picture(k))
+        (pack / each).write_bytes(noise(k))
     source = pack
     if kind == "zip":
         source = Path(shutil.make_archive(str(pack), "zip", pack))
@@ -422,7 +415,7 @@ def test_p10_no_two_sources_have_one_target(texup, weights, tmp_path, convention
     for k, name in enumerate(names):
         path = tmp_path / "pack" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b'{"pack": {"pack_format": 1, "description": ""}}' if "mcmeta" in name else picture(k))
+        path.write_bytes(b'{"pack": {"pack_format": 1, "description": ""}}' if "mcmeta" in name else noise(k))
     result = texup(*upscale(weights, tmp_path / "pack", tmp_path / "out", "--format", convention, "--json"))
     if refusal:
         assert (result.code, result.err.count("\n"), refusal in result.err) == (2, 1, True), result.err

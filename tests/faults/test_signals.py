@@ -15,7 +15,6 @@ import zipfile
 from itertools import cycle
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -23,8 +22,8 @@ from texup.models.weights import save_weights
 from texup.nets.rrdbnet import RRDBNet
 from texup.packs import temporary
 from texup.packs.zips import unpacked
-from texup.textures.codecs.files import encode
-from texup.textures.texture import Container, Texture
+
+from ..builders import noise
 
 ROOT = Path(__file__).parents[2]
 NO_PROBE = "from texup.cli import inspect; inspect.PROBE_SECONDS = 0"  # of the device, for an estimate of the time
@@ -62,18 +61,13 @@ main.main.main = traced
 PARTS = ("/texup/", "contextlib.py", "shutil.py", "tempfile.py", "zipfile")  # where what must be removed is made
 
 
-def picture(seed: int, side=10) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
-    return encode(Texture(pixels, Container("png")))
-
-
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory, launcher, weights):
     """A folder with a pack as folder and as zip, and the finished result of each."""
     folder = tmp_path_factory.mktemp("signals")
     (folder / "pack" / "sub").mkdir(parents=True)
     for k, name in enumerate(("a.png", "b.png", "sub/c.png")):
-        (folder / "pack" / name).write_bytes(picture(k))
+        (folder / "pack" / name).write_bytes(noise(k))
     (folder / "pack" / "notes.txt").write_text("by hand")
     with zipfile.ZipFile(folder / "pack.zip", "w") as archive:
         for path in sorted((folder / "pack").rglob("*.*")):
@@ -251,7 +245,7 @@ def test_p21_a_heavy_net_is_left_within_seconds(tmp_path):
     torch.manual_seed(1)
     save_weights(tmp_path / "heavy.safetensors", RRDBNet().state_dict(), {})
     (tmp_path / "pack").mkdir()
-    (tmp_path / "pack" / "a.png").write_bytes(picture(0, 640))
+    (tmp_path / "pack" / "a.png").write_bytes(noise(0, 640))
     options = ["-o", "out", "--model", "heavy.safetensors"]
     for seconds in (0.5, 1, 2, 4, 8, 16):
         command = [sys.executable, "-m", "texup", "upscale", "pack", *options]

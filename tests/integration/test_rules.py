@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from ..builders import records_of
 
 RULES = """
 [[rule]]
@@ -49,11 +50,6 @@ def pack(tmp_path, wall) -> Path:
 def pixels(path: Path) -> np.ndarray:
     with Image.open(path) as picture:
         return np.asarray(picture)
-
-
-def records_of(out: Path) -> dict[str, dict]:
-    lines = [json.loads(line) for line in (out / "texup-manifest.jsonl").read_text().splitlines()]
-    return {line["path"]: line for line in lines if "path" in line}
 
 
 @pytest.mark.usefixtures("catalog")
