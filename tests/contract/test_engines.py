@@ -160,13 +160,7 @@ def test_a_texture_may_fail_at_any_step_and_the_others_go_on(engine, tmp_path):
     assert all(outcome.targets == [] for outcome in found.values() if outcome.outcome == "failed")
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param("inline", marks=pytest.mark.xfail(reason="it forgets what was read once the nets are asked")),
-        *list(ENGINES)[1:],
-    ],
-)
+@pytest.mark.parametrize("kind", list(ENGINES))
 def test_a_failure_says_which_source_it_was_of(engine, tmp_path):
     def start(job: Job) -> Task:
         def upscaling():
@@ -316,7 +310,6 @@ def test_seconds_count_from_the_start_of_reading_and_no_longer_than_the_run(engi
 
 
 @each
-@pytest.mark.xfail(reason="the clock is read before the files are written")
 def test_seconds_count_to_the_end_of_writing(engine, tmp_path, monkeypatch):
     def slow(path, data):
         time.sleep(0.1)

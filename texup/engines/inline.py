@@ -49,12 +49,15 @@ class InlineEngine:
             end()
 
     def _outcome(self, job: Job, start: Callable[[Job], Task | Outcome]) -> Outcome:
-        began = time.perf_counter()
+        began, task = time.perf_counter(), None
         try:
             started = start(job)
-            return started if isinstance(started, Outcome) else self._upscale(started, began)
+            if isinstance(started, Outcome):
+                return started
+            task = started
+            return self._upscale(task, began)
         except (TextureError, MemoryError) as error:
-            return failed(job, error)
+            return failed(job, error, task)
 
     def _upscale(self, task: Task, began: float) -> Outcome:
         asked: list[Request] = []
@@ -64,4 +67,4 @@ class InlineEngine:
             return answered(requests, self.device)
 
         files = drive(task.upscaling, answer)
-        return finish(task, files, self.device.execution if asked else None, time.perf_counter() - began)
+        return finish(task, files, self.device.execution if asked else None, began)

@@ -154,7 +154,7 @@ class _Run:
             step = next_requests(task, order.planes if order else None)
             if not isinstance(step, Finished):
                 return step
-            outcome = finish(task, step.files, texture.execution, time.perf_counter() - texture.began)
+            outcome = finish(task, step.files, texture.execution, texture.began)
             return replace(outcome, redone=texture.redone, tile=texture.tile)
 
         return self._attempt(texture, work)
@@ -169,7 +169,7 @@ class _Run:
             except OSError as error:
                 raise TextureError(f"its twin {twin.path} is gone from the output: {error.strerror}") from error
             ran = Execution(outcome.device, outcome.precision) if outcome.device and outcome.precision else None
-            return replace(finish(task, files, ran, 0.0), twin_of=twin.path)
+            return replace(finish(task, files, ran, texture.began), twin_of=twin.path)
 
         return self._attempt(texture, work)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,22 +65,29 @@ def check_written(path: Path, data: bytes) -> None:
         raise OutputError(f"{path}: reads back as other bytes than were written; check the disk")
 
 
-def finish(task: Task, files: Files, execution: Execution | None, seconds: float) -> Outcome:
+def finish(task: Task, files: Files, execution: Execution | None, began: float) -> Outcome:
     """Write the finished files of a texture under their final names and report it.
+
+    Args:
+        task: whose files.
+        files: one for each level.
+        execution: where nets ran for it, None when none did.
+        began: ``time.perf_counter()`` at the start of reading.
 
     Raises:
         OutputError: it cannot be written.
     """
+    written = [write(task.job, level, data) for level, data in enumerate(files)]
     return Outcome(
         path=task.job.path,
         outcome="upscaled",
         source_sha256=task.source_sha256,
-        targets=[write(task.job, level, data) for level, data in enumerate(files)],
+        targets=written,
         policy=task.policy,
         precision=execution.precision if execution else None,
         device=execution.device if execution else None,
         pixels=task.pixels,
-        seconds=seconds,
+        seconds=time.perf_counter() - began,
     )
 
 

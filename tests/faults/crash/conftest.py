@@ -28,7 +28,7 @@ KINDS = {name: 1 << k for k, name in enumerate(NAMES)}
 ALL = 511
 ACTIONS = {"watch": 0, "kill": 1, "tear": 2, "fail": 3, "fail on": 4, "short": 5}
 # What two undisturbed runs need not have in common: the clock, the sum over a line, and which of two twins came first.
-VOLATILE = ("seconds", "check", "notes")
+VOLATILE = ("seconds", "check", "notes", "twin_of")
 
 
 class Call(NamedTuple):
