@@ -172,6 +172,18 @@ def test_grey_textures_are_none():
     assert looks_like_normals(made("dxt5nm")[..., 1::2]) is None
 
 
+def test_a_drawing_on_a_ground_that_happens_to_be_a_vector_is_none():
+    """Three quarters of a lavender ground are of unit length; the drawing on it is not."""
+    drawing = np.full((32, 32, 3), (150, 128, 250), np.uint8)
+    drawing[8:24, 8:24] = (40, 60, 20)
+    drawing[10:14, 10:22] = (230, 200, 60)
+    assert looks_like_normals(drawing) is None
+    embossed = np.full((32, 32, 3), (128, 128, 255), np.uint8)
+    embossed[8:24, 8:10] = (60, 128, 235)
+    embossed[8:24, 22:24] = (196, 128, 235)
+    assert looks_like_normals(embossed) == "tangent"
+
+
 def test_noise_is_none():
     for channels in (3, 4):
         noise = np.random.default_rng(0).integers(0, 256, (64, 64, channels), np.uint8)

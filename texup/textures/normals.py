@@ -100,7 +100,8 @@ def looks_like_normals(pixels: Pixels) -> NormalForm | None:
     if _is_flat(z) and abs(z[0, 0]) > 1 - LEVEL and not (_is_flat(x) and _is_flat(y)):
         return "two_channel" if could_be_slopes(few, "two_channel") else None
     unit = np.abs(np.sqrt(x**2 + y**2 + z**2) - 1) < UNIT
-    if unit.mean() < UNIT_SHARE:
+    apart = _is_apart(few)
+    if unit.mean() < UNIT_SHARE or (apart.any() and unit[apart].mean() < UNIT_SHARE):
         return None
     if _faces_up(x, y, z):
         return "tangent"
@@ -115,6 +116,13 @@ def could_be_normals(pixels: Pixels) -> bool:
         return False
     x, y, z = (float(_signed(pixels, k).mean()) for k in range(3))
     return z > MEAN_UP / 2 and abs(x) < 2 * MEAN_ASIDE and abs(y) < 2 * MEAN_ASIDE
+
+
+def _is_apart(pixels: Pixels) -> NDArray[np.bool_]:
+    """Return where colours (H, W, C) are not the most frequent one: the ground of a drawing may be a unit vector."""
+    _, which, counts = np.unique(pixels[..., :3].reshape(-1, 3), axis=0, return_inverse=True, return_counts=True)
+    apart: NDArray[np.bool_] = (which != counts.argmax()).reshape(pixels.shape[:2])
+    return apart
 
 
 def could_be_slopes(pixels: Pixels, form: Literal["two_channel", "dxt5nm"]) -> bool:
