@@ -84,7 +84,18 @@ def _finetune(
         plan = world.together(lambda: make_plan(model, data, val, recipe=recipe, sharp=sharp))
         folder = out or Path("runs") / plan.recipe.name
         part_size = checkpoint_parts * MEBIBYTE if checkpoint_parts else None
-        run = Run(plan.recipe, folder, data, place, world, val, vgg_weights, part_size, plan.pictures, plan.held_out)
+        run = Run(
+            recipe=plan.recipe,
+            folder=folder,
+            data=data,
+            device=place,
+            world=world,
+            val=val,
+            vgg_weights=vgg_weights,
+            part_size=part_size,
+            pictures=plan.pictures,
+            held_out=plan.held_out,
+        )
         budget = Budget(seconds if seconds or iterations else DEFAULT_SECONDS, iterations)
         if world.is_first:
             for remark in plan.remarks:

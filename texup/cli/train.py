@@ -95,7 +95,16 @@ def _train(
     try:
         wanted, state = world.together(lambda: _loaded(recipe, init))
         part_size = checkpoint_parts * MEBIBYTE if checkpoint_parts else None
-        run = Run(wanted, out or Path("runs") / wanted.name, data, place, world, val, vgg_weights, part_size)
+        run = Run(
+            recipe=wanted,
+            folder=out or Path("runs") / wanted.name,
+            data=data,
+            device=place,
+            world=world,
+            val=val,
+            vgg_weights=vgg_weights,
+            part_size=part_size,
+        )
         budget = Budget(seconds, iterations)
         follow(run_training(run, budget, init=state, resume=resume), run)
     finally:

@@ -119,4 +119,4 @@ def _case(image: str, sample: Sample, methods: dict[str, Enlarge], scale: int, n
     scores[REFERENCE] = Scores(lr_psnr=own.lr_psnr, grid=own.grid, grid_signed=own.grid_signed, seam=own.seam)
     rows = tuple(Row(image, sample.degradation, method, each) for method, each in scores.items())
     pictures = {"LR": sample.lr, **results, REFERENCE: sample.hr}
-    return Case(image, sample.degradation, number, total, rows, pictures)
+    return Case(image=image, degradation=sample.degradation, number=number, total=total, rows=rows, pictures=pictures)

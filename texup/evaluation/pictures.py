@@ -145,15 +145,22 @@ def samples(pair: Pair, protocol: Protocol, scale: int, crop: int | None) -> Ite
         raise UnsupportedTexture(f"too small; both sides need {least_side(scale)} pixels")
     if lr is not None:
         lr = lr[tuple(slice(w.start // scale, w.stop // scale) for w in window)]
-        yield Sample("files", lr, lr, hr, edges, "bicubic")
+        yield Sample(degradation="files", lr=lr, clean=lr, hr=hr, edges=edges, kernel="bicubic")
     elif protocol == "bicubic":
         lr = _reduced(hr, scale, "bicubic", edges)
-        yield Sample("bicubic", lr, lr, hr, edges, "bicubic")
+        yield Sample(degradation="bicubic", lr=lr, clean=lr, hr=hr, edges=edges, kernel="bicubic")
     else:
         hr = _as_rgb(hr)
         clean = _reduced(hr, scale, "box", edges)
         for name, degrade in GAME.items():
-            yield Sample(name, _as_bytes(degrade(_as_tensor(clean))), clean, hr, edges, "box")
+            yield Sample(
+                degradation=name,
+                lr=_as_bytes(degrade(_as_tensor(clean))),
+                clean=clean,
+                hr=hr,
+                edges=edges,
+                kernel="box",
+            )
 
 
 def _read(path: Path) -> tuple[Bytes, Edges]:

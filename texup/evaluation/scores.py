@@ -115,7 +115,17 @@ def _means(methods: dict[str, list[Row]]) -> list[Mean]:
         gains = [(rows[k].scores.psnr_y - base[k].scores.psnr_y, rows[k].image) for k in chosen]
         worst, image = min(gains, default=(NAN, "")) if method != REFERENCE else (NAN, "")
         gain = _mean([each for each, _ in gains])
-        found.append(Mean(rows[0].degradation, method, len(chosen), Scores(**means), gain, worst, image))
+        found.append(
+            Mean(
+                degradation=rows[0].degradation,
+                method=method,
+                images=len(chosen),
+                scores=Scores(**means),
+                gain=gain,
+                worst=worst,
+                worst_image=image,
+            )
+        )
     return found
 
 

@@ -79,7 +79,14 @@ class History:
         targets = tuple(record.targets)
         settings, is_given_up = sys.intern(record.settings), bool(reason) and record.given_up
         assert record.outcome != "unchanged"
-        self.latest[record.path] = LatestRecord(source, settings, targets, record.outcome, reason, is_given_up)
+        self.latest[record.path] = LatestRecord(
+            source_sha256=source,
+            settings=settings,
+            targets=targets,
+            outcome=record.outcome,
+            reason=reason,
+            is_given_up=is_given_up,
+        )
 
     def done(self, path: str) -> LatestRecord | None:
         """Return the newest record of a source, if it is done for good and no other record took a file from it."""

@@ -162,7 +162,14 @@ def detect(state: StateDict) -> Architecture:
         raise WeightsError(f"looks like {name}, but {error}") from error
     _compare(name, shapes, {key: tuple(value.shape) for key, value in net.state_dict().items()})
     multiple_of = hyper.get("unshuffle", 1)
-    return Architecture(name, {**hyper}, hyper["scale"], hyper["num_in_ch"], hyper["num_out_ch"], multiple_of)
+    return Architecture(
+        name=name,
+        hyper={**hyper},
+        scale=hyper["scale"],
+        in_channels=hyper["num_in_ch"],
+        out_channels=hyper["num_out_ch"],
+        multiple_of=multiple_of,
+    )
 
 
 class _WithoutInit(TorchFunctionMode):

@@ -110,7 +110,14 @@ def policy_for(
     )
     by_kind = NORMAL_METHODS[normals] if kind == "normal" else METHODS[kind]
     cells = None if treatment.cells == "whole" else treatment.cells
-    policy = Policy(alpha, (vertical, horizontal), kind, treatment.method or by_kind, cells, form)
+    policy = Policy(
+        alpha=alpha,
+        edges=(vertical, horizontal),
+        kind=kind,
+        method=treatment.method or by_kind,
+        cells=cells,
+        normal=form,
+    )
     if treatment.method is None and by_kind == "net" and kind != "normal":
         policy = _drawn(policy, texture) if method == "auto" else replace(policy, method=method)
     if policy.method != "net" or kind not in GRAINED:

@@ -88,7 +88,14 @@ def make_plan(
         *_complaints(wanted, fitted, unused),
         _told(held_out, from_data=not val),
     ]
-    return Plan(model, weights, fitted, tuple(used), tuple(held_out), tuple(remarks))
+    return Plan(
+        model=model,
+        weights=weights,
+        recipe=fitted,
+        pictures=tuple(used),
+        held_out=tuple(held_out),
+        remarks=tuple(remarks),
+    )
 
 
 def is_sharp(model: CatalogModel) -> bool:

@@ -268,12 +268,12 @@ def start(job: Job, planned: Planned, run: Run, convention: Convention, decode: 
         return _not_upscaled(job, planned, decision)
     sizes = [(texture.pixels.shape[0], texture.pixels.shape[1]) for texture in decision.works]
     return Task(
-        job,
-        decision.sources.sha256,
-        facts_of(decision),
-        twin_key(decision, convention),
-        sum(height * width for height, width in sizes) * decision.route.settings.scale**2,
-        _upscaled_files(decision, convention),
+        job=job,
+        source_sha256=decision.sources.sha256,
+        policy=facts_of(decision),
+        key=twin_key(decision, convention),
+        pixels=sum(height * width for height, width in sizes) * decision.route.settings.scale**2,
+        upscaling=_upscaled_files(decision, convention),
         share=sum(memory_for(*size, run.limits.growth) for size in sizes) / max(1, run.memory),
     )
 

@@ -152,7 +152,13 @@ class Run:
             return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("ascii")).hexdigest()[:16]
 
         return lambda planned: digest_of(
-            Planned("", planned.action, "", "", planned.treatment, (), planned.joins, "", planned.rules)
+            Planned(
+                path="",
+                action=planned.action,
+                treatment=planned.treatment,
+                joins=planned.joins,
+                rules=planned.rules,
+            )
         )
 
     def header(self, convention: str) -> Header:

@@ -178,7 +178,15 @@ def _plan_own_level(name: Name, view: _View) -> Iterator[Planned | Finding]:
     elif name.level == 0:
         others = tuple(levels[n] for n in range(1, count))
         treatment = replace(treatment, mips="given")
-        yield Planned(name.path, "upscale", _respelt(name, bare), target, treatment, others, "levels")
+        yield Planned(
+            path=name.path,
+            action="upscale",
+            reason=_respelt(name, bare),
+            target=target,
+            treatment=treatment,
+            others=others,
+            joins="levels",
+        )
     else:
         yield Planned(name.path, "joined", f"level {name.level} inside the DDS of {levels[0]}")
 

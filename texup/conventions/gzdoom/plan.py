@@ -255,14 +255,14 @@ def _definition(pack: Pack, plan: Planned, path: str, scale: int) -> Definition 
         return None  # the texture itself fails; a definition without its picture would hide the game's own
     grab = png_grab(head) if header.format == "png" else None
     return Definition(
-        _KEYWORDS[lump.space],
-        path if lump.is_long else lump.key,
-        header.width * scale,
-        header.height * scale,
-        (scale, scale),
-        (grab[0] * scale, grab[1] * scale) if grab else None,
-        lump.space in _PANNED,
-        ((plan.target, 0, 0),),
+        keyword=_KEYWORDS[lump.space],
+        name=path if lump.is_long else lump.key,
+        width=header.width * scale,
+        height=header.height * scale,
+        scale=(scale, scale),
+        offset=(grab[0] * scale, grab[1] * scale) if grab else None,
+        panning=lump.space in _PANNED,
+        parts=((plan.target, 0, 0),),
     )
 
 

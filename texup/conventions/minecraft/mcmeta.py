@@ -48,12 +48,12 @@ def parse(data: bytes) -> Meta:
     animation = _mapping(root.get("animation", {}), "animation")
     gui = _mapping(_mapping(root.get("gui", {}), "gui").get("scaling", {}), "gui.scaling")
     return Meta(
-        "animation" in root,
-        _size(animation, "width"),
-        _size(animation, "height"),
-        tuple(_frame(frame) for frame in _list(animation.get("frames", []))),
-        _mapping(root.get("texture", {}), "texture").get("clamp") is True,
-        gui.get("type") == "tile",
+        animated="animation" in root,
+        width=_size(animation, "width"),
+        height=_size(animation, "height"),
+        frames=tuple(_frame(frame) for frame in _list(animation.get("frames", []))),
+        clamp=_mapping(root.get("texture", {}), "texture").get("clamp") is True,
+        tile=gui.get("type") == "tile",
     )
 
 

@@ -129,13 +129,13 @@ def _plan_used(
         bare = f"{bare.removesuffix('.png')}.dds"
         treatment = replace(treatment, store="bc7" if wishes.dds == "auto" else wishes.dds, mips="inside")
     yield Planned(
-        used.path,
-        "upscale",
-        _note(used, partner),
-        below(loader.home(used.path), bare),
-        treatment,
-        (partner.path,) if partner else (),
-        "alpha" if partner else "",
+        path=used.path,
+        action="upscale",
+        reason=_note(used, partner),
+        target=below(loader.home(used.path), bare),
+        treatment=treatment,
+        others=(partner.path,) if partner else (),
+        joins="alpha" if partner else "",
     )
     if partner:
         yield Planned(partner.path, "joined", f"the alpha of {used.path}")

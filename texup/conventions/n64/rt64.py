@@ -81,7 +81,15 @@ def _database(pack: Pack, entry: Entry, files: Mapping[str, str]) -> Database:
         files[below(folder, path).casefold()] for path in extra if below(folder, path).casefold() in files
     )
     shadowed = {path: first for path, first in shadowed.items() if path not in named}
-    return Database(entry.path, "", count, frozenset(named - {""}), shadowed, missing, known)
+    return Database(
+        path=entry.path,
+        problem="",
+        count=count,
+        named=frozenset(named - {""}),
+        shadowed=shadowed,
+        missing=missing,
+        extra=known,
+    )
 
 
 def _listed(pack: Pack, entry: Entry) -> tuple[list[str], list[str], int]:

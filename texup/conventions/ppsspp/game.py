@@ -91,7 +91,18 @@ def _game(pack: Pack, site: Site, files: dict[str, str]) -> Game:
     file_of = {spot: file for file, found in spots.items() for spot in found}
     levels = Counter(key for key, level in file_of if level)
     mapped = frozenset(key for key, _ in named)
-    return Game(game_id, site, files, inis, tuple(broken), named, spots, file_of, levels, mapped)
+    return Game(
+        id=game_id,
+        site=site,
+        files=files,
+        inis=inis,
+        broken=tuple(broken),
+        named=named,
+        spots=spots,
+        file_of=file_of,
+        levels=levels,
+        mapped=mapped,
+    )
 
 
 def _read(pack: Pack, name: str, files: Mapping[str, str], inis: dict[str, TexturesIni], broken: list[Finding]) -> None:

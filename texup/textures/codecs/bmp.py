@@ -72,7 +72,16 @@ def _parse(data: bytes) -> _Head:
         raise UnreadableTexture("its header makes no sense")
     if width <= 0 or height == 0 or planes != 1 or bits not in (1, 4, 8, 16, 24, 32):
         raise UnreadableTexture("its header makes no sense")
-    return _Head(width, abs(height), height < 0, bits, compression, pixels_at, info_size, colours)
+    return _Head(
+        width=width,
+        height=abs(height),
+        top_down=height < 0,
+        bits=bits,
+        compression=compression,
+        pixels_at=pixels_at,
+        info_size=info_size,
+        colours=colours,
+    )
 
 
 def header(data: bytes) -> tuple[int, int, str]:

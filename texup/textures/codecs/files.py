@@ -63,12 +63,26 @@ class _Codec:
 
 _CODECS = {
     # deflate grows 1032 times at most, with 8 pixels a byte
-    "png": _Codec("PNG", png.header, png.decode, png.encode, png.MAX_SIDE, 8 * 1032, png.encode_indexed),
-    "tga": _Codec("TGA", tga.header, tga.decode, tga.encode, tga.MAX_SIDE, 64, tga.encode_indexed),  # 128 for 2 bytes
-    "bmp": _Codec("BMP", bmp.header, bmp.decode, bmp.encode, bmp.MAX_SIDE, 8, bmp.encode_indexed),
-    "jpeg": _Codec("JPEG", jpeg.header, jpeg.decode, jpeg.encode, jpeg.MAX_SIDE, 512),  # a bit for 8 x 8 pixels
-    "webp": _Codec("WebP", webp.header, webp.decode, webp.encode, webp.MAX_SIDE, webp.MAX_SIDE**2),
-    "dds": _Codec("DDS", dds.header, dds.decode, dds.encode, dds.MAX_SIDE, 8),  # DXT1: 2, each mip less
+    "png": _Codec(
+        "PNG",
+        png.header,
+        png.decode,
+        png.encode,
+        png.MAX_SIDE,
+        pixels_per_byte=8 * 1032,
+        encode_indexed=png.encode_indexed,
+    ),
+    "tga": _Codec(
+        "TGA", tga.header, tga.decode, tga.encode, tga.MAX_SIDE, pixels_per_byte=64, encode_indexed=tga.encode_indexed
+    ),  # 128 for 2 bytes
+    "bmp": _Codec(
+        "BMP", bmp.header, bmp.decode, bmp.encode, bmp.MAX_SIDE, pixels_per_byte=8, encode_indexed=bmp.encode_indexed
+    ),
+    "jpeg": _Codec(
+        "JPEG", jpeg.header, jpeg.decode, jpeg.encode, jpeg.MAX_SIDE, pixels_per_byte=512
+    ),  # a bit for 8 x 8 pixels
+    "webp": _Codec("WebP", webp.header, webp.decode, webp.encode, webp.MAX_SIDE, pixels_per_byte=webp.MAX_SIDE**2),
+    "dds": _Codec("DDS", dds.header, dds.decode, dds.encode, dds.MAX_SIDE, pixels_per_byte=8),  # DXT1: 2, each mip less
 }
 
 _MAGICS = (

@@ -64,7 +64,18 @@ def _parse(data: bytes) -> _Head:
     if not sound or not sound_map or descriptor & _INTERLEAVED or descriptor & _ALPHA_BITS not in (0, 1, 8):
         raise UnreadableTexture("its header is not one of a TGA")
     at = _HEADER.size + id_length
-    return _Head(kind & ~_RLE, kind & _RLE > 0, width, height, bits, descriptor, at, first, length, map_bits)
+    return _Head(
+        kind=kind & ~_RLE,
+        rle=kind & _RLE > 0,
+        width=width,
+        height=height,
+        bits=bits,
+        descriptor=descriptor,
+        map_at=at,
+        map_first=first,
+        map_length=length,
+        map_bits=map_bits,
+    )
 
 
 def header(data: bytes) -> tuple[int, int, str]:

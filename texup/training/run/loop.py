@@ -199,12 +199,12 @@ def _iterations(trainer: Trainer, run: Run, budget: Budget, checks: Checks | Non
         elif checks is not None:
             checks.refuse_divergence(reading.losses)
         yield Progress(
-            trainer.iteration,
-            share,
-            reading.losses,
-            spent,
-            reading.lr_pixels,
-            reading.peak_share,
+            iteration=trainer.iteration,
+            share=share,
+            losses=reading.losses,
+            seconds=spent,
+            lr_pixels=reading.lr_pixels,
+            peak_share=reading.peak_share,
             checked=is_check,
             psnr=psnr,
         )
