@@ -144,7 +144,7 @@ def _is_unchanged(job: Job, planned: Planned, latest: LatestRecord | None, diges
     try:
         return is_done(latest, sources_of(planned, job.source), digest, job.out)
     except OSError:
-        return False  # reading it again says why
+        return False  # the error is reported when it is read again
 
 
 def _given_up(job: Job, planned: Planned, latest: LatestRecord | None, digest: str, run: Run) -> Outcome | None:
@@ -154,7 +154,7 @@ def _given_up(job: Job, planned: Planned, latest: LatestRecord | None, digest: s
     try:
         sha256 = sources_of(planned, job.source)
     except OSError:
-        return None  # reading it again says why
+        return None  # the error is reported when it is read again
     if not is_done(latest, sha256, digest, job.out):
         return None
     return Outcome(

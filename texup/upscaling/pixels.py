@@ -107,7 +107,7 @@ def _through_nets(planes: list[Plane], edges: Edges, passes: Sequence[Pass], mar
         for k, plane in enumerate(planes):
             h, w, channels = plane.shape[0] * step.scale, plane.shape[1] * step.scale, plane.shape[2]
             enlarged = results[k][:h, :w] if k in results else np.full((h, w, channels), plane[0, 0])
-            if not np.isfinite(enlarged.sum()):  # as an integer it would be black, without a word
+            if not np.isfinite(enlarged.sum()):  # converted to integers it would silently become black
                 raise TextureError("its result is not finite; the weights do not suit it")
             planes[k] = np.clip(enlarged, 0, 1, out=enlarged)
     return planes

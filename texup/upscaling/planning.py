@@ -165,7 +165,7 @@ def _is_bc7(path: str, pack: Pack) -> bool:
     try:
         header = parse_dds(pack.read(path, HEADER_SIZE))
     except TextureError:
-        return False  # reading it says why
+        return False  # the error is reported when it is read
     return header.block == "bc7" and not header.extra
 
 

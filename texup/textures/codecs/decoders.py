@@ -164,7 +164,7 @@ class _Process:
             return f"decoding it took more than {self._seconds:.0f} seconds"
         with suppress(subprocess.TimeoutExpired):
             self._popen.wait(1)  # a pipe may close a little before its process ends
-        self._popen.kill()  # or it talks nonsense
+        self._popen.kill()  # or it sent what is no answer
         code = self._popen.wait()
         return f"it killed its decoder ({signal.Signals(-code).name if code < 0 else f'exit status {code}'})"
 

@@ -55,7 +55,7 @@ def claimed(weights: Path, *, resume: bool) -> Iterator[None]:
             yield
     finally:
         if is_new:
-            with suppress(OSError):  # it is not empty: all is well
+            with suppress(OSError):  # it is not empty, which is as it should be
                 folder.rmdir()
 
 
