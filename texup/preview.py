@@ -39,7 +39,7 @@ TITLES = {"psnr_y": ("PSNR-Y", " dB"), "lr_psnr": ("LR-PSNR", " dB"), "hf_ratio"
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ModelPair:
     """A PSNR net and the GAN net that was made from it."""
 
     psnr: StateDict
@@ -53,7 +53,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class StripSample:
     """A picture to upscale."""
 
     path: Path
@@ -66,7 +66,7 @@ class Sample:
 class Cell:
     """One sample through one blend."""
 
-    sample: Sample
+    sample: StripSample
     alpha: float
     pixels: Pixels
     numbers: dict[str, float]
@@ -74,7 +74,7 @@ class Cell:
     ``hf_ratio``: fine detail relative to the original, or without one to alpha 0."""
 
 
-def open_pair(psnr: CatalogModel, gan: CatalogModel) -> Pair:
+def open_pair(psnr: CatalogModel, gan: CatalogModel) -> ModelPair:
     """Read two models that can be blended.
 
     Raises:
@@ -85,10 +85,12 @@ def open_pair(psnr: CatalogModel, gan: CatalogModel) -> Pair:
     if (model.in_channels, model.out_channels) != (3, 3):
         raise WeightsError(f"{psnr.path}: no net for RGB; texup upscales with nets of 3 channels in and out")
     context = max(m.context or DEFAULT_CONTEXT for m in (psnr, gan))
-    return Pair(ours, theirs, Settings(model.scale, context + context % 2))
+    return ModelPair(ours, theirs, Settings(model.scale, context + context % 2))
 
 
-def read_samples(paths: Sequence[Path], scale: int, reference: Path | None = None, *, reduce: bool) -> list[Sample]:
+def read_samples(
+    paths: Sequence[Path], scale: int, reference: Path | None = None, *, reduce: bool
+) -> list[StripSample]:
     """Read pictures, each once.
 
     Args:
@@ -107,13 +109,13 @@ def read_samples(paths: Sequence[Path], scale: int, reference: Path | None = Non
     for path in paths:
         texture = _read(path, scale)
         if reduce:
-            samples.append(Sample(path, reduced(texture, scale), _cropped(texture, scale)))
+            samples.append(StripSample(path, reduced(texture, scale), _cropped(texture, scale)))
         elif reference is not None:
             original = _read(reference / path.name if reference.is_dir() else reference, 1)
             _check_size(path, texture, original, scale)
-            samples.append(Sample(path, texture, original))
+            samples.append(StripSample(path, texture, original))
         else:
-            samples.append(Sample(path, texture))
+            samples.append(StripSample(path, texture))
         if min(samples[-1].texture.pixels.shape[:2]) < MIN_SIDE:
             raise UsageError(
                 f"{path}: too small to measure; it needs {MIN_SIDE * (scale if reduce else 1)} pixels a side"
@@ -156,7 +158,9 @@ def reduced(original: Texture, scale: int) -> Texture:
     return Texture(np.rint(small.clip(0, 255)).astype(np.uint8), Container("png"))
 
 
-def sweep(pair: Pair, alphas: Sequence[float], samples: Sequence[Sample], device: str = "auto") -> Iterator[Cell]:
+def sweep(
+    pair: ModelPair, alphas: Sequence[float], samples: Sequence[StripSample], device: str = "auto"
+) -> Iterator[Cell]:
     """Yield every sample upscaled by the first alpha, then by the next, the way ``texup upscale`` does it.
 
     Raises:
@@ -177,7 +181,7 @@ def sweep(pair: Pair, alphas: Sequence[float], samples: Sequence[Sample], device
             yield Cell(sample, alpha, result.pixels, numbers)
 
 
-def upscaled(sample: Sample, settings: Settings, device: Device) -> Texture:
+def upscaled(sample: StripSample, settings: Settings, device: Device) -> Texture:
     """Return a sample through the first net of a device.
 
     Raises:
@@ -191,7 +195,7 @@ def upscaled(sample: Sample, settings: Settings, device: Device) -> Texture:
         raise TextureError(error.reason, str(sample.path)) from error
 
 
-def measured(sample: Sample, result: Texture, faithful: Texture | None, scale: int) -> dict[str, float]:
+def measured(sample: StripSample, result: Texture, faithful: Texture | None, scale: int) -> dict[str, float]:
     """Return the numbers of a cell; pictures with alpha are compared as they look on grey."""
     is_data = _alpha_is_data(sample.texture)
     picture = seen(result, is_data=is_data)
@@ -224,13 +228,13 @@ def _as_bytes(pixels: Pixels) -> Bytes:
     return np.rint(pixels / 257).astype(np.uint8) if pixels.dtype == np.uint16 else pixels.astype(np.uint8, copy=False)
 
 
-def cell_side(samples: Sequence[Sample], scale: int) -> int:
+def cell_side(samples: Sequence[StripSample], scale: int) -> int:
     """Return the side of a cell that shows the largest result in full, within reason."""
     largest = max(side for sample in samples for side in sample.texture.pixels.shape[:2]) * scale
     return int(min(max(largest, CELLS[0]), CELLS[1]))
 
 
-def check_strip(alphas: Sequence[float], samples: Sequence[Sample], side: int, scale: int) -> None:
+def check_strip(alphas: Sequence[float], samples: Sequence[StripSample], side: int, scale: int) -> None:
     """Refuse a strip that would not fit memory, before any work.
 
     Raises:

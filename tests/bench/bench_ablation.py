@@ -35,8 +35,8 @@ from texup.training.data.pictures import Picture, load_pictures
 from texup.training.objective.systems import build_generator
 from texup.training.run.checkpoint import has_checkpoint
 from texup.training.run.distributed import World
-from texup.training.run.loop import Budget, Run, train
-from texup.training.run.validation import Sample, fixed_samples, upscaled
+from texup.training.run.loop import Budget, TrainingRun, train
+from texup.training.run.validation import HeldOutCrop, fixed_samples, upscaled
 
 Table = dict[str, Any]
 Bytes = NDArray[np.uint8]
@@ -112,7 +112,7 @@ def trained(recipe: Recipe, pictures: Sequence[Picture], init: Path | None, opti
     done = folder / "done.json"
     settings = {"recipe": plain(recipe), "seconds": seconds, "device": options.device}
     settings = json.loads(json.dumps(settings))
-    run = Run(recipe, folder, options.data, pick_device(options.device), World(), pictures=pictures)
+    run = TrainingRun(recipe, folder, options.data, pick_device(options.device), World(), pictures=pictures)
     if done.is_file():
         if json.loads(done.read_text("utf-8")) != settings:
             raise UsageError(f"{done}: made with other settings; choose another --out")
@@ -126,19 +126,19 @@ def trained(recipe: Recipe, pictures: Sequence[Picture], init: Path | None, opti
     return run.weights
 
 
-def results(weights: Path, samples: Sequence[Sample], device: torch.device) -> list[Bytes]:
+def results(weights: Path, samples: Sequence[HeldOutCrop], device: torch.device) -> list[Bytes]:
     return upscaled(load_model(weights).net.to(device), samples)
 
 
-def bicubic(samples: Sequence[Sample]) -> list[Bytes]:
+def bicubic(samples: Sequence[HeldOutCrop]) -> list[Bytes]:
     return [as_bytes(metrics.imresize(_lr(s), s.hr.shape[:2])) for s in samples]
 
 
-def _lr(sample: Sample) -> Bytes:
+def _lr(sample: HeldOutCrop) -> Bytes:
     return (sample.lr[0].permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
 
 
-def scores(pictures: Sequence[Bytes], samples: Sequence[Sample], scale: int) -> dict[str, float]:
+def scores(pictures: Sequence[Bytes], samples: Sequence[HeldOutCrop], scale: int) -> dict[str, float]:
     """Return the means of the columns over the samples, of numbers that are finite."""
     rows = [
         {
@@ -171,7 +171,7 @@ def as_table(found: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sheet(pictures: Mapping[str, Sequence[Bytes]], samples: Sequence[Sample], scale: int) -> Bytes:
+def sheet(pictures: Mapping[str, Sequence[Bytes]], samples: Sequence[HeldOutCrop], scale: int) -> Bytes:
     """Return the middles of the first crops: the low-resolution picture, every method, the source."""
     step = max(1, len(samples) // SHOWN)
     chosen = range(0, len(samples), step)[:SHOWN]

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from texup.errors import UsageError
-from texup.manifest.journal import NAME, Header, Manifest, history_of, records
+from texup.manifest.journal import NAME, Manifest, RunHeader, history_of, records
 from texup.manifest.record import Outcome, Written
 from texup.manifest.verification import verify
 from texup.packs.walk import is_safe
@@ -351,7 +351,7 @@ def test_a_copy_of_hard_links_keeps_its_own_manifest(scene, upscale, tmp_path, p
 
 def filled(out: Path, count: int) -> None:
     """Write a manifest of many textures, as a run does."""
-    with Manifest(out, Header(2, "0.3.0", [], {})) as manifest:
+    with Manifest(out, RunHeader(2, "0.3.0", [], {})) as manifest:
         for k in range(count):
             path, sha256 = f"textures/folder {k % 100}/texture_{k:07}.png", f"{k:064x}"
             policy = {"alpha": "none", "edges": ["wrap", "clamp"], "kind": "colour", "method": "net"}

@@ -18,7 +18,7 @@ from texup.cli.main import main
 from texup.errors import UsageError
 from texup.files import LOCK_NAME
 from texup.manifest import verification
-from texup.manifest.journal import NAME, SCHEMA, Header, Manifest
+from texup.manifest.journal import NAME, SCHEMA, Manifest, RunHeader
 from texup.manifest.record import Outcome, Written, gone
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +43,7 @@ def upscaled(path: str, data: bytes) -> Outcome:
 
 
 def append(out: Path, *lines: Outcome) -> None:
-    with Manifest(out, Header(SCHEMA, "0.1.0", [], {})) as manifest:
+    with Manifest(out, RunHeader(SCHEMA, "0.1.0", [], {})) as manifest:
         for record in lines:
             manifest.append(record)
 

@@ -15,7 +15,7 @@ from texup.training.config import Early, Recipe, load_recipe
 from texup.training.data.pictures import Patches, Picture, drawn
 from texup.training.run import loop
 from texup.training.run.distributed import World
-from texup.training.run.loop import Budget, Run, train
+from texup.training.run.loop import Budget, TrainingRun, train
 from texup.training.run.trainer import Trainer
 
 RECIPES = sorted((Path(__file__).parents[2] / "weights" / "recipes").glob("*.toml"))
@@ -56,7 +56,7 @@ def test_a_recipe_lowers_its_loss_within_a_minute(path, tmp_path, monkeypatch):
     if recipe.net == {"architecture": "RRDBNet"}:
         recipe = replace(recipe, net=ANY_NET)
     pictures = drawn(40, 128, seed=3)
-    run = Run(recipe, tmp_path / "run", [tmp_path], torch.device("cpu"), World(), pictures=pictures)
+    run = TrainingRun(recipe, tmp_path / "run", [tmp_path], torch.device("cpu"), World(), pictures=pictures)
     # The compact net begins as its input enlarged: its second stage has nothing to gain without the first.
     start = read_weights(path.parents[1] / "texup-x4-fast.safetensors").state if path.stem == "compact-gan" else None
     list(train(run, Budget(seconds=SECONDS), init=start))

@@ -12,13 +12,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from texup.errors import UsageError
-from texup.manifest.journal import NAME, SCHEMA, Header, Manifest, history_of, is_done, records
+from texup.manifest.journal import NAME, SCHEMA, Manifest, RunHeader, history_of, is_done, records
 from texup.manifest.record import TYPES, Outcome, Written
 from texup.manifest.verification import orphans_of, verify
 from texup.packs.walk import is_safe
 
 LAWS = settings(deadline=None, derandomize=True, max_examples=30)
-HEADER = Header(SCHEMA, "0.1.0", [], {})
+HEADER = RunHeader(SCHEMA, "0.1.0", [], {})
 NAMES = st.binary(min_size=1, max_size=12).map(os.fsdecode).filter(lambda name: "/" not in name and is_safe(name))
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
 DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from texup.errors import TextureError, UnreadableTexture, UnsupportedTexture
-from texup.textures.codecs.files import SUFFIXES, Header, decode, encode, read_header, read_texture
+from texup.textures.codecs.files import SUFFIXES, PictureHeader, decode, encode, read_header, read_texture
 from texup.textures.texture import Container, Texture
 
 RANDOM = np.random.default_rng(6)
@@ -62,7 +62,7 @@ MORE = {
     ],
 )
 def test_the_header_says_how_pixels_are_stored(data, name, mode):
-    assert read_header(data, name) == Header(SUFFIXES[name[1:]], 17, 12, mode)
+    assert read_header(data, name) == PictureHeader(SUFFIXES[name[1:]], 17, 12, mode)
 
 
 @pytest.mark.parametrize("name", ["A.PNG", "wall.x.Png", "#lava [1].png", "dir/a.png"])

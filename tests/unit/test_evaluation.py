@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from texup.degradations import GAME
 from texup.errors import TextureError, UnsupportedTexture, UsageError, WeightsError
 from texup.evaluation import Case, Row, Scores, Skipped, evaluate, methods, summarise
-from texup.evaluation.pictures import Pair, find_pairs, samples
+from texup.evaluation.pictures import PicturePair, find_pairs, samples
 from texup.evaluation.scores import score
 from texup.metrics import psnr_y
 from texup.models.weights import save_weights
@@ -92,7 +92,7 @@ def test_a_benchmark_that_lacks_something_is_refused(write, photo, tmp_path):
 
 def test_the_protocol_bicubic_is_the_antialiased_kernel_rounded(write, photo):
     picture = photo(50, 67)
-    (sample,) = samples(Pair("p", write("p.png", picture), None), "bicubic", 4, None)
+    (sample,) = samples(PicturePair("p", write("p.png", picture), None), "bicubic", 4, None)
     assert np.array_equal(sample.hr, picture[:48, :64])
     assert np.array_equal(sample.lr, matlab_like(picture[:48, :64]))
     assert sample.clean is sample.lr
@@ -101,18 +101,18 @@ def test_the_protocol_bicubic_is_the_antialiased_kernel_rounded(write, photo):
 
 def test_a_picture_that_tiles_is_reduced_as_a_torus(write, wall):
     picture = wall(48, 64)
-    (sample,) = samples(Pair("p", write("p.png", picture), None), "bicubic", 4, None)
+    (sample,) = samples(PicturePair("p", write("p.png", picture), None), "bicubic", 4, None)
     assert sample.edges == ("wrap", "wrap")
     around = matlab_like(np.tile(picture, (3, 3, 1)))[12:24, 16:32]
     assert np.array_equal(sample.lr, around)
     assert not np.array_equal(sample.lr, matlab_like(picture))
-    (cut,) = samples(Pair("p", write("cut.png", wall(48, 80)), None), "bicubic", 4, 64)
+    (cut,) = samples(PicturePair("p", write("cut.png", wall(48, 80)), None), "bicubic", 4, 64)
     assert cut.edges == ("wrap", "clamp")  # only the columns were cropped
 
 
 def test_the_protocol_game_reduces_by_means_and_stores_as_games_did(write, photo):
     picture = photo()
-    found = list(samples(Pair("p", write("p.png", picture), None), "game", 4, None))
+    found = list(samples(PicturePair("p", write("p.png", picture), None), "game", 4, None))
     clean = np.floor(picture.reshape(12, 4, 16, 4, 3).mean(axis=(1, 3)) + 0.5)
     assert [sample.degradation for sample in found] == list(GAME)
     for sample in found:
@@ -128,17 +128,17 @@ def test_the_protocol_game_reduces_by_means_and_stores_as_games_did(write, photo
 def test_grey_stays_grey_unless_games_coloured_it(write, photo):
     grey = photo()[..., :1]
     path = write("p.png", grey)
-    (sample,) = samples(Pair("p", path, None), "bicubic", 4, None)
+    (sample,) = samples(PicturePair("p", path, None), "bicubic", 4, None)
     assert sample.hr.shape == (48, 64, 1)
-    assert {s.hr.shape for s in samples(Pair("p", path, None), "game", 4, None)} == {(48, 64, 3)}
+    assert {s.hr.shape for s in samples(PicturePair("p", path, None), "game", 4, None)} == {(48, 64, 3)}
     low = write("low.png", photo(12, 16))
-    (sample,) = samples(Pair("p", path, low), "files", 4, None)
+    (sample,) = samples(PicturePair("p", path, low), "files", 4, None)
     assert (sample.hr.shape, sample.lr.shape) == ((48, 64, 3), (12, 16, 3))
 
 
 def test_deep_pictures_are_taken_as_8_bits(write, photo):
     deep = np.clip(photo().astype(int) * 257 + 100, 0, 65535).astype(np.uint16)  # 128 would be the next level
-    (sample,) = samples(Pair("p", write("p.png", deep), None), "bicubic", 4, None)
+    (sample,) = samples(PicturePair("p", write("p.png", deep), None), "bicubic", 4, None)
     assert np.array_equal(sample.hr, photo())
 
 
@@ -146,7 +146,9 @@ def test_hidden_colour_does_not_count(write, photo, disc):
     colour, alpha = photo(64, 64), np.round(disc(64, 64, radius=20) * 255).astype(np.uint8)[..., None]
     spoilt = np.where(alpha == 0, np.random.default_rng(0).integers(0, 256, colour.shape), colour).astype(np.uint8)
     found = [
-        next(samples(Pair("p", write(f"{k}.png", np.concatenate((rgb, alpha), axis=2)), None), "bicubic", 4, None))
+        next(
+            samples(PicturePair("p", write(f"{k}.png", np.concatenate((rgb, alpha), axis=2)), None), "bicubic", 4, None)
+        )
         for k, rgb in enumerate((colour, spoilt))
     ]
     assert np.array_equal(found[0].hr, found[1].hr)
@@ -156,7 +158,7 @@ def test_hidden_colour_does_not_count(write, photo, disc):
 
 def test_a_crop_takes_the_same_place_in_both_files(write, photo):
     picture = photo(96, 120)
-    pair = Pair("p", write("hr.png", picture), write("lr.png", picture[::4, ::4]))
+    pair = PicturePair("p", write("hr.png", picture), write("lr.png", picture[::4, ::4]))
     (sample,) = samples(pair, "files", 4, 50)
     assert sample.hr.shape == (48, 48, 3)
     assert np.array_equal(sample.hr[::4, ::4], sample.lr)
@@ -166,14 +168,14 @@ def test_a_crop_takes_the_same_place_in_both_files(write, photo):
 def test_files_that_do_not_fit_are_refused(write, photo):
     hr, lr = write("hr.png", photo(48, 64)), write("lr.png", photo(12, 15))
     with pytest.raises(UsageError, match=r"lr\.png: 15x12 pixels, but the scale of 4 from .*hr\.png needs 16x12"):
-        next(samples(Pair("p", hr, lr), "files", 4, None))
+        next(samples(PicturePair("p", hr, lr), "files", 4, None))
     with pytest.raises(UnsupportedTexture, match="both sides need 32 pixels"):
-        next(samples(Pair("p", write("small.png", photo(31, 64)), None), "bicubic", 4, None))
+        next(samples(PicturePair("p", write("small.png", photo(31, 64)), None), "bicubic", 4, None))
     with pytest.raises(UnsupportedTexture, match="both sides need 80 pixels"):
-        next(samples(Pair("p", write("small.png", photo(64, 96)), None), "bicubic", 16, None))
+        next(samples(PicturePair("p", write("small.png", photo(64, 96)), None), "bicubic", 16, None))
     hr.write_bytes(hr.read_bytes()[:-40])
     with pytest.raises(TextureError):
-        next(samples(Pair("p", hr, None), "bicubic", 4, None))
+        next(samples(PicturePair("p", hr, None), "bicubic", 4, None))
 
 
 def test_bicubic_is_the_one_of_the_papers_and_wraps_where_the_texture_does(wall):
@@ -260,7 +262,7 @@ def test_a_net_without_a_finite_result_is_refused(nearest_model, photo):
 
 
 def test_scores_are_those_of_the_metrics(write, wall):
-    (sample,) = samples(Pair("p", write("p.png", wall(64, 96)), None), "bicubic", 4, None)
+    (sample,) = samples(PicturePair("p", write("p.png", wall(64, 96)), None), "bicubic", 4, None)
     sr = methods.bicubic(4)(sample.lr, sample.edges)
     found = score(sr, sample, 4)
     assert found.psnr_y == psnr_y(sr, sample.hr, 4)
@@ -272,7 +274,7 @@ def test_scores_are_those_of_the_metrics(write, wall):
 
 
 def test_lr_psnr_reduces_as_the_protocol_did(write, photo):
-    for sample in samples(Pair("p", write("p.png", photo()), None), "game", 4, None):
+    for sample in samples(PicturePair("p", write("p.png", photo()), None), "game", 4, None):
         assert score(sample.hr, sample, 4).lr_psnr > 60  # halves may round either way
 
 

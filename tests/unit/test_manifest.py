@@ -17,17 +17,17 @@ from texup.manifest.journal import (
     MAX_LINE,
     NAME,
     SCHEMA,
-    Header,
     History,
     LatestRecord,
     Manifest,
+    RunHeader,
     history_of,
     is_done,
     records,
 )
 from texup.manifest.record import LATER, TYPES, Outcome, Written, gone, values_of
 
-HEADER = Header(SCHEMA, "0.1.0", [{"name": "net", "sha256": "ab" * 32}], {"scale": 4, "tile": None})
+HEADER = RunHeader(SCHEMA, "0.1.0", [{"name": "net", "sha256": "ab" * 32}], {"scale": 4, "tile": None})
 SOURCE, TARGET = hashlib.sha256(b"source").hexdigest(), hashlib.sha256(b"target").hexdigest()
 WRITTEN = [Written("b/a.png", TARGET, 6), Written("b/a_mip1.png", TARGET, 6)]
 BOTH = tuple(WRITTEN)
@@ -46,7 +46,7 @@ FAILED = replace(DONE, outcome="failed", reason="damaged", targets=[])
 SKIPPED = replace(DONE, outcome="skipped", reason="no texture", targets=[])
 
 
-def write(out: Path, *lines: Outcome, header: Header = HEADER) -> Path:
+def write(out: Path, *lines: Outcome, header: RunHeader = HEADER) -> Path:
     with Manifest(out, header) as manifest:
         for record in lines:
             manifest.append(record)

@@ -18,7 +18,7 @@ from texup.models.weights import save_weights
 from texup.pictures.sheets import GAP, MARGIN, encode_png
 from texup.preview import (
     Cell,
-    Sample,
+    StripSample,
     cell_side,
     check_strip,
     open_pair,
@@ -118,7 +118,7 @@ def test_hidden_colour_changes_no_number(pair, disc, wall):
     pixels[pixels[..., 3] == 0] = (90, 90, 90, 0)
     other = pixels.copy()
     other[pixels[..., 3] == 0] = (255, 0, 255, 0)
-    first, second = (run(pair, [1.0], [Sample(Path("a"), as_texture(p))])[0] for p in (pixels, other))
+    first, second = (run(pair, [1.0], [StripSample(Path("a"), as_texture(p))])[0] for p in (pixels, other))
     assert first.pixels.shape == (96, 96, 4)
     assert first.numbers == second.numbers
 
@@ -126,7 +126,7 @@ def test_hidden_colour_changes_no_number(pair, disc, wall):
 @pytest.mark.parametrize("channels", [1, 2, 4])
 def test_results_keep_the_channels_and_sixteen_bits(pair, wall, channels):
     pixels = wall(16, 16)[..., [0, 1, 2, 0][:channels]].astype(np.uint16) * 257
-    (cell,) = run(pair, [0.5], [Sample(Path("a"), Texture(np.ascontiguousarray(pixels), Container("png", 16)))])
+    (cell,) = run(pair, [0.5], [StripSample(Path("a"), Texture(np.ascontiguousarray(pixels), Container("png", 16)))])
     assert (cell.pixels.shape, cell.pixels.dtype) == ((64, 64, channels), np.uint16)
     assert np.isfinite(cell.numbers["lr_psnr"])
 
@@ -163,7 +163,7 @@ def test_an_original_stands_at_the_end_of_its_row(pair, save, wall):
 
 
 def test_the_numbers_stand_below_their_results(wall):
-    sample = Sample(Path("wall.png"), as_texture(wall(16, 16)))
+    sample = StripSample(Path("wall.png"), as_texture(wall(16, 16)))
     pixels = np.zeros((64, 64, 3), np.uint8)
     flat = {"lr_psnr": math.inf, "hf_ratio": math.nan}
     first, second = (strip([Cell(sample, 0.5, pixels, n)], 64) for n in (flat, {"lr_psnr": 40.0, "hf_ratio": 1.2}))
@@ -175,12 +175,12 @@ def test_the_numbers_stand_below_their_results(wall):
 
 @pytest.mark.parametrize(("side", "expected"), [(8, 192), (64, 256), (400, 512)])
 def test_cells_show_the_largest_result_in_full_within_reason(side, expected):
-    small, large = (Sample(Path("a"), as_texture(np.zeros((s, 8, 3), np.uint8))) for s in (8, side))
+    small, large = (StripSample(Path("a"), as_texture(np.zeros((s, 8, 3), np.uint8))) for s in (8, side))
     assert cell_side([small, large], 4) == expected
 
 
 def test_a_strip_beyond_memory_is_refused():
-    sample = Sample(Path("a"), as_texture(np.zeros((512, 512, 3), np.uint8)))
+    sample = StripSample(Path("a"), as_texture(np.zeros((512, 512, 3), np.uint8)))
     check_strip([0.0, 0.5], [sample], 512, 4)
     with pytest.raises(UsageError, match="megapixels"):
         check_strip([0.0] * 50, [sample] * 2, 512, 4)

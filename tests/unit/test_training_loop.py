@@ -26,7 +26,7 @@ from texup.training.run import loop, records, throughput
 from texup.training.run.checkpoint import INDEX, NAME, load_checkpoint
 from texup.training.run.checks import DIVERGED, ENOUGH, Diverged, divergence
 from texup.training.run.distributed import World
-from texup.training.run.loop import Budget, Run, train
+from texup.training.run.loop import Budget, TrainingRun, train
 
 TINY = {
     "name": "tiny",
@@ -74,11 +74,11 @@ def data(tmp_path, wall) -> Path:
 
 
 @pytest.fixture
-def run(tmp_path, data) -> Run:
-    return Run(recipe_of(TINY), tmp_path / "run", [data], torch.device("cpu"), World(), [data])
+def run(tmp_path, data) -> TrainingRun:
+    return TrainingRun(recipe_of(TINY), tmp_path / "run", [data], torch.device("cpu"), World(), [data])
 
 
-def until(run: Run, iterations: int, stop: int, *, resume=False) -> None:
+def until(run: TrainingRun, iterations: int, stop: int, *, resume=False) -> None:
     """Train, and end without a word after the report of iteration ``stop``."""
     reports = train(run, Budget(iterations=iterations), resume=resume)
     for report in reports:
@@ -87,7 +87,7 @@ def until(run: Run, iterations: int, stop: int, *, resume=False) -> None:
     reports.close()
 
 
-def log(run: Run) -> list[dict[str, str]]:
+def log(run: TrainingRun) -> list[dict[str, str]]:
     rows = csv.DictReader((run.folder / "log.csv").read_text().splitlines())
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
@@ -104,7 +104,7 @@ def leaves(value):
         yield value.tolist() if isinstance(value, torch.Tensor) else value
 
 
-def assert_equal(ours: Run, theirs: Run) -> None:
+def assert_equal(ours: TrainingRun, theirs: TrainingRun) -> None:
     assert ours.weights.read_bytes() == theirs.weights.read_bytes()
     assert log(ours) == log(theirs)
     assert list(leaves(load_checkpoint(ours.folder))) == list(leaves(load_checkpoint(theirs.folder)))

@@ -14,9 +14,9 @@ from texup.cli.train import MEBIBYTE, follow, run_options
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from texup.training.finetune import Plan
+    from texup.training.finetune import FinetunePlan
     from texup.training.gains import Gain
-    from texup.training.run.loop import Run
+    from texup.training.run.loop import TrainingRun
 
 DEFAULT_SECONDS = 600.0
 
@@ -77,14 +77,14 @@ def _finetune(
     from texup.engines.device import pick_device
     from texup.training.finetune import make_plan
     from texup.training.run.distributed import join_world, leave_world
-    from texup.training.run.loop import Budget, Run, train
+    from texup.training.run.loop import Budget, TrainingRun, train
 
     world, place = join_world(pick_device(device))
     try:
         plan = world.together(lambda: make_plan(model, data, val, recipe=recipe, sharp=sharp))
         folder = out or Path("runs") / plan.recipe.name
         part_size = checkpoint_parts * MEBIBYTE if checkpoint_parts else None
-        run = Run(
+        run = TrainingRun(
             recipe=plan.recipe,
             folder=folder,
             data=data,
@@ -107,7 +107,7 @@ def _finetune(
         leave_world()
 
 
-def _conclude(plan: Plan, run: Run) -> None:
+def _conclude(plan: FinetunePlan, run: TrainingRun) -> None:
     """Say what the run was worth, and how its weights are used."""
     from texup.training.finetune import unshuffle, write_gains
     from texup.training.gains import measure

@@ -14,7 +14,7 @@ from texup.pictures import charts
 if TYPE_CHECKING:
     from texup.models.weights import StateDict
     from texup.training.config import Recipe
-    from texup.training.run.loop import Progress, Run
+    from texup.training.run.loop import Progress, TrainingRun
 
 F = TypeVar("F", bound=Callable[..., Any])
 MEBIBYTE = 1 << 20
@@ -88,14 +88,14 @@ def _train(
 ) -> None:
     from texup.engines.device import pick_device
     from texup.training.run.distributed import join_world, leave_world
-    from texup.training.run.loop import Budget, Run
+    from texup.training.run.loop import Budget, TrainingRun
     from texup.training.run.loop import train as run_training
 
     world, place = join_world(pick_device(device))
     try:
         wanted, state = world.together(lambda: _loaded(recipe, init))
         part_size = checkpoint_parts * MEBIBYTE if checkpoint_parts else None
-        run = Run(
+        run = TrainingRun(
             recipe=wanted,
             folder=out or Path("runs") / wanted.name,
             data=data,
@@ -123,7 +123,7 @@ def _loaded(recipe: Path, init: str | None) -> tuple[Recipe, StateDict | None]:
     return wanted, open_weights(start.path, expected_sha256=start.sha256).state if start else None
 
 
-def follow(reports: Iterable[Progress], run: Run) -> None:
+def follow(reports: Iterable[Progress], run: TrainingRun) -> None:
     """Show where a run is: live on a terminal, a line at each check elsewhere."""
     if not run.world.is_first:
         for _ in reports:

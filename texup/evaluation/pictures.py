@@ -31,7 +31,7 @@ SUPPORT = 4  # low-resolution texels that a reduction reaches beyond a border, a
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PicturePair:
     """Where the pictures of one evaluation come from."""
 
     name: str
@@ -56,7 +56,7 @@ class Sample:
     """What ``clean`` was made with."""
 
 
-def find_pairs(folders: Sequence[Path], protocol: Protocol, scale: int) -> list[Pair]:
+def find_pairs(folders: Sequence[Path], protocol: Protocol, scale: int) -> list[PicturePair]:
     """Return what there is to evaluate below ``folders``, in a repeatable order.
 
     For "files", each folder holds HR and LR_x4 (for a scale of 4), or two folders are given, of high and of low
@@ -76,24 +76,24 @@ def find_pairs(folders: Sequence[Path], protocol: Protocol, scale: int) -> list[
             f"{lacking}: the protocol files needs the folders HR and {low} in it, or two folders, the one of high"
             " resolution first"
         )
-    pairs: list[Pair] = []
+    pairs: list[PicturePair] = []
     for folder, both in zip(folders, paired, strict=True):
         prefix = f"{folder.resolve().name}/" if len(folders) > 1 else ""
         if protocol == "files":
             pairs += _partners(folder / "HR", folder / low, prefix, scale)
         else:
             root = folder / "HR" if both else folder
-            pairs += [Pair(prefix + path, root / path, None) for path in _pictures(root)]
+            pairs += [PicturePair(prefix + path, root / path, None) for path in _pictures(root)]
     return pairs
 
 
-def _partners(high: Path, low: Path, prefix: str, scale: int) -> list[Pair]:
+def _partners(high: Path, low: Path, prefix: str, scale: int) -> list[PicturePair]:
     lows = {_stem(path).removesuffix(f"x{scale}"): path for path in _pictures(low)}
     pairs = []
     for path in _pictures(high):
         if _stem(path) not in lows:
             raise UsageError(f"{high / path}: no picture of this name in {low}")
-        pairs.append(Pair(prefix + path, high / path, low / lows[_stem(path)]))
+        pairs.append(PicturePair(prefix + path, high / path, low / lows[_stem(path)]))
     return pairs
 
 
@@ -121,7 +121,7 @@ def least_side(scale: int) -> int:
     return max(MIN_SIDE, MIN_LR_SIDE * scale)
 
 
-def samples(pair: Pair, protocol: Protocol, scale: int, crop: int | None) -> Iterator[Sample]:
+def samples(pair: PicturePair, protocol: Protocol, scale: int, crop: int | None) -> Iterator[Sample]:
     """Read one pair and yield what the protocol makes of it: one sample, or for "game" one for each degradation.
 
     Pictures are cropped to whole multiples of ``scale``, and to ``crop`` pixels a side in the middle. Alpha is left
@@ -177,7 +177,7 @@ def _read(path: Path) -> tuple[Bytes, Edges]:
     return colour, policy.edges
 
 
-def _check_sizes(pair: Pair, hr: Bytes, lr: Bytes, scale: int) -> None:
+def _check_sizes(pair: PicturePair, hr: Bytes, lr: Bytes, scale: int) -> None:
     expected = hr.shape[0] // scale, hr.shape[1] // scale
     if lr.shape[:2] != expected:
         is_, needed = (f"{side[1]}x{side[0]}" for side in (lr.shape, expected))

@@ -32,7 +32,7 @@ MAX_LINE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class RunHeader:
     """The run that wrote the records after it; every value is plain JSON."""
 
     schema: int
@@ -111,7 +111,7 @@ class History:
 class Manifest:
     """The manifest of an output folder, open for appending; a context manager. The caller holds the output lock."""
 
-    def __init__(self, out: Path, header: Header) -> None:
+    def __init__(self, out: Path, header: RunHeader) -> None:
         """Open the manifest in ``out``, made with its header if missing; a torn last line is cut off.
 
         Raises:

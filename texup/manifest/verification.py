@@ -14,7 +14,7 @@ from texup.packs.walk import Entry, walk
 Problem = Literal["missing", "changed", "extra", "orphan", "failed"]
 
 
-class Finding(NamedTuple):
+class Difference(NamedTuple):
     """A difference between an output pack and its manifest."""
 
     path: str
@@ -22,7 +22,7 @@ class Finding(NamedTuple):
     detail: str
 
 
-def verify(out: Path, history: History) -> Iterator[Finding]:
+def verify(out: Path, history: History) -> Iterator[Difference]:
     """Read every file of ``out`` again and yield each difference from its manifest; nothing is repaired.
 
     No recorded path is ever opened: the folder is walked, and what is found there is looked up.
@@ -33,19 +33,19 @@ def verify(out: Path, history: History) -> Iterator[Finding]:
     """
     targets, orphans = history.targets(), history.orphans()
     if history.damaged:
-        yield Finding(NAME, "changed", f"{history.damaged} damaged lines were ignored")
+        yield Difference(NAME, "changed", f"{history.damaged} damaged lines were ignored")
     for name, latest in history.latest.items():
         if latest.outcome == "failed":
-            yield Finding(name, "failed", latest.reason)
+            yield Difference(name, "failed", latest.reason)
     for entry in walk(out):
         target = targets.pop(entry.path, None)
         difference = _compared(out, entry, target) if target else _unclaimed(entry, orphans)
         if difference is not None:
             yield difference
     for leftover in leftovers(out):
-        yield Finding(leftover.relative_to(out).as_posix(), "extra", "leftover of an interrupted run")
+        yield Difference(leftover.relative_to(out).as_posix(), "extra", "leftover of an interrupted run")
     for name in sorted(targets):
-        yield Finding(name, "missing", "recorded, but not there")
+        yield Difference(name, "missing", "recorded, but not there")
 
 
 def orphans_of(out: Path) -> list[str]:
@@ -59,19 +59,19 @@ def orphans_of(out: Path) -> list[str]:
     return sorted(name for name in history_of(out).orphans() if is_file(out / name))
 
 
-def _unclaimed(entry: Entry, orphans: set[str]) -> Finding:
+def _unclaimed(entry: Entry, orphans: set[str]) -> Difference:
     if entry.path in orphans:
-        return Finding(entry.path, "orphan", "written by an earlier run, of no use to the newest")
-    return Finding(entry.path, "extra", entry.reason or "not in the manifest")
+        return Difference(entry.path, "orphan", "written by an earlier run, of no use to the newest")
+    return Difference(entry.path, "extra", entry.reason or "not in the manifest")
 
 
-def _compared(out: Path, entry: Entry, target: Written) -> Finding | None:
+def _compared(out: Path, entry: Entry, target: Written) -> Difference | None:
     if entry.kind == "refused":
-        return Finding(entry.path, "changed", entry.reason or "refused")
+        return Difference(entry.path, "changed", entry.reason or "refused")
     if entry.size != target.size:
-        return Finding(entry.path, "changed", f"{entry.size} bytes instead of {target.size}")
+        return Difference(entry.path, "changed", f"{entry.size} bytes instead of {target.size}")
     try:
         same = sha256_of(out / entry.path) == target.sha256
     except OSError as error:
-        return Finding(entry.path, "changed", f"cannot be read: {error.strerror}")
-    return None if same else Finding(entry.path, "changed", "other content than was written")
+        return Difference(entry.path, "changed", f"cannot be read: {error.strerror}")
+    return None if same else Difference(entry.path, "changed", "other content than was written")

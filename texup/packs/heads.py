@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from texup.errors import TextureError
 from texup.packs.pack import Pack
-from texup.textures.codecs.files import Header, read_header
+from texup.textures.codecs.files import PictureHeader, read_header
 
 HEAD = 1 << 16
 """First bytes of a file that tell its format and size; a JPEG may have more metadata before them."""
@@ -12,7 +12,7 @@ PNG_HEAD = 64
 """The same of a PNG, where they stand in the first chunk."""
 
 
-def read_head(pack: Pack, path: str) -> Header:
+def read_head(pack: Pack, path: str) -> PictureHeader:
     """Return format and size of a picture.
 
     Raises:
@@ -22,7 +22,7 @@ def read_head(pack: Pack, path: str) -> Header:
     return read_header(pack.read(path, count), path.rpartition("/")[2])
 
 
-def head_of(pack: Pack, path: str) -> Header | None:
+def head_of(pack: Pack, path: str) -> PictureHeader | None:
     """Return format and size of a picture; None where they cannot be read, which the run will say."""
     try:
         return read_head(pack, path)

@@ -33,7 +33,7 @@ MULTIPLES = {"UNetDiscriminator": UNET_MULTIPLE, "SRGANDiscriminator": 16, "VGGS
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FinetunePlan:
     """What a fine-tuning run starts from and works on."""
 
     model: CatalogModel
@@ -55,7 +55,7 @@ class Plan:
 
 def make_plan(
     name: str, data: Sequence[Path], val: Sequence[Path] = (), *, recipe: Path | None = None, sharp: bool = False
-) -> Plan:
+) -> FinetunePlan:
     """Choose the recipe and share out the pictures for fine-tuning the model ``name``.
 
     Args:
@@ -88,7 +88,7 @@ def make_plan(
         *_complaints(wanted, fitted, unused),
         _told(held_out, from_data=not val),
     ]
-    return Plan(
+    return FinetunePlan(
         model=model,
         weights=weights,
         recipe=fitted,
@@ -174,7 +174,7 @@ def hold_out(pictures: Sequence[Picture], scale: int) -> list[Picture]:
     return held
 
 
-def write_gains(folder: Path, plan: Plan, gains: Mapping[str, Gain]) -> None:
+def write_gains(folder: Path, plan: FinetunePlan, gains: Mapping[str, Gain]) -> None:
     """Add to the card of a finished run what it started from, and what it was worth.
 
     Raises:

@@ -17,7 +17,7 @@ from texup.metrics import imresize
 from texup.metrics.resizing import as_bytes
 from texup.models.loading import load_model
 from texup.training.data.pictures import Picture
-from texup.training.run.validation import Sample, fixed_samples, mean_psnr, upscaled
+from texup.training.run.validation import HeldOutCrop, fixed_samples, mean_psnr, upscaled
 
 CLEAN, STORED = "clean", "stored"
 
@@ -66,7 +66,7 @@ def measure(
     return gains
 
 
-def stored(samples: Sequence[Sample], scale: int) -> list[Sample]:
+def stored(samples: Sequence[HeldOutCrop], scale: int) -> list[HeldOutCrop]:
     """Return samples with what games would have stored of them: each at least once, and each degradation, too."""
     number = max(len(samples), -(-len(GAME) // len(samples)) * len(samples))
     pairs = zip(itertools.cycle(samples), itertools.cycle(GAME.values()), range(number), strict=False)
@@ -77,6 +77,6 @@ def stored(samples: Sequence[Sample], scale: int) -> list[Sample]:
     return found
 
 
-def _bicubic(sample: Sample) -> NDArray[np.uint8]:
+def _bicubic(sample: HeldOutCrop) -> NDArray[np.uint8]:
     lr = (sample.lr[0].permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
     return as_bytes(imresize(lr, (sample.hr.shape[0], sample.hr.shape[1])))

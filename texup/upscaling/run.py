@@ -18,7 +18,7 @@ from texup.conventions.table import convention_by_id
 from texup.engines.engine import Engine
 from texup.engines.memory import memory_budget
 from texup.errors import UsageError
-from texup.manifest.journal import SCHEMA, Header
+from texup.manifest.journal import SCHEMA, RunHeader
 from texup.packs.opening import folders_of, open_pack
 from texup.packs.walk import Entry, check_pack, walk
 from texup.policy.choices import AlphaChoice, EdgeChoice, GrainChoice, MethodChoice, NormalsChoice, PaletteChoice
@@ -161,11 +161,11 @@ class Run:
             )
         )
 
-    def header(self, convention: str) -> Header:
+    def header(self, convention: str) -> RunHeader:
         """Return the manifest's header."""
         models = [{"name": name, "sha256": sha256} for name, sha256 in self.models]
         settings = asdict(self.settings) | {"wishes": asdict(self.wishes)}
-        return Header(SCHEMA, __version__, models, json.loads(json.dumps(settings)), convention)
+        return RunHeader(SCHEMA, __version__, models, json.loads(json.dumps(settings)), convention)
 
 
 def plan_of(run: Run) -> tuple[Plan, str]:

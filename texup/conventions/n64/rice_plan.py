@@ -14,7 +14,7 @@ from texup.conventions.shared.png_loaders import below, folder_of
 from texup.packs.heads import head_of
 from texup.packs.pack import Finding, Pack
 from texup.policy.classify import Treatment
-from texup.textures.codecs.files import Header
+from texup.textures.codecs.files import PictureHeader
 from texup.textures.texture import Texture
 
 WHOLE = ("all", "ciByRGBA", "allciByRGBA")
@@ -147,7 +147,7 @@ def _plan_used(
         yield Finding("warning", used.path, text)
 
 
-def _treatment(used: Name, partner: Name | None, head: Header | None) -> Treatment:
+def _treatment(used: Name, partner: Name | None, head: PictureHeader | None) -> Treatment:
     is_alone = kind_of(used) == "rgb" and partner is None
     is_intensity = used.fields["fmt"] == FMT_I
     storage = {(True, True): RED_ALPHA, (True, False): NO_ALPHA, (False, True): INTENSITY}

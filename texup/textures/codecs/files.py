@@ -36,7 +36,7 @@ SUFFIXES: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class PictureHeader:
     """What the head of a file says, without its pixels."""
 
     format: str
@@ -166,7 +166,7 @@ def _codec_for(data: bytes, name: str) -> tuple[str, _Codec]:
     return wanted, _CODECS[wanted]
 
 
-def read_header(data: bytes, name: str) -> Header:
+def read_header(data: bytes, name: str) -> PictureHeader:
     """Return format and size from the head of a file; no pixel is decoded.
 
     Args:
@@ -179,7 +179,7 @@ def read_header(data: bytes, name: str) -> Header:
     """
     wanted, codec = _codec_for(data, name)
     with _named(name, codec.name):
-        return Header(wanted, *codec.header(data))
+        return PictureHeader(wanted, *codec.header(data))
 
 
 def decode(data: bytes, name: str, max_pixels: int | None = None) -> Texture:

@@ -25,7 +25,7 @@ from texup.training.run.records import (
     write_scalars,
 )
 from texup.training.run.trainer import Trainer
-from texup.training.run.validation import Sample, frame, mean_psnr, upscaled
+from texup.training.run.validation import HeldOutCrop, frame, mean_psnr, upscaled
 
 DIVERGED = 4.0  # times the median pixel loss of the checks before: batches differ by less, from a few pictures on
 ENOUGH = 5  # checks before their median means anything
@@ -83,7 +83,7 @@ class Checks:
         self,
         weights: Path,
         trainer: Trainer,
-        samples: Sequence[Sample],
+        samples: Sequence[HeldOutCrop],
         history: list[Row],
         facts: Mapping[str, Any],
         *,

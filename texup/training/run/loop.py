@@ -25,7 +25,7 @@ from texup.training.run.distributed import World
 from texup.training.run.records import data_facts, sample_facts, software_facts, write_film
 from texup.training.run.throughput import Meter
 from texup.training.run.trainer import Trainer
-from texup.training.run.validation import LEAST, Sample, fixed_samples, load_held_out
+from texup.training.run.validation import LEAST, HeldOutCrop, fixed_samples, load_held_out
 
 CHECKS = 50  # of a run; each writes a checkpoint, the weights so far, the log and a frame of the film
 DRAWN_COUNT, DRAWN_SIDE = 600, 256
@@ -68,7 +68,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class TrainingRun:
     """Where a run lives and what it is made of."""
 
     recipe: Recipe
@@ -92,7 +92,7 @@ class Run:
 
 
 def train(
-    run: Run, budget: Budget, *, init: dict[str, Tensor] | None = None, resume: bool = False
+    run: TrainingRun, budget: Budget, *, init: dict[str, Tensor] | None = None, resume: bool = False
 ) -> Iterator[Progress]:
     """Train by the recipe of ``run`` until the budget is spent, and keep its folder up to date.
 
@@ -122,12 +122,14 @@ def train(
             write_film(run.folder)
 
 
-def _refuse_impossible(run: Run) -> None:
+def _refuse_impossible(run: TrainingRun) -> None:
     check_recipe(run.recipe, run.world.size)
     check_nets(run.recipe)
 
 
-def _prepared(run: Run, init: dict[str, Tensor] | None, *, resume: bool) -> tuple[Trainer, Checks | None, float]:
+def _prepared(
+    run: TrainingRun, init: dict[str, Tensor] | None, *, resume: bool
+) -> tuple[Trainer, Checks | None, float]:
     """Return the trainer where the run stands, what writes its folder in the first process, and the seconds spent."""
     features = features_fact(run.recipe, run.vgg_weights)
     state = load_checkpoint(run.folder) if resume else None
@@ -151,13 +153,13 @@ def _prepared(run: Run, init: dict[str, Tensor] | None, *, resume: bool) -> tupl
     return trainer, Checks(run.weights, trainer, samples, history, facts, part_size=run.part_size), spent
 
 
-def _samples(run: Run) -> list[Sample]:
+def _samples(run: TrainingRun) -> list[HeldOutCrop]:
     scale, multiple = run.recipe.scale, run.recipe.net.get("unshuffle", 1)
     pictures = run.held_out or load_held_out(run.val, LEAST * scale * multiple)
     return fixed_samples(pictures, scale, run.device, multiple=multiple)
 
 
-def _patches(run: Run) -> Patches:
+def _patches(run: TrainingRun) -> Patches:
     data = run.recipe.data
     side = run.recipe.largest_patch * run.recipe.scale * data.shrink
     pictures = list(run.pictures) or load_pictures(run.data, side)
@@ -169,7 +171,7 @@ def _patches(run: Run) -> Patches:
     return Patches(pictures, generator, run.device, {DRAWN: data.drawn})
 
 
-def _refuse_another(state: dict[str, Any], run: Run, features: str) -> None:
+def _refuse_another(state: dict[str, Any], run: TrainingRun, features: str) -> None:
     """Refuse the state of a run that another recipe or other features began."""
     differ = [key for key, value in plain(run.recipe).items() if state["recipe"].get(key) != value]
     if differ:
@@ -178,7 +180,9 @@ def _refuse_another(state: dict[str, Any], run: Run, features: str) -> None:
         raise UsageError(f"{run.folder}: begun with other features ({state['features']}); mind --vgg-weights")
 
 
-def _iterations(trainer: Trainer, run: Run, budget: Budget, checks: Checks | None, spent: float) -> Iterator[Progress]:
+def _iterations(
+    trainer: Trainer, run: TrainingRun, budget: Budget, checks: Checks | None, spent: float
+) -> Iterator[Progress]:
     meter = Meter(trainer, run.world)
     share = budget.share(spent, trainer.iteration)
     counted = time.perf_counter()  # all training up to here is in ``spent``

@@ -22,7 +22,7 @@ from texup.files import atomic_write, sha256_of
 from texup.pictures.charts import Chart, is_installed, line_charts
 from texup.pictures.sheets import contact_sheet, encode_film, encode_png
 from texup.textures.codecs.files import SUFFIXES, read_texture
-from texup.training.run.validation import Sample
+from texup.training.run.validation import HeldOutCrop
 
 LOG, CURVES, CARD, FILM, SHEET = "log.csv", "curves.png", "card.json", "film.webp", "samples.png"
 FRAMES, SCALARS = "frames", "tensorboard"
@@ -106,7 +106,7 @@ def write_film(run: Path) -> None:
         atomic_write(run / FILM, encode_film(shown, FRAME_MILLISECONDS))
 
 
-def write_samples(run: Path, samples: Sequence[Sample], results: Sequence[NDArray[np.uint8]]) -> None:
+def write_samples(run: Path, samples: Sequence[HeldOutCrop], results: Sequence[NDArray[np.uint8]]) -> None:
     """Show each sample's input, result and target side by side."""
     inputs = [(s.lr[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy() for s in samples]
     rows = [[lr, sr, s.hr] for lr, sr, s in zip(inputs, results, samples, strict=True)]
@@ -129,7 +129,7 @@ def data_facts(folders: Sequence[Path]) -> list[dict[str, Any]]:
     return facts
 
 
-def sample_facts(samples: Sequence[Sample]) -> dict[str, Any]:
+def sample_facts(samples: Sequence[HeldOutCrop]) -> dict[str, Any]:
     """Return how many crops a run is measured on, and a hash over their names and pixels."""
     digest = hashlib.sha256()
     for sample in samples:

@@ -25,7 +25,7 @@ BEST = 100.0  # dB that a picture without any error counts as, so that means sta
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class HeldOutCrop:
     """One crop and what it was reduced to."""
 
     name: str
@@ -74,7 +74,9 @@ def _picture(root: Path, path: Path, min_side: int) -> Picture | None:
     return Picture(str(path.parent), shown, (False, False), path.relative_to(root).as_posix())
 
 
-def fixed_samples(pictures: Sequence[Picture], scale: int, device: torch.device, *, multiple: int = 1) -> list[Sample]:
+def fixed_samples(
+    pictures: Sequence[Picture], scale: int, device: torch.device, *, multiple: int = 1
+) -> list[HeldOutCrop]:
     """Return the middles of up to ``MOST`` pictures, taken evenly from all of them.
 
     Low-resolution sides are multiples of ``multiple``, as some nets want them.
@@ -87,19 +89,19 @@ def fixed_samples(pictures: Sequence[Picture], scale: int, device: torch.device,
         top, left = (picture.pixels.shape[0] - h) // 2, (picture.pixels.shape[1] - w) // 2
         hr = np.ascontiguousarray(picture.pixels[top : top + h, left : left + w, :3])
         source = torch.from_numpy(hr).permute(2, 0, 1)[None].to(device).float() / 255
-        samples.append(Sample(picture.name, hr, round_8bit(downscale(source, scale, "bicubic"))))
+        samples.append(HeldOutCrop(picture.name, hr, round_8bit(downscale(source, scale, "bicubic"))))
     return samples
 
 
 @torch.inference_mode()
-def upscaled(net: nn.Module, samples: Sequence[Sample]) -> list[NDArray[np.uint8]]:
+def upscaled(net: nn.Module, samples: Sequence[HeldOutCrop]) -> list[NDArray[np.uint8]]:
     """Return the result (H, W, 3) of ``net`` on each sample."""
     return [
         (net(s.lr).float().clamp(0, 1) * 255).round().to(torch.uint8)[0].permute(1, 2, 0).cpu().numpy() for s in samples
     ]
 
 
-def mean_psnr(results: Sequence[NDArray[np.uint8]], samples: Sequence[Sample], scale: int) -> float:
+def mean_psnr(results: Sequence[NDArray[np.uint8]], samples: Sequence[HeldOutCrop], scale: int) -> float:
     """Return the mean PSNR-Y in dB of results on their samples, each of which counts as ``BEST`` at most."""
     scores = [psnr_y(sr, s.hr, border=scale) for sr, s in zip(results, samples, strict=True)]
     return float(np.mean(np.minimum(scores, BEST)))
