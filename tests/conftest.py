@@ -32,6 +32,8 @@ from texup.upscaling.run import Settings, plan_passes
 
 from .builders import tiny_net
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a job in a shell's background has it, and its children
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)  # tiny nets gain nothing from threads, and tests that run side by side lose much
 
 ROOT = Path(__file__).parents[1]

@@ -188,7 +188,7 @@ MISTAKES = {  # by the thread in which they happen
     "a lane": "Device._forward",
     "the calling thread, grouping": "texup.engines.batching.plan_tiles",
     "the calling thread, joining": "texup.engines.batching.place",
-    "the calling thread, recording": "texup.upscaling.pack._record",
+    "the calling thread, recording": "texup.manifest.journal.values_of",
 }
 
 
