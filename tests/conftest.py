@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from texup.cli.main import SIGNALS, run
 from texup.engines.batching import Order
 from texup.engines.device import Device
-from texup.engines.engine import Plane, Request
+from texup.engines.engine import Plane, Request, drive
 from texup.models.catalog import resolve
 from texup.models.loading import load_model
 from texup.models.model import UpscaleModel
@@ -165,13 +165,7 @@ def upscaled() -> Callable[..., Texture]:
         texture = Texture(np.ascontiguousarray(pixels), container or Container("png", pixels.dtype.itemsize * 8))
         passes = plan_passes(scales, scale)
         task = upscale_texture(texture, Policy(alpha, edges), passes, Settings(scale, margin, **more))
-        planes = None
-        try:
-            while True:
-                requests = task.send(planes)
-                planes = [net(request) for request in requests]
-        except StopIteration as stop:
-            return stop.value
+        return drive(task, lambda requests: [net(request) for request in requests])
 
     return run
 

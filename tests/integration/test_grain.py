@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from texup.engines.engine import drive
 from texup.policy.classify import Policy
 from texup.textures.cells import Cells
 from texup.textures.color import area
@@ -35,12 +36,8 @@ def result_of(through, tiny_model):
     def run(pixels, scale=4, *, way=upscale_texture, **policy):
         policy = Policy(policy.pop("alpha", "none"), policy.pop("edges", WRAP), **policy)
         seen = Texture(np.ascontiguousarray(pixels), Container("png", 8 * pixels.dtype.itemsize))
-        task, planes = way(seen, policy, plan_passes([4], scale), Settings(scale, 8)), None
-        try:
-            while True:
-                planes = [net(request) for request in task.send(planes)]
-        except StopIteration as stop:
-            return stop.value.pixels
+        upscaling = way(seen, policy, plan_passes([4], scale), Settings(scale, 8))
+        return drive(upscaling, lambda requests: [net(request) for request in requests]).pixels
 
     return run
 
