@@ -286,6 +286,7 @@ def test_tasks_of_one_key_have_one_result(engine, tmp_path):
     assert {outcome.outcome for outcome in found} == {"upscaled"}
     assert len(set(files_of(tmp_path / "out").values())) == 1
     assert len({(o.device, o.precision, tuple(target.sha256 for target in o.targets)) for o in found}) == 1
+    assert all(outcome.seconds > 0 for outcome in found)
 
 
 @each

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from texup.textures.color import resample
-from texup.textures.planes import bleed, classify_alpha, finish_alpha
+from texup.textures.planes import bleed, classify_alpha, finish_alpha, with_alpha
 from texup.textures.seams import pad
+from texup.textures.texture import Container, Texture
 
 CLAMP = ("clamp", "clamp")
 WRAP = ("wrap", "wrap")
@@ -265,3 +266,20 @@ def test_data_is_clipped_and_otherwise_left_to_the_net():
 def test_copies_repeat_every_texel(kind):
     source = np.random.default_rng(0).random((3, 5, 1), np.float32)
     np.testing.assert_array_equal(finish_alpha(None, source, 3, kind, CLAMP), repeated(source, 3))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("of_mask", [1, 2, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_two_halves_become_colour_of_the_first_and_red_of_the_second(channels, of_mask, dtype):
+    full = np.iinfo(dtype).max
+    dice = np.random.default_rng(channels)
+    colour, mask = (dice.integers(0, full, (3, 5, c), endpoint=True).astype(dtype) for c in (channels, of_mask))
+    container = Container("png", bits=np.dtype(dtype).itemsize * 8, palette=bytes(4), grab=(1, 2))
+    joined = with_alpha(Texture(colour, container), Texture(mask, Container("png")))
+    high = [pixels >> 8 if dtype == np.uint16 else pixels for pixels in (colour, mask)]
+    assert joined.pixels.dtype == np.uint8
+    for k in range(3):
+        assert np.array_equal(joined.pixels[..., k], high[0][..., k if channels >= 3 else 0])
+    assert np.array_equal(joined.pixels[..., 3], high[1][..., 0])
+    assert joined.container == Container("png", grab=(1, 2))

@@ -247,6 +247,24 @@ def test_dds_below_textures_needs_something_else_that_speaks_of_the_games(files,
     assert BETHESDA.detect(pack(files)) == pytest.approx(score)
 
 
+@pytest.mark.parametrize(
+    "file",
+    [
+        *(f"textures/iron{end}.dds" for end in ("_n", "_msn", "_s", "_g", "_m", "_em", "_sk", "_p", "_N")),
+        *(f"textures/{folder}/iron.dds" for folder in ("actors", "architecture", "armor", "clothes", "clutter")),
+        *(f"textures/{folder}/iron.dds" for folder in ("creatures", "dungeons", "landscape", "Weapons")),
+    ],
+)
+def test_each_suffix_and_folder_of_the_games_speaks_of_them(file):
+    assert BETHESDA.detect(pack([file])) == 1
+    assert BETHESDA.detect(pack([file, "textures/iron_x.dds", "textures/other/iron.dds"])) == 1
+
+
+@pytest.mark.parametrize("suffix", ["nif", "esp", "esm", "esl", "bgsm", "bgem", "bsa", "ba2", "NIF"])
+def test_each_file_of_the_games_speaks_of_them(suffix):
+    assert BETHESDA.detect(pack({"textures/a.dds": b"", f"a.{suffix}": b""})) == pytest.approx(1.1)
+
+
 def test_a_pack_rooted_at_textures_is_found_out():
     assert BETHESDA.detect(pack(["armor/a_n.dds"], ("mods", "Textures"))) == 1
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from texup.conventions.convention import Planned, Wishes
-from texup.conventions.duckstation.names import LEVELS, OPAQUE, SEMI
+from texup.conventions.duckstation.names import LEVELS, OPAQUE, SEMI, Place, place_of
 from texup.conventions.duckstation.plan import DUCKSTATION
 from texup.conventions.shared.png_loaders import snap_alpha
 from texup.policy.classify import Treatment
@@ -76,6 +76,27 @@ def test_the_game_is_found_wherever_the_pack_begins(place, folder, below):
     (plan,) = plans(some).values()
     assert plan.target == f"{HOME}/{below}{PAGE}"
     assert not [finding for finding in findings(some) if finding.severity == "warning"]
+
+
+@pytest.mark.parametrize(
+    ("place", "path", "serial", "rest", "is_inside"),
+    [
+        (("home", "textures", "homebrew", "dumps"), "a.png", "homebrew", (), True),
+        (("textures", "homebrew"), "dumps/a.png", "homebrew", (), True),
+        (("home", "Textures", "homebrew"), "Replacements/ui/a.png", "homebrew", ("ui",), True),
+        (("home", "textures", "homebrew"), "ui/a.png", "homebrew", ("ui",), False),
+        (("home", SERIAL, "other", "dumps"), "a.png", SERIAL, ("other", "dumps"), False),
+        (("home", "other", "dumps"), "a.png", "", (), False),
+        (("home", "other"), "Dumps/ui/a.png", "", ("ui",), True),
+        (("home", "other"), "ui/a.png", "", ("ui",), False),
+        (("other", "dumps", "textures"), "a.png", "", (), False),
+        (("textures", "dumps"), "a.png", "dumps", (), False),
+        ((SERIAL, "dumps"), "a.png", SERIAL, (), True),
+        ((), "a.png", "", (), False),
+    ],
+)
+def test_a_folder_of_the_emulator_counts_below_a_game_only(place, path, serial, rest, is_inside):
+    assert place_of(pack([path], place), path) == Place(serial, rest, is_inside)
 
 
 @pytest.mark.parametrize("place", [("home", "my pack"), ("home", "my pack", "dumps"), ("my pack",)])
