@@ -8,7 +8,8 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -71,9 +72,14 @@ def unit_of(path: Path) -> str:
     return path.relative_to(ROOT / "texup").parts[0].removesuffix(".py")
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
 def imports(path: Path) -> Iterator[str]:
     """Yield the dotted names that a file imports anywhere, functions included."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -93,21 +99,32 @@ def test_every_file_has_its_layer():
     assert tops <= set(LEVEL) | {"__version__"}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_imports_point_down(path):
-    unit = unit_of(path)
-    for name in imports(path):
-        if name.split(".")[0] == "texup":
-            other = imported_unit(name)
-            assert other == unit or LEVEL[other] < LEVEL[unit], f"{name_of(path)} imports {name}"
+def none_of(offenders: list[str]) -> None:
+    """Name every offender, of which pytest would show the first."""
+    assert not offenders, "\n".join(["", *offenders])
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_foreign_packages_stay_with_their_keepers(path):
-    for name in imports(path):
+def imports_are(allowed: Callable[[Path, str], bool]) -> None:
+    """Name every import of every file that is not allowed."""
+    none_of(
+        [f"{name_of(path)} imports {name}" for path in SOURCES for name in imports(path) if not allowed(path, name)]
+    )
+
+
+def test_imports_point_down():
+    def points_down(path: Path, name: str) -> bool:
+        unit, other = unit_of(path), imported_unit(name)
+        return name.split(".")[0] != "texup" or other == unit or LEVEL[other] < LEVEL[unit]
+
+    imports_are(points_down)
+
+
+def test_foreign_packages_stay_with_their_keepers():
+    def is_kept(path: Path, name: str) -> bool:
         package = name.split(".")[0]
-        allowed = unit_of(path) in KEEPERS.get(package, {unit_of(path)}) and LIGHT.get(name_of(path)) != package
-        assert allowed, f"{name_of(path)} imports {package}"
+        return unit_of(path) in KEEPERS.get(package, {unit_of(path)}) and LIGHT.get(name_of(path)) != package
+
+    imports_are(is_kept)
 
 
 def test_a_loader_imports_no_other_loader():
@@ -134,7 +151,7 @@ FOR_PEOPLE = {"reason", "explanation", "notes", "detail", "title"}
 
 def deciding_words(path: Path) -> Iterator[str]:
     """Yield each place of a file where words for people, or the text of an error, are compared or cut."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Compare):
             asked = [node.left, *node.comparators]
             if any(isinstance(one, ast.Constant) and one.value is None for one in asked):
@@ -154,7 +171,7 @@ def deciding_words(path: Path) -> Iterator[str]:
 
 
 def test_no_words_for_people_decide_anything():
-    assert not [place for path in SOURCES for place in deciding_words(path)]
+    none_of([place for path in SOURCES for place in deciding_words(path)])
 
 
 @pytest.mark.parametrize(
@@ -235,13 +252,16 @@ def test_the_files_of_the_catalog_are_what_it_says():
         assert hashlib.sha256(path.read_bytes()).hexdigest() == sha256, f"{file} is not what the catalog says"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_files_and_functions_are_short(path):
-    text = path.read_text("utf-8")
-    assert text.count("\n") <= MAX_LINES
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not is_command(node):
-            assert node.end_lineno - node.lineno < MAX_FUNCTION, f"{node.name} is too long"
+def test_files_and_functions_are_short():
+    long = []
+    for path in SOURCES:
+        lines = path.read_text("utf-8").count("\n")
+        long += [f"{name_of(path)} has {lines} lines"] if lines > MAX_LINES else []
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not is_command(node):
+                lines = node.end_lineno - node.lineno + 1
+                long += [f"{name_of(path)}: {node.name} has {lines} lines"] if lines > MAX_FUNCTION else []
+    none_of(long)
 
 
 def is_command(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
