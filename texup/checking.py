@@ -11,7 +11,7 @@ from texup.conventions.detection import detect
 from texup.errors import PackError, TextureError
 from texup.manifest.journal import records
 from texup.packs.heads import HEAD
-from texup.packs.opening import opened
+from texup.packs.opening import open_path
 from texup.packs.pack import Finding, Pack
 from texup.packs.portability import folded, windows_problem
 from texup.packs.zips import is_zip
@@ -35,7 +35,7 @@ def check_pack(root: Path, convention: Convention | None) -> tuple[Convention, l
     """
     if not root.is_dir() and not is_zip(root):
         raise PackError(f"{root}: neither a folder nor a zip" if root.exists() else f"{root}: there is no such folder")
-    with opened(root) as pack:
+    with open_path(root) as pack:
         if not any(entry.kind == "texture" for entry in pack.entries):
             raise PackError(f"{root}: no texture in it; texup looks for {', '.join(sorted(SUFFIXES))}")
         findings = []
@@ -48,7 +48,7 @@ def check_pack(root: Path, convention: Convention | None) -> tuple[Convention, l
 
 def check_output(out: Path, convention: Convention) -> list[Finding]:
     """Return what is wrong with a folder that texup wrote, errors first; nothing for one without textures."""
-    with opened(out) as pack:
+    with open_path(out) as pack:
         return _sorted([*check(pack, convention), *_mixture(out)])
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from texup.engines.device import Device, pick_device, pick_precision
 from texup.engines.engine import drive
-from texup.engines.inline import answered
+from texup.engines.inline import answer_requests
 from texup.errors import TextureError, UsageError, WeightsError
 from texup.metrics import hf_ratio, imresize, lr_psnr, psnr_y
 from texup.models.catalog import CatalogModel
@@ -109,7 +109,7 @@ def read_samples(
     for path in paths:
         texture = _read(path, scale)
         if reduce:
-            samples.append(StripSample(path, reduced(texture, scale), _cropped(texture, scale)))
+            samples.append(StripSample(path, reduce_original(texture, scale), _cropped(texture, scale)))
         elif reference is not None:
             original = _read(reference / path.name if reference.is_dir() else reference, 1)
             _check_size(path, texture, original, scale)
@@ -144,7 +144,7 @@ def _cropped(texture: Texture, scale: int) -> Texture:
     return Texture(texture.pixels[: h - h % scale, : w - w % scale], texture.container)
 
 
-def reduced(original: Texture, scale: int) -> Texture:
+def reduce_original(original: Texture, scale: int) -> Texture:
     """Return a picture reduced by MATLAB's bicubic, as the papers do, to 8 bits; colours are weighed by opacity."""
     pixels = _as_bytes(_cropped(original, scale).pixels)
     size = (pixels.shape[0] // scale, pixels.shape[1] // scale)
@@ -172,16 +172,16 @@ def sweep(
     faithful: list[Texture] = []
     if any(sample.original is None for sample in samples):
         nets = Device([pair.blend(0.0)], place, precision)
-        faithful = [upscaled(sample, pair.settings, nets) for sample in samples]
+        faithful = [upscale_sample(sample, pair.settings, nets) for sample in samples]
     for alpha in alphas:
         nets = Device([pair.blend(alpha)], place, precision)
         for k, sample in enumerate(samples):
-            result = faithful[k] if faithful and alpha == 0 else upscaled(sample, pair.settings, nets)
-            numbers = measured(sample, result, faithful[k] if faithful else None, pair.settings.scale)
+            result = faithful[k] if faithful and alpha == 0 else upscale_sample(sample, pair.settings, nets)
+            numbers = measure(sample, result, faithful[k] if faithful else None, pair.settings.scale)
             yield Cell(sample, alpha, result.pixels, numbers)
 
 
-def upscaled(sample: StripSample, settings: Settings, device: Device) -> Texture:
+def upscale_sample(sample: StripSample, settings: Settings, device: Device) -> Texture:
     """Return a sample through the first net of a device.
 
     Raises:
@@ -190,26 +190,26 @@ def upscaled(sample: StripSample, settings: Settings, device: Device) -> Texture
     policy = policy_for(sample.texture, Treatment(alpha=settings.alpha, edges=settings.edges, grain=0.0))
     task = upscale_texture(sample.texture, policy, [Pass(0, settings.scale)], settings)
     try:
-        return drive(task, lambda requests: answered(requests, device))
+        return drive(task, lambda requests: answer_requests(requests, device))
     except TextureError as error:
         raise TextureError(error.reason, str(sample.path)) from error
 
 
-def measured(sample: StripSample, result: Texture, faithful: Texture | None, scale: int) -> dict[str, float]:
+def measure(sample: StripSample, result: Texture, faithful: Texture | None, scale: int) -> dict[str, float]:
     """Return the numbers of a cell; pictures with alpha are compared as they look on grey."""
     is_data = _alpha_is_data(sample.texture)
-    picture = seen(result, is_data=is_data)
+    picture = on_grey(result, is_data=is_data)
     if sample.original is not None:
-        original = seen(sample.original, is_data=is_data)
+        original = on_grey(sample.original, is_data=is_data)
         return {"psnr_y": psnr_y(picture, original, scale), "hf_ratio": hf_ratio(picture, original, scale)}
     assert faithful is not None
     return {
-        "lr_psnr": lr_psnr(picture, seen(sample.texture, is_data=is_data)),
-        "hf_ratio": hf_ratio(picture, seen(faithful, is_data=is_data), scale),
+        "lr_psnr": lr_psnr(picture, on_grey(sample.texture, is_data=is_data)),
+        "hf_ratio": hf_ratio(picture, on_grey(faithful, is_data=is_data), scale),
     }
 
 
-def seen(texture: Texture, *, is_data: bool) -> Bytes:
+def on_grey(texture: Texture, *, is_data: bool) -> Bytes:
     """Return a texture as RGB (H, W, 3) of 8 bits over grey; alpha that is data hides nothing."""
     picture = _as_bytes(texture.pixels)
     colours = 1 if picture.shape[2] < 3 else 3

@@ -36,7 +36,7 @@ from texup.training.objective.systems import build_generator
 from texup.training.run.checkpoint import has_checkpoint
 from texup.training.run.distributed import World
 from texup.training.run.loop import Budget, TrainingRun, train
-from texup.training.run.validation import HeldOutCrop, fixed_samples, upscaled
+from texup.training.run.validation import HeldOutCrop, fixed_samples, upscale_crops
 
 Table = dict[str, Any]
 Bytes = NDArray[np.uint8]
@@ -127,7 +127,7 @@ def trained(recipe: Recipe, pictures: Sequence[Picture], init: Path | None, opti
 
 
 def results(weights: Path, samples: Sequence[HeldOutCrop], device: torch.device) -> list[Bytes]:
-    return upscaled(load_model(weights).net.to(device), samples)
+    return upscale_crops(load_model(weights).net.to(device), samples)
 
 
 def bicubic(samples: Sequence[HeldOutCrop]) -> list[Bytes]:

@@ -21,7 +21,7 @@ from texup.engines.device import Device
 from texup.engines.engine import Execution
 from texup.textures.codecs.files import encode_levels, read_texture
 from texup.textures.mips import smaller_levels
-from texup.textures.storing import stored
+from texup.textures.storing import convert_storage
 from texup.textures.texture import Container, Texture
 
 from ..builders import write_picture
@@ -38,7 +38,7 @@ def write_dds(path: Path, pixels, form: str):
     top = Texture(np.ascontiguousarray(pixels), Container("png"))
     levels = [top, *smaller_levels(top, alpha="none", is_data=False, normal=None)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_levels([stored(level, form) for level in levels]))
+    path.write_bytes(encode_levels([convert_storage(level, form) for level in levels]))
 
 
 def tree(out: Path) -> dict[str, bytes]:

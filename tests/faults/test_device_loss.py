@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from texup.engines.device import Device
-from texup.engines.failures import is_short_of_memory, watched
+from texup.engines.failures import is_short_of_memory, watch_device
 from texup.errors import LostDevice
 
 from ..builders import records_of, write_picture
@@ -165,7 +165,7 @@ def test_p18_only_errors_of_devices_are_taken_for_a_loss():
     device = torch.device("cuda")
     for loss in LOSSES.values():
         assert not is_short_of_memory(loss())
-        with pytest.raises(LostDevice), watched(device):
+        with pytest.raises(LostDevice), watch_device(device):
             raise loss()
     others = [
         RuntimeError("The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1"),
@@ -175,7 +175,7 @@ def test_p18_only_errors_of_devices_are_taken_for_a_loss():
         MemoryError(),
     ]
     for error in others:
-        with pytest.raises(type(error)) as caught, watched(device):
+        with pytest.raises(type(error)) as caught, watch_device(device):
             raise error
         assert caught.value is error
 

@@ -21,7 +21,7 @@ import torch
 from texup.models.weights import save_weights
 from texup.nets.rrdbnet import RRDBNet
 from texup.packs import temporary
-from texup.packs.zips import unpacked
+from texup.packs.zips import unpack_archive
 
 from ..builders import noise
 
@@ -154,7 +154,7 @@ def test_p21_a_copy_of_a_zip_goes_whatever_line_is_interrupted(scene, tmp_path, 
             return trace
 
         def use() -> None:
-            with unpacked(scene / "one.zip") as folder:
+            with unpack_archive(scene / "one.zip") as folder:
                 assert (folder / "a.png").exists()
 
         sys.settrace(trace)

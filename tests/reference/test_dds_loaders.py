@@ -18,7 +18,7 @@ from PIL import Image
 
 from texup.textures.codecs.files import encode_levels
 from texup.textures.mips import smaller_levels
-from texup.textures.storing import stored
+from texup.textures.storing import convert_storage
 from texup.textures.texture import Container, Texture
 
 SIZES = [(64, 64), (20, 12), (4, 4), (256, 64), (30, 30)]
@@ -166,7 +166,7 @@ def picture(wall, width, height, store):
 
 
 def written(pixels, store):
-    level = stored(Texture(np.ascontiguousarray(pixels), Container("png")), store)
+    level = convert_storage(Texture(np.ascontiguousarray(pixels), Container("png")), store)
     alpha = "soft" if pixels.shape[2] == 4 else "none"
     return encode_levels([level, *smaller_levels(level, alpha=alpha, is_data=False)])
 
@@ -201,7 +201,7 @@ def test_pillow_reads_it_back(wall, store, size):
 
 @pytest.mark.parametrize("store", STORES)
 def test_a_file_of_one_level_says_nothing_of_levels(wall, store):
-    level = stored(Texture(picture(wall, 64, 64, store), Container("png")), store)
+    level = convert_storage(Texture(picture(wall, 64, 64, store), Container("png")), store)
     one = seen(encode_levels([level]))
     assert (one.flags & 0x20000, one.caps) == (0, 0x1000)
     assert one.level_bytes(0) == one.after

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from texup.errors import UnsupportedTexture
 from texup.textures import cells as module
-from texup.textures.cells import CellBox, Cells, boxes_of, cut, grid_boxes, island_boxes, joined
+from texup.textures.cells import CellBox, Cells, boxes_of, cut, grid_boxes, island_boxes, join_cells
 from texup.textures.codecs.files import read_texture
 from texup.textures.planes import classify_alpha
 from texup.textures.seams import detect_edges
@@ -92,11 +92,11 @@ def test_a_grid_cut_and_joined_is_the_sheet(down, across, tall, wide, channels, 
     boxes = grid_boxes(sheet.pixels.shape[:2], Cells("count", across, down))
     cells = [cut(sheet, box) for box in boxes]
     assert {cell.pixels.shape for cell in cells} == {(tall, wide, channels)}
-    again = joined(cells, boxes, sheet, 1)
+    again = join_cells(cells, boxes, sheet, 1)
     assert again.container == sheet.container
     np.testing.assert_array_equal(again.pixels, sheet.pixels)
     large = [Texture(cell.pixels.repeat(3, 0).repeat(3, 1), cell.container) for cell in cells]
-    np.testing.assert_array_equal(joined(large, boxes, sheet, 3).pixels, sheet.pixels.repeat(3, 0).repeat(3, 1))
+    np.testing.assert_array_equal(join_cells(large, boxes, sheet, 3).pixels, sheet.pixels.repeat(3, 0).repeat(3, 1))
 
 
 def test_a_cell_is_a_copy_of_its_own():
@@ -111,7 +111,7 @@ def test_a_cell_is_a_copy_of_its_own():
 def test_outside_the_boxes_is_the_sheets_colour_with_no_opacity():
     sheet = noise(4, 4)
     boxes = [CellBox(0, 2, 0, 2)]
-    result = joined([Texture(np.full((4, 4, 4), 9, np.uint8), sheet.container)], boxes, sheet, 2).pixels
+    result = join_cells([Texture(np.full((4, 4, 4), 9, np.uint8), sheet.container)], boxes, sheet, 2).pixels
     assert (result[:4, :4] == 9).all()
     outside = np.ones((8, 8), bool)
     outside[:4, :4] = False
@@ -260,7 +260,7 @@ def test_no_island_sees_another(visible, level):
         changed = cut(sheet, boxes[one])
         changed.pixels[..., :3] = level
         cells = [changed if k == one else cut(sheet, box) for k, box in enumerate(boxes)]
-        result = joined(cells, boxes, sheet, 1)
+        result = join_cells(cells, boxes, sheet, 1)
         np.testing.assert_array_equal(cut(result, boxes[other]).pixels, cut(sheet, boxes[other]).pixels)
         np.testing.assert_array_equal(cut(result, boxes[one]).pixels, changed.pixels)
 
@@ -271,7 +271,7 @@ def test_islands_cut_and_joined_are_what_shows(visible):
     sheet = masked(visible)
     boxes = island_boxes(sheet, "binary", CLAMP)
     if boxes:
-        again = joined([cut(sheet, box) for box in boxes], boxes, sheet, 1)
+        again = join_cells([cut(sheet, box) for box in boxes], boxes, sheet, 1)
         np.testing.assert_array_equal(again.pixels, sheet.pixels)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from texup.textures.enlarge import enlarge, renormalised
+from texup.textures.enlarge import enlarge, renormalise_texture
 from texup.textures.normals import decode
 from texup.textures.texture import Container, Texture
 
@@ -159,14 +159,14 @@ def test_what_has_no_channels_for_vectors_is_smoothed():
     assert (
         enlarge(grey, "vectors", 2, CLAMP, "tangent").pixels == enlarge(grey, "smooth", 2, CLAMP, None).pixels
     ).all()
-    assert renormalised(grey, "tangent") is grey
+    assert renormalise_texture(grey, "tangent") is grey
 
 
 def test_renormalised_repairs_what_a_net_leaves():
     source = np.dstack([bumps(), noise(1, size=(16, 16))])
     bent = source.copy()
     bent[..., :3] = np.rint(bent[..., :3] * 0.9 + 12.8)
-    repaired = renormalised(texture(bent), "tangent").pixels
+    repaired = renormalise_texture(texture(bent), "tangent").pixels
     assert np.abs(lengths(repaired[..., :3]) - 1).max() < 0.01
     assert (repaired[..., 3] == source[..., 3]).all()
     assert np.abs(decode(repaired, "tangent") - decode(source, "tangent")).max() < 0.1

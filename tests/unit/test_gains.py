@@ -14,7 +14,7 @@ from texup.metrics import imresize, psnr_y
 from texup.metrics.resizing import as_bytes
 from texup.models.weights import save_weights
 from texup.training.data.pictures import Picture
-from texup.training.gains import CLEAN, STORED, Gain, measure, stored
+from texup.training.gains import CLEAN, STORED, Gain, measure, store_crops
 from texup.training.run.validation import fixed_samples
 
 from ..builders import tiny_net
@@ -67,7 +67,7 @@ def test_a_gain_on_clean_pictures_is_the_mean_psnr_of_their_middles(weights, pic
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_stored_pictures_meet_every_degradation_and_all_equally_often(weights, pictures, number):
     samples = fixed_samples(pictures[:number], 4, CPU)
-    found = stored(samples, 4)
+    found = store_crops(samples, 4)
     assert len(found) == {1: 7, 2: 8, 3: 9}[number]
     kinds, scores = list(GAME), []
     for k, sample in enumerate(found):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from texup.textures.color import area, blur, resample
-from texup.textures.grain import add_grain, balanced, content_seed
+from texup.textures.grain import add_grain, balance_grain, content_seed
 from texup.textures.grain_noise import DIRECTIONS, noise_of, spectrum
 from texup.textures.planes import Planes, merge, split
 from texup.textures.roughness import contrast_inside, detail, directions, off_edges, surface_grain
@@ -96,7 +96,7 @@ def test_balanced_grain_is_whole_levels_that_sum_to_nothing(h, w, scale, height,
     dice = np.random.default_rng(seed)
     under = (np.rint(dice.random((h * scale, w * scale, 3)) ** 3 * full) / full).astype(np.float32)
     grain = (height * dice.standard_normal(under.shape)).astype(np.float32)
-    levels = balanced(grain, under, scale, full) * full
+    levels = balance_grain(grain, under, scale, full) * full
     np.testing.assert_allclose(levels, np.rint(levels), atol=0.02)
     assert not np.rint(area(np.rint(levels), scale) * scale * scale).any()
     shown = np.rint(under * full) + np.rint(levels)

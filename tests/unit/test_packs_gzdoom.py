@@ -16,7 +16,7 @@ from texup.packs.opening import open_pack
 from texup.packs.walk import walk
 from texup.textures.codecs.files import decode
 from texup.textures.codecs.png import SIGNATURE
-from texup.textures.storing import stored
+from texup.textures.storing import convert_storage
 
 from ..builders import pack_of, picture, plans_of, png_chunk, said
 
@@ -108,7 +108,7 @@ def test_hires_takes_no_offsets_and_true_colour(wishes, grab):
     plan = planned(packed(LISTED), **wishes)[path]
     source = decode(LISTED[path], path)
     assert source.container.grab == (21, 61)
-    result = stored(GZDOOM.from_work(source, source, plan), plan.treatment.store)
+    result = convert_storage(GZDOOM.from_work(source, source, plan), plan.treatment.store)
     assert (result.container.grab, result.container.palette) == (grab, None)
     assert result.pixels.shape == (57, 41, 4)
 

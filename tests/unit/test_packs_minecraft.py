@@ -364,9 +364,9 @@ def test_scaling_changes_the_size_of_a_frame_and_nothing_else(animation, others,
     text = json.dumps(root, indent=2 if is_pretty else None, ensure_ascii=data.draw(st.booleans()))
     source = mark + text.encode()
     expected = {key: value * scale if key in ("width", "height") else value for key, value in animation.items()}
-    result = mcmeta.scaled(source, scale)
+    result = mcmeta.scale_mcmeta(source, scale)
     assert json.loads(result.decode("utf-8-sig")) == {**root, "animation": expected}
-    assert mcmeta.scaled(source, 1) == source
+    assert mcmeta.scale_mcmeta(source, 1) == source
 
 
 def checked(files: dict[str, bytes]) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from texup.textures.codecs.dds import encode_levels
 from texup.textures.codecs.dds_header import DdsHeader, pack_header
 from texup.textures.codecs.files import decode, encode
 from texup.textures.mips import smaller_levels
-from texup.textures.storing import stored
+from texup.textures.storing import convert_storage
 from texup.textures.texture import Container, Texture
 
 from ..builders import pack_of, plans_of
@@ -231,7 +231,7 @@ def test_two_levels_stay_two_and_one_level_stays_one():
 def test_every_kind_of_source_becomes_rgba_of_8_bits_without_palette(channels):
     pixels = np.full((4, 4, channels), 40, np.uint8)
     source = Texture(pixels, Container("png", palette=bytes(range(8))))
-    result = decode(encode(stored(back(source), "rgba")), "a.png")
+    result = decode(encode(convert_storage(back(source), "rgba")), "a.png")
     assert result.pixels[0, 0].tolist() == [40, 40, 40, 40 if channels in (2, 4) else 128]
     assert (result.container.palette, result.container.bits) == (None, 8)
 
@@ -312,7 +312,7 @@ def test_bc7_of_a_dump_passes_the_check_with_its_alpha_in_range():
     if not can_compress():
         pytest.skip("no encoder of BC7 here")
     source = texture(np.arange(64).reshape(8, 8) * 2 % 129)
-    first = stored(back(source), "bc7")
+    first = convert_storage(back(source), "bc7")
     levels = [first, *smaller_levels(first, alpha="soft", is_data=False)]
     data = encode_levels([level.pixels for level in levels], first.container)
     assert checked({f"{A}.dds": data}) == []

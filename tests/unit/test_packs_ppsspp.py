@@ -13,7 +13,7 @@ from texup.conventions.convention import Planned, Wishes
 from texup.conventions.ppsspp.plan import PPSSPP
 from texup.textures.codecs.dds_header import DdsHeader, pack_header
 from texup.textures.codecs.files import decode, encode
-from texup.textures.storing import stored
+from texup.textures.storing import convert_storage
 
 from ..builders import pack_of, picture, plans_of, png_chunk, said
 
@@ -332,7 +332,7 @@ def dds(width=8, height=8, *, mips=4, **fields) -> bytes:
 def test_gamma_of_an_input_is_gone_from_the_output():
     source = decode(png(gamma=100000), "a.png")
     assert b"gAMA" in png(gamma=100000)
-    assert b"gAMA" not in encode(stored(PPSSPP.from_work(source, source, Planned("a.png", "upscale")), ""))
+    assert b"gAMA" not in encode(convert_storage(PPSSPP.from_work(source, source, Planned("a.png", "upscale")), ""))
 
 
 def test_a_finished_pack_passes_the_check():

@@ -23,7 +23,7 @@ from texup.preview import (
     check_strip,
     open_pair,
     read_samples,
-    reduced,
+    reduce_original,
     strip,
     sweep,
 )
@@ -107,7 +107,7 @@ def test_reduced_colours_do_not_mix_with_what_alpha_hides(disc):
     pixels = np.zeros((96, 96, 4), np.uint8)
     pixels[..., :3] = np.where(opacity[..., None] > 0, (200, 40, 20), (0, 255, 0))
     pixels[..., 3] = opacity * 255
-    small = reduced(as_texture(pixels), 4).pixels
+    small = reduce_original(as_texture(pixels), 4).pixels
     assert np.abs(small[small[..., 3] > 16][:, :3].astype(int) - (200, 40, 20)).max() <= 3
     assert small[..., 3].max() == 255
     assert small[..., 3].min() == 0

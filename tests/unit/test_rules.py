@@ -15,7 +15,7 @@ from texup.errors import ExitCode, UsageError
 from texup.packs.walk import matches, patterns
 from texup.policy import rules as module
 from texup.policy.classify import Treatment
-from texup.policy.rules import Facts, Rule, When, applied, as_facts, candidates, first_fit, load_rules, unused
+from texup.policy.rules import Facts, Rule, When, apply_rule, as_facts, candidates, first_fit, load_rules, unused_rules
 from texup.textures.cells import Cells
 
 MODEST = settings(deadline=None, derandomize=True, max_examples=200)
@@ -277,43 +277,43 @@ def test_all_that_is_asked_must_hold(when, expected):
 
 def test_a_rule_is_laid_over_what_the_convention_says():
     theirs = Treatment("interface", "smooth", "data", ("wrap", "clamp"), "whole", None, "half alpha", "rgba", "files")
-    assert applied(Rule(1, scale=2), theirs) == theirs
+    assert apply_rule(Rule(1, scale=2), theirs) == theirs
     ours = Rule(
         1, method="nearest", treat_alpha_as="binary", edges=("auto", "auto"), cells="islands", normal_form="tangent"
     )
-    assert applied(ours, theirs) == Treatment(
+    assert apply_rule(ours, theirs) == Treatment(
         "interface", "nearest", "binary", ("auto", "auto"), "islands", "tangent", "half alpha", "rgba", "files"
     )
-    assert applied(Rule(1, treat_alpha_as="auto"), theirs).alpha == "auto"
+    assert apply_rule(Rule(1, treat_alpha_as="auto"), theirs).alpha == "auto"
     for grain in (0.0, 1.5, "auto"):
-        assert applied(Rule(1, grain=grain), Treatment(grain=0.5)).grain == grain
-    assert applied(Rule(1, scale=2), Treatment(grain=0.5)).grain == 0.5
+        assert apply_rule(Rule(1, grain=grain), Treatment(grain=0.5)).grain == grain
+    assert apply_rule(Rule(1, scale=2), Treatment(grain=0.5)).grain == 0.5
 
 
 def test_another_kind_drops_what_was_meant_for_the_old_one():
     normal = Treatment("normal", "vectors", normal="two_channel")
-    assert applied(Rule(1, treat_as="colour"), normal) == Treatment("colour")
-    assert applied(Rule(1, treat_as="normal"), normal) == normal
-    assert applied(Rule(1, treat_as="colour", method="net"), normal) == Treatment("colour", "net")
+    assert apply_rule(Rule(1, treat_as="colour"), normal) == Treatment("colour")
+    assert apply_rule(Rule(1, treat_as="normal"), normal) == normal
+    assert apply_rule(Rule(1, treat_as="colour", method="net"), normal) == Treatment("colour", "net")
 
 
 def test_upscale_means_it():
     kept = Treatment("lookup", "copy")
-    assert applied(Rule(1, action="upscale"), kept).method is None
-    assert applied(Rule(1, action="upscale", method="nearest"), kept).method == "nearest"
-    assert applied(Rule(1, edges=("wrap", "wrap")), kept).method == "copy"
+    assert apply_rule(Rule(1, action="upscale"), kept).method is None
+    assert apply_rule(Rule(1, action="upscale", method="nearest"), kept).method == "nearest"
+    assert apply_rule(Rule(1, edges=("wrap", "wrap")), kept).method == "copy"
 
 
 def test_rules_that_never_decide_are_named():
-    findings = list(unused(TABLE, ["ui/a.png", "walls/b.png", "c.tga"]))
+    findings = list(unused_rules(TABLE, ["ui/a.png", "walls/b.png", "c.tga"]))
     assert [(f.severity, f.path, f.text) for f in findings] == [
         ("warning", "", "rule 7 never decides: earlier rules take every file it fits; move it up")
     ]
     gone = [Rule(1, ("*.PNG",), scale=2), Rule(2, ("gone/**", "*.bmp"), scale=2)]
-    assert [f.text for f in unused(gone, ["a.png"])] == [
+    assert [f.text for f in unused_rules(gone, ["a.png"])] == [
         "rule 2 fits no file of the pack; check match = 'gone/**', '*.bmp'"
     ]
-    assert list(unused(gone, ["a.png", "b.bmp"])) == []
+    assert list(unused_rules(gone, ["a.png", "b.bmp"])) == []
 
 
 @MODEST
@@ -324,7 +324,7 @@ def test_rules_that_never_decide_are_named():
 def test_a_rule_is_unused_exactly_when_it_is_nowhere_a_candidate(globs, paths):
     rules = [Rule(n, (glob,), When(min_side=2 if asks else None)) for n, (glob, asks) in enumerate(globs, 1)]
     used = {rule.number for path in paths for rule in candidates(rules, path)}
-    named = {int(re.match(r"rule (\d+)", finding.text)[1]) for finding in unused(rules, paths)}
+    named = {int(re.match(r"rule (\d+)", finding.text)[1]) for finding in unused_rules(rules, paths)}
     assert named == {rule.number for rule in rules} - used
 
 

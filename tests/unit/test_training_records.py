@@ -19,7 +19,7 @@ from texup.training.run import records, throughput, validation
 from texup.training.run.distributed import World
 from texup.training.run.throughput import Meter, flops_of, measured_peak
 from texup.training.run.trainer import Trainer
-from texup.training.run.validation import fixed_samples, frame, load_held_out, mean_psnr, upscaled
+from texup.training.run.validation import fixed_samples, frame, load_held_out, mean_psnr, upscale_crops
 
 CPU = torch.device("cpu")
 
@@ -88,12 +88,12 @@ def test_equal_pictures_count_as_a_hundred_decibels():
 
 def test_results_are_pictures(nearest_model):
     samples = fixed_samples([picture()], 4, CPU)
-    (result,) = upscaled(nearest_model(4).net, samples)
+    (result,) = upscale_crops(nearest_model(4).net, samples)
     assert (result.dtype, result.shape) == (np.uint8, (40, 48, 3))
     np.testing.assert_array_equal(result[::4, ::4], (samples[0].lr[0].permute(1, 2, 0) * 255).round().byte())
     far = torch.nn.Upsample(scale_factor=4)
     far.forward = lambda x: (x.repeat_interleave(4, 2).repeat_interleave(4, 3) - 0.5) * 9
-    assert set(np.unique(upscaled(far, samples)[0])) >= {0, 255}
+    assert set(np.unique(upscale_crops(far, samples)[0])) >= {0, 255}
 
 
 def test_a_frame_of_the_film_shows_large_and_small_crops_whole():

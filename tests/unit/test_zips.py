@@ -18,7 +18,7 @@ from texup.files import LOCK_NAME
 from texup.packs import zips
 from texup.packs.portability import windows_problem
 from texup.packs.walk import MANIFEST_NAME
-from texup.packs.zips import is_zip, unpacked, write_zip
+from texup.packs.zips import is_zip, unpack_archive, write_zip
 
 FILES = {
     "pack.mcmeta": b"{}" * 200,
@@ -59,7 +59,7 @@ def make(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 def refusal(path: Path) -> str:
-    with pytest.raises(PackError) as caught, unpacked(path):
+    with pytest.raises(PackError) as caught, unpack_archive(path):
         pass
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(f"{path}: ")
@@ -73,21 +73,21 @@ def test_a_zip_unpacks_to_its_files(tmp_path, temp, method):
         archive.mkdir("empty")
         for name, data in FILES.items():
             archive.writestr(name, data)
-    with unpacked(path) as folder:
+    with unpack_archive(path) as folder:
         assert folder.name == "my pack"
         assert files_of(folder) == FILES
     assert list(temp.iterdir()) == []
 
 
 def test_backslashes_are_folders(tmp_path):
-    with unpacked(zip_of(tmp_path / "a.zip", "textures\\deep\\x.png")) as folder:
+    with unpack_archive(zip_of(tmp_path / "a.zip", "textures\\deep\\x.png")) as folder:
         assert files_of(folder) == {"textures/deep/x.png": b"data"}
 
 
 def test_utf8_without_its_flag_is_read_as_utf8(tmp_path):
     path = zip_of(tmp_path / "a.zip", "XX.png")
     path.write_bytes(path.read_bytes().replace(b"XX.png", "ü.png".encode()))
-    with unpacked(path) as folder:
+    with unpack_archive(path) as folder:
         assert set(files_of(folder)) == {"ü.png"}
 
 
@@ -200,7 +200,7 @@ def test_a_zip_bomb_stops_by_what_was_unpacked(tmp_path, monkeypatch, temp):
 def test_the_bounds_count_real_bytes(tmp_path, monkeypatch, bound):
     path = zip_of(tmp_path / "a.zip", "a.tga", "b.tga", data=os.urandom(3000))
     monkeypatch.setattr(zips, bound, 6000)
-    with unpacked(path) as folder:
+    with unpack_archive(path) as folder:
         assert len(files_of(folder)) == 2
     monkeypatch.setattr(zips, bound, 2999)
     assert refusal(path).startswith("a.tga: ")
@@ -227,7 +227,7 @@ def test_a_zip_is_known_by_its_content(tmp_path, data, expected):
 def test_what_is_written_unpacks_to_the_folder(tmp_path, stored):
     folder = make(tmp_path / "pack", FILES)
     write_zip(folder, tmp_path / "out.zip", stored=stored)
-    with unpacked(tmp_path / "out.zip") as copy:
+    with unpack_archive(tmp_path / "out.zip") as copy:
         assert files_of(copy) == FILES
 
 
@@ -272,7 +272,7 @@ def test_members_larger_than_the_spool_are_written(tmp_path, monkeypatch):
     monkeypatch.setattr(zips, "SPOOL", 1000)
     files = {f"{k}.bin": os.urandom(5000 * k) for k in range(4)} | {"a.txt": b"t" * 50_000}
     write_zip(make(tmp_path / "pack", files), tmp_path / "out.zip", stored=False)
-    with unpacked(tmp_path / "out.zip") as copy:
+    with unpack_archive(tmp_path / "out.zip") as copy:
         assert files_of(copy) == files
 
 
@@ -311,7 +311,7 @@ PARTS = NAMES.filter(lambda name: name not in (".", "..") and len(name.encode())
 def contents(path: Path) -> dict[str, bytes] | str:
     """Return the files of a zip, or the refusal."""
     try:
-        with unpacked(path) as folder:
+        with unpack_archive(path) as folder:
             assert all(file.resolve().is_relative_to(folder.resolve()) for file in folder.rglob("*"))
             return files_of(folder)
     except PackError as error:

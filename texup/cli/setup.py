@@ -17,7 +17,7 @@ from texup.engines.engine import Engine
 from texup.errors import UsageError
 from texup.models.chain import Link, choose_chain, faithful_chain
 from texup.packs.opening import folders_of
-from texup.packs.zips import SUFFIXES, unpacked
+from texup.packs.zips import SUFFIXES, unpack_archive
 from texup.policy.rules import RULES_NAME, Rule, load_rules
 from texup.upscaling.run import Pass, Route, Run, Settings, plan_passes
 
@@ -153,7 +153,7 @@ def opened_run(source: Path, output: Path | None, options: Options) -> Iterator[
         yield run, archive or made
         return
     beside = Path(os.path.abspath(source.with_suffix("")))
-    with unpacked(source) as copy:
+    with unpack_archive(source) as copy:
         run = build_run(copy, folder, options)
         out = folder or beside.with_name(f"{beside.name}_x{run.settings.scale}")
         yield replace(run, out=out, place=folders_of(beside)), archive or out.with_name(out.name + source.suffix)

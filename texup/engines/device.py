@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from texup.engines.engine import GRID, Execution, Plane
-from texup.engines.failures import is_short_of_memory, watched
+from texup.engines.failures import is_short_of_memory, watch_device
 from texup.errors import DeviceError, WeightsError
 from texup.models.model import UpscaleModel
 
@@ -119,7 +119,7 @@ class Device:
         self.lanes = (os.cpu_count() or 1) if device.type == "cpu" else 1
         self.wide_nets: dict[int, nn.Module] = {}
         try:
-            with watched(device):
+            with watch_device(device):
                 self._take_place(batch_pixels, tile)
         except (RuntimeError, MemoryError) as error:
             if not is_short_of_memory(error):
@@ -170,12 +170,12 @@ class Device:
             LostDevice: the device does not work any more.
         """
         try:
-            with watched(self.device):
+            with watch_device(self.device):
                 return self._run(model, batch)
         except (RuntimeError, MemoryError) as error:
             if not is_short_of_memory(error):
                 raise
-        with watched(self.device):  # not above, where the error's traceback still holds what the net had made
+        with watch_device(self.device):  # not above, where the error's traceback still holds what the net had made
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
         half = len(batch) // 2
@@ -186,7 +186,7 @@ class Device:
 
     def state(self) -> str:
         """Return where and in what type nets run, and how much of the device they fill."""
-        with watched(self.device):
+        with watch_device(self.device):
             free, total = self._memory()
         if free is None or total is None:
             return f"{self.device} {self.precision}"

@@ -25,7 +25,7 @@ def is_short_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def watched(device: torch.device) -> Iterator[None]:
+def watch_device(device: torch.device) -> Iterator[None]:
     """Turn the errors of a device that gave up into one for the user; others pass as they are.
 
     Raises:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from texup.engines.batching import Order
 from texup.engines.device import Device
 from texup.engines.engine import Job, Plane, Request, Task, drive
-from texup.engines.steps import PROBLEMS, failed, finish
+from texup.engines.steps import PROBLEMS, failure, finish
 from texup.errors import TextureError
 from texup.manifest.record import Outcome
 
 
-def answered(requests: list[Request], device: Device) -> list[Plane]:
+def answer_requests(requests: list[Request], device: Device) -> list[Plane]:
     """Return the upscaled planes of one texture's requests, done tile by tile.
 
     Raises:
@@ -57,14 +57,14 @@ class InlineEngine:
             task = started
             return self._upscale(task, began)
         except (TextureError, MemoryError) as error:
-            return failed(job, error, task)
+            return failure(job, error, task)
 
     def _upscale(self, task: Task, began: float) -> Outcome:
         asked: list[Request] = []
 
         def answer(requests: list[Request]) -> list[Plane]:
             asked.extend(requests)
-            return answered(requests, self.device)
+            return answer_requests(requests, self.device)
 
         files = drive(task.upscaling, answer)
         return finish(task, files, self.device.execution if asked else None, began)

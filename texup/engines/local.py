@@ -18,7 +18,7 @@ from typing import Any
 from texup.engines.batching import Batcher, Order, Piece
 from texup.engines.device import Device, Upscaled
 from texup.engines.engine import Execution, Job, Request, Task
-from texup.engines.steps import PROBLEMS, Finished, failed, finish, next_requests
+from texup.engines.steps import PROBLEMS, Finished, failure, finish, next_requests
 from texup.errors import TextureError
 from texup.manifest.record import Outcome
 
@@ -141,7 +141,7 @@ class _Run:
         try:
             return texture, work()
         except (TextureError, MemoryError) as error:
-            return texture, failed(texture.job, error, texture.task)
+            return texture, failure(texture.job, error, texture.task)
 
     def _read(self, texture: InFlight) -> Step:
         return self._attempt(texture, lambda: self.start(texture.job))
@@ -255,7 +255,7 @@ class _Run:
     def _give_up(self, order: Order, error: TextureError | MemoryError) -> Iterator[Outcome]:
         """Fail the texture of an order; what still comes back for it is dropped."""
         order.cancelled = True
-        yield from self._end(order.texture, failed(order.texture.job, error, order.texture.task))
+        yield from self._end(order.texture, failure(order.texture.job, error, order.texture.task))
 
     def _end(self, texture: InFlight, outcome: Outcome) -> Iterator[Outcome]:
         """Count a texture out, and settle those that waited for the same picture."""
@@ -273,5 +273,5 @@ class _Run:
             if outcome.outcome == "upscaled":
                 self._submit(self.finishing, self._copy, twin, texture.job, outcome)
             else:
-                yield from self._end(twin, failed(twin.job, TextureError(outcome.reason or ""), twin.task))
+                yield from self._end(twin, failure(twin.job, TextureError(outcome.reason or ""), twin.task))
         self._admit()

@@ -96,7 +96,7 @@ def reason_for(error: TextureError | MemoryError) -> str:
     return PROBLEMS["large"] if isinstance(error, MemoryError) else error.reason
 
 
-def failed(job: Job, error: TextureError | MemoryError, task: Task | None = None) -> Outcome:
+def failure(job: Job, error: TextureError | MemoryError, task: Task | None = None) -> Outcome:
     """Report a texture that could not be done."""
     return Outcome(
         path=job.path,

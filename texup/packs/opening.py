@@ -12,7 +12,7 @@ from pathlib import Path
 from texup.errors import UnreadableTexture
 from texup.packs.pack import Pack
 from texup.packs.walk import Entry, walk
-from texup.packs.zips import is_zip, unpacked
+from texup.packs.zips import is_zip, unpack_archive
 
 READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -49,7 +49,7 @@ def open_pack(root: Path, entries: Sequence[Entry], place: tuple[str, ...] | Non
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Pack]:
+def open_path(path: Path) -> Iterator[Pack]:
     """Give the pack at a path, a folder or a zip, with all its files; a zip's copy is removed at the end.
 
     Raises:
@@ -58,7 +58,7 @@ def opened(path: Path) -> Iterator[Pack]:
     if not is_zip(path):
         yield open_pack(path, list(walk(path)))
         return
-    with unpacked(path) as folder:
+    with unpack_archive(path) as folder:
         yield open_pack(folder, list(walk(folder)), folders_of(path.with_suffix("")))
 
 

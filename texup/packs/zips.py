@@ -50,7 +50,7 @@ def is_zip(path: Path) -> bool:
 
 
 @contextmanager
-def unpacked(path: Path) -> Iterator[Path]:
+def unpack_archive(path: Path) -> Iterator[Path]:
     """Give a temporary folder, named as the archive without its suffix, with the files of a zip; removed at the end.
 
     Folders without files are left out.

@@ -153,7 +153,7 @@ def first_fit(rules: Sequence[Rule], facts: Facts) -> Rule | None:
     return next((rule for rule in rules if rule.when.fits(facts)), None)
 
 
-def applied(rule: Rule, treatment: Treatment) -> Treatment:
+def apply_rule(rule: Rule, treatment: Treatment) -> Treatment:
     """Return a treatment with what a rule sets laid over it.
 
     Another kind takes the method and the form of normals with it that were meant for the old one, and "upscale" a
@@ -176,7 +176,7 @@ def applied(rule: Rule, treatment: Treatment) -> Treatment:
     )
 
 
-def unused(rules: Sequence[Rule], paths: Collection[str]) -> Iterator[Finding]:
+def unused_rules(rules: Sequence[Rule], paths: Collection[str]) -> Iterator[Finding]:
     """Yield a warning for each rule that decides about none of ``paths``, whatever the pictures are."""
     waiting = {rule.number for rule in rules}
     fitting: set[int] = set()

@@ -122,7 +122,7 @@ def cut(texture: Texture, box: CellBox) -> Texture:
     return Texture(texture.pixels[box.top : box.bottom, box.left : box.right].copy(), texture.container)
 
 
-def joined(cells: Sequence[Texture], boxes: Sequence[CellBox], background: Texture, scale: int) -> Texture:
+def join_cells(cells: Sequence[Texture], boxes: Sequence[CellBox], background: Texture, scale: int) -> Texture:
     """Return the sheet of upscaled cells, with the container of ``background``; ``cut`` undone at scale 1.
 
     Args:

@@ -41,7 +41,7 @@ def enlarge(texture: Texture, method: Filter, scale: int, edges: Edges, normal: 
     return Texture(encode(vectors, _smooth(source, data, scale, edges), form), texture.container)
 
 
-def renormalised(texture: Texture, form: NormalForm) -> Texture:
+def renormalise_texture(texture: Texture, form: NormalForm) -> Texture:
     """Return a normal map whose vectors all have length 1, other channels as they are: what a net leaves is near it."""
     if not fits(texture.pixels, form):
         return texture

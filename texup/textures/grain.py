@@ -80,7 +80,7 @@ def add_grain(result: Plane, source: Plane, strength: float, edges: Edges, seed:
     rows = max(1, BAND // (scale * scale * w)) * scale
     for top in range(0, h * scale, rows):
         part = result[top : top + rows]
-        part += balanced(grain[top : top + rows, :, None] * _tint(part), part, scale, full)
+        part += balance_grain(grain[top : top + rows, :, None] * _tint(part), part, scale, full)
     return result
 
 
@@ -147,7 +147,7 @@ def _tint(colour: Plane) -> Plane:
     return tint
 
 
-def balanced(grain: Plane, under: Plane, scale: int, full: int) -> Plane:
+def balance_grain(grain: Plane, under: Plane, scale: int, full: int) -> Plane:
     """Return grain (H * s, W * s, C) as whole levels that sum to nothing in each ``s`` by ``s`` block.
 
     With the whole levels that lie ``under`` it it never leaves [0, 1]: what would is cut, and the other sign of its

@@ -17,7 +17,7 @@ Store = Literal["", "png", "rgba", "bgra8", "bc1", "bc3", "bc7"]
 _BGRA = Layout(4, (0xFF0000, 0xFF00, 0xFF, 0xFF000000))
 
 
-def stored(texture: Texture, store: Store) -> Texture:
+def convert_storage(texture: Texture, store: Store) -> Texture:
     """Return a texture with the pixels and the container that ``store`` asks for; "" leaves it as it is.
 
     "png" keeps the channels, "rgba" (a PNG) and "bgra8" (an uncompressed DDS) have four. All are of 8 bits. A palette

@@ -17,7 +17,7 @@ from texup.metrics import imresize
 from texup.metrics.resizing import as_bytes
 from texup.models.loading import load_model
 from texup.training.data.pictures import Picture
-from texup.training.run.validation import HeldOutCrop, fixed_samples, mean_psnr, upscaled
+from texup.training.run.validation import HeldOutCrop, fixed_samples, mean_psnr, upscale_crops
 
 CLEAN, STORED = "clean", "stored"
 
@@ -60,13 +60,13 @@ def measure(
     clean = fixed_samples(pictures, scale, device, multiple=multiple)
     nets = [load_model(path).net.to(device) for path in (start, result)]
     gains = {}
-    for name, samples in {CLEAN: clean, STORED: stored(clean, scale)}.items():
-        before, after = (mean_psnr(upscaled(net, samples), samples, scale) for net in nets)
+    for name, samples in {CLEAN: clean, STORED: store_crops(clean, scale)}.items():
+        before, after = (mean_psnr(upscale_crops(net, samples), samples, scale) for net in nets)
         gains[name] = Gain(before, after, mean_psnr([_bicubic(s) for s in samples], samples, scale))
     return gains
 
 
-def stored(samples: Sequence[HeldOutCrop], scale: int) -> list[HeldOutCrop]:
+def store_crops(samples: Sequence[HeldOutCrop], scale: int) -> list[HeldOutCrop]:
     """Return samples with what games would have stored of them: each at least once, and each degradation, too."""
     number = max(len(samples), -(-len(GAME) // len(samples)) * len(samples))
     pairs = zip(itertools.cycle(samples), itertools.cycle(GAME.values()), range(number), strict=False)

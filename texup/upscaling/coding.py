@@ -13,12 +13,12 @@ from texup.errors import UnsupportedTexture
 from texup.policy.classify import DATA
 from texup.textures.codecs.files import encode, encode_levels, read_header
 from texup.textures.mips import smaller_levels
-from texup.textures.storing import stored
+from texup.textures.storing import convert_storage
 from texup.textures.texture import Texture
 from texup.upscaling.deciding import Decision
 
 
-def coded(decision: Decision, results: Sequence[Texture], convention: Convention, *, indexed: bool) -> Files:
+def result_files(decision: Decision, results: Sequence[Texture], convention: Convention, *, indexed: bool) -> Files:
     """Return the files of a texture from its upscaled works: as its loader wants it, with the smaller levels.
 
     Raises:
@@ -31,7 +31,7 @@ def coded(decision: Decision, results: Sequence[Texture], convention: Convention
         levels += smaller_levels(levels[0], alpha=policy.alpha, is_data=is_data, normal=policy.normal)
         sources += [sources[0]] * (len(levels) - 1)
     pairs = zip(levels, sources, strict=True)
-    levels = [stored(convention.from_work(level, source, planned), treatment.store) for level, source in pairs]
+    levels = [convert_storage(convention.from_work(level, source, planned), treatment.store) for level, source in pairs]
     if levels[0].container.format == "dds" and treatment.mips != "files":
         files = [encode_levels(levels)]
     else:

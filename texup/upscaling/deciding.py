@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from texup.conventions.convention import Convention, Planned
 from texup.policy.classify import Policy, Treatment, kind_and_alpha, of_islands, policy_for
-from texup.policy.rules import Facts, Rule, applied, first_fit
+from texup.policy.rules import Facts, Rule, apply_rule, first_fit
 from texup.textures.cells import Cells, cut, grid_boxes, island_boxes
 from texup.textures.seams import Edge, detect_edges
 from texup.textures.texture import Texture
@@ -38,7 +38,7 @@ def decide(sources: Sources, planned: Planned, run: Run, convention: Convention)
     if rule is not None:
         if rule.action in ("copy", "skip"):
             return NotUpscaled(action=rule.action, reason=f"rule {rule.number}", source_sha256=sources.sha256)
-        treatment = applied(rule, treatment)
+        treatment = apply_rule(rule, treatment)
     policy = _policy(works[0], treatment, run.settings)
     if policy.method == "copy":
         return NotUpscaled(action="copy", reason=f"{policy.kind}: kept as it is", source_sha256=sources.sha256)

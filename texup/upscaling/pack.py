@@ -4,7 +4,7 @@
 
     plan ── one decision for each file, from names (planning)
     start ── a file is read (reading.read), decided about (deciding.decide), and handed to an engine as a task:
-        its pixels' way through the nets (pixels.upscale_texture), then coded for its loader (coding.coded)
+        its pixels' way through the nets (pixels.upscale_texture), then coded for its loader (coding.result_files)
     manifest ── one line for each file, after its results have their final names
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from texup.conventions.convention import Convention, Planned, Sidecar
 from texup.engines.engine import Files, Job, Task, Upscaling
-from texup.engines.steps import failed
+from texup.engines.steps import failure
 from texup.errors import TextureError, UnreadableTexture, UsageError
 from texup.files import (
     atomic_write,
@@ -34,7 +34,7 @@ from texup.manifest.record import Outcome, Result, Written, gone
 from texup.packs.walk import MANIFEST_NAME, check_overlap, walk
 from texup.textures.codecs.decoders import Decode, Decoders
 from texup.textures.codecs.files import decode
-from texup.upscaling.coding import coded, facts_of, twin_key
+from texup.upscaling.coding import facts_of, result_files, twin_key
 from texup.upscaling.deciding import Decision, decide
 from texup.upscaling.pixels import upscale_sheet
 from texup.upscaling.planning import Plan, own_suffix
@@ -183,7 +183,7 @@ def _settled(job: Job, planned: Planned) -> Outcome:
     except OSError as error:
         return Outcome(path=planned.path, outcome="failed", reason=f"cannot read: {error.strerror}")
     except TextureError as error:
-        return failed(job, error)
+        return failure(job, error)
     result: Result = "joined" if planned.action == "joined" else "skipped"
     return Outcome(path=planned.path, outcome=result, reason=planned.reason, source_sha256=sha256)
 
@@ -293,4 +293,4 @@ def _upscaled_files(decision: Decision, convention: Convention) -> Upscaling[Fil
     route, results = decision.route, []
     for texture in decision.works:
         results.append((yield from upscale_sheet(texture, decision.policy, route.passes, route.settings)))
-    return coded(decision, results, convention, indexed=route.settings.palette == "keep" and convention.palettes)
+    return result_files(decision, results, convention, indexed=route.settings.palette == "keep" and convention.palettes)

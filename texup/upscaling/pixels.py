@@ -15,9 +15,9 @@ import numpy as np
 from texup.engines.engine import GRID, Plane, Request, Upscaling
 from texup.errors import TextureError
 from texup.policy.classify import CORRECTED, Policy
-from texup.textures.cells import Cells, boxes_of, cut, joined
+from texup.textures.cells import Cells, boxes_of, cut, join_cells
 from texup.textures.color import correct_drift, reduce_plane
-from texup.textures.enlarge import enlarge, renormalised
+from texup.textures.enlarge import enlarge, renormalise_texture
 from texup.textures.grain import add_grain, content_seed
 from texup.textures.pixel_scaling import enlarge_pixel_art
 from texup.textures.planes import THROUGH_NET, Planes, as_grey, bleed, finish_alpha, merge, split
@@ -61,7 +61,7 @@ def upscale_texture(texture: Texture, policy: Policy, passes: Sequence[Pass], se
     if alpha is not None:
         alpha = finish_alpha(rest[0] if rest else None, alpha, scale, policy.alpha, edges)
     merged = merge(Planes(result, alpha, policy.alpha), texture)
-    return _placed(merged if policy.normal is None else renormalised(merged, policy.normal), scale)
+    return _placed(merged if policy.normal is None else renormalise_texture(merged, policy.normal), scale)
 
 
 def upscale_sheet(texture: Texture, policy: Policy, passes: Sequence[Pass], settings: Settings) -> Upscaling[Texture]:
@@ -71,7 +71,7 @@ def upscale_sheet(texture: Texture, policy: Policy, passes: Sequence[Pass], sett
         return (yield from upscale_texture(texture, policy, passes, settings))
     own = policy if isinstance(policy.cells, Cells) else replace(policy, edges=("clamp", "clamp"))
     results = yield from _together([upscale_texture(cut(texture, box), own, passes, settings) for box in boxes])
-    return _placed(joined(results, boxes, texture, settings.scale), settings.scale)
+    return _placed(join_cells(results, boxes, texture, settings.scale), settings.scale)
 
 
 def _together(upscalings: list[Upscaling[Texture]]) -> Upscaling[list[Texture]]:

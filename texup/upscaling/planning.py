@@ -11,7 +11,7 @@ from texup.errors import PackError, TextureError
 from texup.packs.pack import Finding, Pack
 from texup.packs.portability import folded
 from texup.packs.walk import NOT_SELECTED, Entry, is_safe
-from texup.policy.rules import RULES_NAME, Rule, candidates, unused
+from texup.policy.rules import RULES_NAME, Rule, candidates, unused_rules
 from texup.textures.blocks.bc7 import NEEDS_EXTRA, is_installed
 from texup.textures.codecs.dds_header import HEADER_SIZE, parse_dds
 from texup.textures.codecs.files import SUFFIXES
@@ -64,7 +64,7 @@ def plan_pack(
     files = [_compressible(file, pack) for file in _ignored([_moved(file, prefix) for file in files], convention)]
     sidecars = [replace(sidecar, target=sidecar.target.removeprefix(prefix)) for sidecar in sidecars]
     _check_targets(files, sidecars)
-    findings += unused(rules, [entry.path for entry in readable if entry.kind == "texture"])
+    findings += unused_rules(rules, [entry.path for entry in readable if entry.kind == "texture"])
     if wishes.palette == "keep" and not convention.palettes:
         findings.append(Finding("warning", "", f"{convention.title} reads no palettes; --palette keep is not used"))
     return Plan(convention, pack, files, sidecars, findings)

@@ -81,7 +81,7 @@ def frame_size(meta: Meta, width: int, height: int) -> tuple[int, int]:
     return meta.width or width, meta.height or height
 
 
-def scaled(data: bytes, scale: int) -> bytes:
+def scale_mcmeta(data: bytes, scale: int) -> bytes:
     """Return the file for a picture ``scale`` times as large: frame sizes multiplied, every other byte as it was.
 
     A ``gui`` section counts in units of the interface, not in texels, so it stays.

@@ -240,7 +240,7 @@ def sidecars(pack: Pack, planned: Sequence[Planned], wishes: Wishes) -> Iterator
         if plan.action == "rewrite":
             data = pack.read(plan.path, None)
             if actions.get(plan.path.removesuffix(mcmeta.SUFFIX)) == "upscale":
-                data = mcmeta.scaled(data, wishes.scale)
+                data = mcmeta.scale_mcmeta(data, wishes.scale)
             yield Sidecar(plan.target, data, plan.path)
 
 

@@ -25,7 +25,7 @@ from texup.training.run.records import (
     write_scalars,
 )
 from texup.training.run.trainer import Trainer
-from texup.training.run.validation import HeldOutCrop, frame, mean_psnr, upscaled
+from texup.training.run.validation import HeldOutCrop, frame, mean_psnr, upscale_crops
 
 DIVERGED = 4.0  # times the median pixel loss of the checks before: batches differ by less, from a few pictures on
 ENOUGH = 5  # checks before their median means anything
@@ -38,7 +38,7 @@ class Diverged(TexupError):
 
 
 @contextmanager
-def claimed(weights: Path, *, resume: bool) -> Iterator[None]:
+def claim_folder(weights: Path, *, resume: bool) -> Iterator[None]:
     """Hold the folder of a run's ``weights`` for this process; a folder made in vain goes again.
 
     Raises:
@@ -130,7 +130,7 @@ class Checks:
         trainer, folder, scale = self.trainer, self.weights.parent, self.trainer.recipe.scale
         row: Row = {"iteration": trainer.iteration, "seconds": round(seconds, 3)}
         row |= {f"{name}_loss": value for name, value in losses.items()}
-        results = upscaled(trainer.ema, self.samples)
+        results = upscale_crops(trainer.ema, self.samples)
         if results:
             row["psnr"] = mean_psnr(results, self.samples, scale)
         self.history.append(row)

@@ -20,7 +20,7 @@ from texup.training.data.pictures import DRAWN, Patches, Picture, drawn, load_pi
 from texup.training.objective.limits import check_recipe
 from texup.training.objective.systems import check_nets, features_fact
 from texup.training.run.checkpoint import load_checkpoint
-from texup.training.run.checks import Checks, claimed
+from texup.training.run.checks import Checks, claim_folder
 from texup.training.run.distributed import World
 from texup.training.run.records import data_facts, sample_facts, software_facts, write_film
 from texup.training.run.throughput import Meter
@@ -109,7 +109,7 @@ def train(
     """
     world = run.world
     with ExitStack() as claims:
-        claim = claimed(run.weights, resume=resume) if world.is_first else nullcontext()
+        claim = claim_folder(run.weights, resume=resume) if world.is_first else nullcontext()
         world.together(partial(_refuse_impossible, run))
         world.together(partial(claims.enter_context, claim))
         trainer, checks, spent = world.together(partial(_prepared, run, init, resume=resume))

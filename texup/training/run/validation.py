@@ -94,7 +94,7 @@ def fixed_samples(
 
 
 @torch.inference_mode()
-def upscaled(net: nn.Module, samples: Sequence[HeldOutCrop]) -> list[NDArray[np.uint8]]:
+def upscale_crops(net: nn.Module, samples: Sequence[HeldOutCrop]) -> list[NDArray[np.uint8]]:
     """Return the result (H, W, 3) of ``net`` on each sample."""
     return [
         (net(s.lr).float().clamp(0, 1) * 255).round().to(torch.uint8)[0].permute(1, 2, 0).cpu().numpy() for s in samples
