@@ -1,0 +1,99 @@
+"""Documents say what is there: rooms, values, paths and tests that they name."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from .test_structure import LEVEL
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "texup"
+ARCHITECTURE = ROOT / "ARCHITECTURE.md"
+DOCUMENTS = [ARCHITECTURE]
+# A relative path in backticks: with a folder in it, or a file of a kind that the project has.
+PATH = re.compile(r"`(\.?[\w-]+(?:/[\w.-]+)*/?)`")
+KINDS = (".py", ".toml", ".md", ".jsonl", ".lock", ".txt", ".yaml", "/")
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def section(path: Path, title: str) -> str:
+    """Return the text below a heading of the second level, up to the next."""
+    _, _, rest = path.read_text("utf-8").partition(f"\n## {title}\n")
+    assert rest, f"{name_of(path)} has no section {title}"
+    return rest.partition("\n## ")[0]
+
+
+def public_values() -> set[tuple[str, str]]:
+    """Return (name, module) of every public dataclass, named tuple, protocol and enumeration of the package."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and is_value(node):
+                found.add((node.name, path.relative_to(PACKAGE).as_posix()))
+    return found
+
+
+def is_value(node: ast.ClassDef) -> bool:
+    decorators = {ast.unparse(decorator).partition("(")[0] for decorator in node.decorator_list}
+    bases = {ast.unparse(base) for base in node.bases}
+    return bool(decorators & {"dataclass", "dataclasses.dataclass"} or bases & {"NamedTuple", "Protocol", "IntEnum"})
+
+
+def test_every_public_value_is_in_the_glossary():
+    rows = re.findall(r"^\| `(\w+)` \| `([\w/.]+)` \| \w.* \|$", section(ARCHITECTURE, "Glossary"), re.MULTILINE)
+    assert len(rows) > 100
+    assert sorted(rows) == sorted(public_values())
+
+
+def test_every_room_is_on_the_map():
+    tokens = re.findall(r"`([\w/.]+)`", section(ARCHITECTURE, "The map"))
+    folders = {path.parent.relative_to(PACKAGE).as_posix() + "/" for path in PACKAGE.rglob("*/__init__.py")}
+    modules = {path.name for path in PACKAGE.glob("*.py")} - {"__init__.py", "__main__.py"}
+    assert folders | modules <= set(tokens)
+
+
+def test_the_map_lists_rooms_from_top_to_bottom():
+    cells = re.findall(r"^\| (`.*?) \|", section(ARCHITECTURE, "The map"), re.MULTILINE)
+    levels = [{LEVEL[re.split("[/.]", name)[0]] for name in re.findall(r"`([\w/.]+)`", cell)} for cell in cells]
+    assert all(len(level) == 1 for level in levels)
+    assert [max(level) for level in levels] == sorted(map(max, levels), reverse=True)
+
+
+def test_values_on_the_way_of_a_texture_stand_in_their_modules():
+    rows = re.findall(r"^\| (`.*?) \| `([\w/.]+)` \|", section(ARCHITECTURE, "The way of one texture"), re.MULTILINE)
+    assert len(rows) > 15
+    for names, module in rows:
+        text = (PACKAGE / module).read_text("utf-8")
+        for name in re.findall(r"`(\w+)`", names):
+            assert re.search(rf"^(class {name}\b|{name} = |from .*\b{name}\b)", text, re.MULTILINE), f"{name}: {module}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_paths_that_documents_name_exist(path):
+    text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    links = [link for link in LINK.findall(text) if "://" not in link]
+    for link in links:
+        assert (path.parent / link).exists(), link
+    named = [name for name in PATH.findall(text) if name.endswith(KINDS) and "/" in name.strip("/")]
+    for name in named:
+        assert any((place / name).exists() for place in (ROOT, PACKAGE, path.parent)), name
+    assert links or named
+
+
+def test_tests_that_the_architecture_names_exist():
+    named = set(re.findall(r"`(test_\w+)`", section(ARCHITECTURE, "What tests hold")))
+    known = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^ *def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
+    }
+    assert named <= known
+    assert len(named) > 20
