@@ -207,6 +207,12 @@ def test_every_command_has_help_with_an_example():
         assert "\\b" not in "".join(lines), f"{words}: its docstring must not be raw"
 
 
+@pytest.mark.parametrize("command", ["upscale", "inspect", "check"])
+def test_the_help_lists_every_format(command):
+    words = main.get_command(click.Context(main), command).get_help(click.Context(main)).split()
+    assert {convention.id for convention in CONVENTIONS} <= {word.strip(",;") for word in words}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_readme_shows_every_command(command):
     assert re.search(rf"(^\s*(\$ )?|`)texup {command}\b", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from texup.cli.console import print_json, report, show
+from texup.cli.options import FormatOption
 from texup.errors import ExitCode
 
 
@@ -17,11 +18,11 @@ from texup.errors import ExitCode
 @click.option(
     "--format",
     "format_",
+    cls=FormatOption,
     default="auto",
     show_default=True,
     metavar="auto|ID",
-    help="Whose rules: dolphin, pcsx2, gliden64, rice, rt64, ppsspp, duckstation, minecraft, gzdoom, citra, "
-    "beetle-psx, quake, bethesda or plain; auto looks at the names and folders.",
+    help="Whose rules: {formats}; auto looks at the names and folders.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 @click.option("-v", "--verbose", is_flag=True, help="Print hints too.")

@@ -117,6 +117,18 @@ class AutoOrShare(click.ParamType[float | str]):
         return number
 
 
+class FormatOption(click.Option):
+    """An option that names a convention; ``{formats}`` in its help stands for all of them."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the option and its help, for which alone the table of conventions is read here."""
+        from texup.conventions.table import CONVENTIONS
+
+        *others, last = [convention.id for convention in CONVENTIONS]
+        record = super().get_help_record(ctx)
+        return record and (record[0], record[1].replace("{formats}", f"{', '.join(others)} or {last}"))
+
+
 PIXEL_OPTIONS = (
     click.option("--scale", type=int, help="Times as large. [default: as the model, 4 for the shipped ones]"),
     click.option(
@@ -192,11 +204,11 @@ PACK_OPTIONS = (
     click.option(
         "--format",
         "convention",
+        cls=FormatOption,
         default="auto",
         show_default=True,
         metavar="auto|ID",
-        help="Whose loader reads the result: dolphin, pcsx2, gliden64, rice, rt64, ppsspp, duckstation, minecraft,"
-        " gzdoom, citra, beetle-psx, quake, bethesda or plain; auto finds it by the names.",
+        help="Whose loader reads the result: {formats}; auto finds it by the names.",
     ),
     click.option(
         "--rules",
