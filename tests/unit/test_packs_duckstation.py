@@ -149,6 +149,23 @@ def test_files_that_settings_name_are_textures():
     assert checked == {"replacements/title.png"}
 
 
+def test_settings_of_any_length_are_read_so_far(monkeypatch):
+    line = f"  {SEMI_NAME[:-4]}: menus/title.png\n"
+    files = {"config.yaml": b"#" * 100 + b"\n" + line.encode(), "replacements/menus/title.png": picture()}
+    assert plans(pack(files))["replacements/menus/title.png"].action == "upscale"
+    monkeypatch.setattr("texup.conventions.duckstation.names.MAX_CONFIG", 100)
+    assert plans(pack(files))["replacements/menus/title.png"].action == "skip"
+
+
+def test_a_check_decodes_no_picture_of_more_pixels_than_it_has_time_for(monkeypatch):
+    files = {f"{UPLOAD}": encoded(np.full((4, 5, 4), 77, np.uint8))}
+    assert [finding.text for finding in DUCKSTATION.check(pack(files))] == [
+        "soft alpha is cut at half; make it 0 and 255"
+    ]
+    monkeypatch.setattr("texup.conventions.duckstation.check.MAX_PIXELS", 19)
+    assert list(DUCKSTATION.check(pack(files))) == []
+
+
 def result(pixels, storage) -> np.ndarray:
     planned = Planned("x", "upscale", treatment=Treatment(storage=storage))
     texture = Texture(np.asarray(pixels, np.uint8), Container("png"))

@@ -29,8 +29,8 @@ TEXELS = {"P4": 4, "P8": 2, "C16": 1}
 """Texels in one word of video memory; sources in names are measured in words."""
 PAGE = 256
 """Texels of a page along each side."""
-MAX_FILES, MAX_BYTES = 2000, 64 * 2**20
-"""No more than this is decoded, as a check has to be done in seconds."""
+MAX_FILES, MAX_BYTES, MAX_PIXELS = 2000, 64 * 2**20, 1 << 24
+"""No more than this is decoded, as a check has to be done in seconds: of a pack, and pixels of one picture."""
 
 
 def check(pack: Pack) -> Iterator[Finding]:
@@ -77,9 +77,11 @@ def _check_rectangle(name: Name) -> Iterator[Finding]:
 
 
 def _check_pixels(pack: Pack, entry: Entry, storage: str, *, is_cheap: bool) -> Iterator[Finding]:
-    if not is_cheap or not entry.path.lower().endswith(".png"):
-        if head_of(pack, entry.path) is None:
-            yield Finding("error", entry.path, "cannot be read as a picture; put back a sound copy")
+    head = head_of(pack, entry.path)
+    if head is None:
+        yield Finding("error", entry.path, "cannot be read as a picture; put back a sound copy")
+        return
+    if not is_cheap or head.width * head.height > MAX_PIXELS or not entry.path.lower().endswith(".png"):
         return
     try:
         pixels = decode(pack.read(entry.path, None), entry.path.rpartition("/")[2]).pixels

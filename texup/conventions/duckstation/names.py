@@ -17,6 +17,8 @@ from texup.packs.pack import Pack
 
 TITLE = "DuckStation"
 CONFIG = "config.yaml"
+MAX_CONFIG = 1 << 20
+"""Bytes of it that are read; a name takes about a hundred."""
 FOLDERS = ("dumps", "replacements")
 SUFFIXES = (".png", ".jpg", ".webp")
 OPAQUE, SEMI = "cut out", "semi-transparent"
@@ -118,7 +120,7 @@ def aliases_of(pack: Pack, configs: Mapping[str, str], homes: Mapping[str, str])
     found: dict[str, Name] = {}
     for path in configs:
         try:
-            text = pack.read(path, None).decode("utf-8", "replace")
+            text = pack.read(path, MAX_CONFIG).decode("utf-8", "replace")
         except TextureError:
             continue  # copying it will say so
         for line in text.splitlines():
