@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -13,10 +14,13 @@ from .test_structure import LEVEL
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "texup"
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
-DOCUMENTS = [ARCHITECTURE]
+SECURITY = ROOT / "SECURITY.md"
+DOCUMENTS = [ARCHITECTURE, SECURITY]
 # A relative path in backticks: with a folder in it, or a file of a kind that the project has.
 PATH = re.compile(r"`(\.?[\w-]+(?:/[\w.-]+)*/?)`")
 KINDS = (".py", ".toml", ".md", ".jsonl", ".lock", ".txt", ".yaml", "/")
+NO_BOUNDS = {("models/interpolate.py", "MAX_DRIFT"), ("manifest/record.py", "MAX_SIZE")}  # of what is read
+UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "Mi": 1 << 20, "GiB": 1 << 30}
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -97,3 +101,24 @@ def test_tests_that_the_architecture_names_exist():
     }
     assert named <= known
     assert len(named) > 20
+
+
+def test_bounds_are_those_of_the_code():
+    pattern = r"^\| .* \| `([\w/]+)\.py` \| `(\w+)` \| ([\d.,]+)(?: (\w+))? \|$"
+    rows = re.findall(pattern, section(SECURITY, "Bounds"), re.MULTILINE)
+    assert len(rows) > 30
+    for module, constant, number, unit in rows:
+        value = getattr(importlib.import_module("texup." + module.replace("/", ".")), constant)
+        assert value == float(number.replace(",", "")) * UNITS.get(unit, 1), f"{module}: {constant}"
+
+
+def test_every_bound_of_the_code_is_in_the_table():
+    known = {
+        (module, constant) for module, constant in re.findall(r"`([\w/]+\.py)` \| `(\w+)`", section(SECURITY, "Bounds"))
+    }
+    for room in ("models", "packs", "manifest"):
+        for path in (PACKAGE / room).rglob("*.py"):
+            for line in re.findall(r"^(MAX_\w+(?:, MAX_\w+)*)\b.* = ", path.read_text("utf-8"), re.MULTILINE):
+                module = path.relative_to(PACKAGE).as_posix()
+                missing = {(module, name) for name in line.split(", ")} - known - NO_BOUNDS
+                assert not missing, missing
