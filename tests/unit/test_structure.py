@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
@@ -19,6 +20,10 @@ import texup
 from texup.cli.main import COMMANDS, main
 from texup.conventions.table import CONVENTIONS
 from texup.errors import ExitCode
+from texup.policy.choices import AlphaChoice, EdgeChoice
+from texup.policy.classify import Kind
+from texup.policy.rule_values import FORMATS, FOUND_ALPHA, SETTINGS, WHEN, RuleAction, RuleMethod
+from texup.textures.normals import NormalForm
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "texup").rglob("*.py"))
@@ -214,20 +219,40 @@ def test_the_help_lists_every_format(command):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_readme_shows_every_command(command):
-    assert re.search(rf"(^\s*(\$ )?|`)texup {command}\b", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+def test_the_readme_shows_every_command_with_an_example(command):
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert re.search(rf"^\| `texup {command}\b", text, re.MULTILINE)
+    assert re.search(rf"^(?:\$ )?texup {command}\b", text, re.MULTILINE)
 
 
-def test_the_readme_has_a_table_of_the_formats():
-    rows = re.findall(r"^\| ((?:`[a-z0-9-]+`(?:, )?)+) \| \S", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+def test_the_readme_leads_to_every_document():
+    text = (ROOT / "README.md").read_text("utf-8")
+    documents = [*ROOT.glob("docs/*.md"), *(ROOT / name for name in ("ARCHITECTURE.md", "SECURITY.md"))]
+    assert len(documents) > 8
+    assert not [path.name for path in documents if f"]({path.relative_to(ROOT).as_posix()})" not in text]
+
+
+def test_the_documents_have_tables_of_everything_in_a_rule():
+    rows = re.findall(r"^\| (`.*?) \| .+ \|$", (ROOT / "docs" / "rules.md").read_text("utf-8"), re.MULTILINE)
+    keys = [key for row in rows for key in re.findall(r"`(\w+)`", row)]
+    assert sorted(key for key in keys if key != "when") == sorted({*SETTINGS, *WHEN} - {"when"})
+    text = "".join(re.findall(r'"\w+"', (ROOT / "docs" / "rules.md").read_text("utf-8")))
+    choices = (RuleAction, RuleMethod, Kind, AlphaChoice, EdgeChoice, NormalForm)
+    words = {word for choice in choices for word in get_args(choice)} | {*FORMATS, *FOUND_ALPHA}
+    assert not [word for word in words if f'"{word}"' not in text]
+
+
+def test_the_documents_have_a_table_of_the_formats():
+    text = (ROOT / "docs" / "formats.md").read_text("utf-8")
+    rows = re.findall(r"^\| ((?:`[a-z0-9-]+`(?:, )?)+) \| \S", text, re.MULTILINE)
     named = [name for row in rows for name in re.findall("`([^`]+)`", row)]
     known = [convention.id for convention in CONVENTIONS]
     assert [name for name in named if name in known] == sorted(known, key=named.index)
     assert all(set(convention.facts) == {"dump", "writes", "alpha", "mips"} for convention in CONVENTIONS)
 
 
-def test_the_readme_has_a_table_of_the_exit_codes():
-    rows = re.findall(r"^\| ([\d, ]+) \| \S", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+def test_the_documents_have_a_table_of_the_exit_codes():
+    rows = re.findall(r"^\| ([\d, ]+) \| \S", (ROOT / "docs" / "exit-codes.md").read_text("utf-8"), re.MULTILINE)
     assert sorted(int(code) for row in rows for code in row.split(",")) == sorted(ExitCode)
 
 
