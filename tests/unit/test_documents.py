@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "texup"
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
 SECURITY = ROOT / "SECURITY.md"
-DOCUMENTS = [ARCHITECTURE, SECURITY, ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+DOCUMENTS = [ARCHITECTURE, CONTRIBUTING, SECURITY, ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # A relative path in backticks: with a folder in it, or a file of a kind that the project has.
 PATH = re.compile(r"`(\.?[\w-]+(?:/[\w.-]+)*/?)`")
 KINDS = (".py", ".toml", ".md", ".jsonl", ".lock", ".txt", ".yaml", "/")
@@ -87,11 +88,21 @@ def test_paths_that_documents_name_exist(path):
     for link in links:
         assert (path.parent / link).exists(), link
     ours = tuple(f"{name}/" for name in (".ci", "docs", "tests", "texup", "weights"))
-    named = [name for name in PATH.findall(text) if "/" in name.strip("/") and name.endswith(KINDS)]
-    named += [name for name in PATH.findall(text) if name.startswith(ours) and not name.endswith("_x4")]  # a result
+    paths = [name for name in PATH.findall(text) if "/" in name.strip("/") and not re.search("NAME|_x4$", name)]
+    named = [name for name in paths if name.startswith(ours) or name.endswith(KINDS)]
     for name in named:
         assert any((place / name).exists() for place in (ROOT, PACKAGE, path.parent)), name
     assert path != ARCHITECTURE or len(named) > 40
+
+
+@pytest.mark.parametrize("path", [ARCHITECTURE, CONTRIBUTING], ids=name_of)
+def test_names_that_documents_take_from_the_code_are_there(path):
+    text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    sources = [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / ".ci").iterdir()]
+    words = {word for source in sources for word in re.findall(r"\w+", source.read_text("utf-8"))}
+    named = set(re.findall(r"`(?:\w+\.)?(\w+)`", text))
+    assert len(named) > 30
+    assert named <= words
 
 
 def test_tests_that_the_architecture_names_exist():

@@ -227,7 +227,10 @@ def test_the_readme_shows_every_command_with_an_example(command):
 
 def test_the_readme_leads_to_every_document():
     text = (ROOT / "README.md").read_text("utf-8")
-    documents = [*ROOT.glob("docs/*.md"), *(ROOT / name for name in ("ARCHITECTURE.md", "SECURITY.md"))]
+    documents = [
+        *ROOT.glob("docs/*.md"),
+        *(ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")),
+    ]
     assert len(documents) > 8
     assert not [path.name for path in documents if f"]({path.relative_to(ROOT).as_posix()})" not in text]
 
