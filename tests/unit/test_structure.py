@@ -259,6 +259,12 @@ def test_the_documents_have_a_table_of_the_exit_codes():
     assert sorted(int(code) for row in rows for code in row.split(",")) == sorted(ExitCode)
 
 
+def test_the_documents_have_a_table_of_the_recipes():
+    rows = re.findall(r"^\| (`.*?) \| \S", (ROOT / "docs" / "training.md").read_text("utf-8"), re.MULTILINE)
+    named = [name for row in rows for name in re.findall("`([^`]+)`", row)]
+    assert sorted(named) == sorted(path.stem for path in (ROOT / "weights" / "recipes").glob("*.toml"))
+
+
 def test_the_version_is_the_newest_of_the_changelog():
     versions = re.findall(r"^## \[?(\d+\.\d+\.\d+)\b", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert versions[0] == texup.__version__
