@@ -16,8 +16,8 @@ from texup.packs.pack import Finding, Pack
 from texup.packs.portability import folded, windows_problem
 from texup.packs.zips import is_zip
 from texup.textures.codecs.files import SUFFIXES, read_header
+from texup.upscaling.reading import MAX_SOURCE_BYTES
 
-"""Bytes read of a texture; enough for its header but behind long metadata."""
 ORDER = {"error": 0, "warning": 1, "hint": 2}
 
 
@@ -119,7 +119,7 @@ def _read_header(pack: Pack, path: str) -> None:
     except TextureError:
         if len(head) < HEAD:
             raise
-        read_header(pack.read(path, None), path)  # a JPEG's size may stand behind more metadata than that
+        read_header(pack.read(path, MAX_SOURCE_BYTES), path)  # a JPEG's size may stand behind more metadata than that
 
 
 def _doubles(pack: Pack, convention: Convention, named: set[str]) -> Iterator[Finding]:

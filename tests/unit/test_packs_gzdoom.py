@@ -167,6 +167,9 @@ def test_an_equal_picture_is_written_once():
     files = {"textures/SLIME01.png": png(), "flats/SLIME01.png": png()}
     assert targets(files) == {"textures/SLIME01.png": "hires/SLIME01.png"}
     assert planned(packed(files))["flats/SLIME01.png"].reason == "the same picture and name as textures/SLIME01.png"
+    with pytest.MonkeyPatch.context() as patch:  # files of any size are not read for it
+        patch.setattr("texup.conventions.gzdoom.plan.MAX_COMPARED", 10)
+        assert planned(packed(files))["flats/SLIME01.png"].action == "upscale"
 
 
 def test_the_lump_keeps_a_wall_and_a_flat_of_one_name_apart():

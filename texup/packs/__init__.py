@@ -1,1 +1,1 @@
-"""What is in a folder of textures, and what is done with each."""
+"""What lies on the disk: the files of a pack, zips, temporary folders, names that every system can hold."""

@@ -45,6 +45,7 @@ from texup.textures.storing import Store
 from texup.textures.texture import Texture
 
 HIRES, FOLDER, LUMP = "hires", "texup", "TEXTURES.txt"
+MAX_COMPARED = 1 << 26  # bytes of a file; larger ones of one name are not taken for equal
 _EDGES: dict[str, tuple[EdgeChoice, EdgeChoice]] = {
     "flats": ("wrap", "wrap"),
     "sprites": ("clamp", "clamp"),
@@ -157,9 +158,10 @@ def _doubles(pack: Pack, lumps: Mapping[str, Lump], wishes: Wishes) -> Iterator[
 
 def _is_same(pack: Pack, one: str, other: str) -> bool:
     try:
-        return pack.read(one, None) == pack.read(other, None)
+        first, second = (pack.read(path, MAX_COMPARED + 1) for path in (one, other))
     except TextureError:
         return False
+    return first == second and len(first) <= MAX_COMPARED
 
 
 def _plan_entry(
