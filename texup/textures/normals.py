@@ -100,8 +100,10 @@ def looks_like_normals(pixels: Pixels) -> NormalForm | None:
     if _is_flat(z) and abs(z[0, 0]) > 1 - LEVEL and not (_is_flat(x) and _is_flat(y)):
         return "two_channel" if could_be_slopes(few, "two_channel") else None
     unit = np.abs(np.sqrt(x**2 + y**2 + z**2) - 1) < UNIT
+    if unit.mean() < UNIT_SHARE:
+        return None
     apart = _is_apart(few)
-    if unit.mean() < UNIT_SHARE or (apart.any() and unit[apart].mean() < UNIT_SHARE):
+    if apart.any() and unit[apart].mean() < UNIT_SHARE:
         return None
     if _faces_up(x, y, z):
         return "tangent"
@@ -120,8 +122,9 @@ def could_be_normals(pixels: Pixels) -> bool:
 
 def _is_apart(pixels: Pixels) -> NDArray[np.bool_]:
     """Return where colours (H, W, C) are not the most frequent one: the ground of a drawing may be a unit vector."""
-    _, which, counts = np.unique(pixels[..., :3].reshape(-1, 3), axis=0, return_inverse=True, return_counts=True)
-    apart: NDArray[np.bool_] = (which != counts.argmax()).reshape(pixels.shape[:2])
+    codes = pixels[..., :3].astype(np.int64) @ np.array([1 << 32, 1 << 16, 1])
+    colours, counts = np.unique(codes, return_counts=True)
+    apart: NDArray[np.bool_] = codes != colours[counts.argmax()]
     return apart
 
 
