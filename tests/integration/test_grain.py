@@ -84,6 +84,18 @@ def test_each_cell_is_a_texture_of_its_own(result_of):
     np.testing.assert_array_equal(twice[:, 64:], alone)
 
 
+def test_the_grain_of_an_animation_does_not_flicker(result_of):
+    """Two frames that differ in a few texels have the same grain elsewhere."""
+    strip, cells = grit(32, 64), Cells("texels", 32, 32)
+    strip[:, 32:] = strip[:, :32]
+    strip[2:4, 34:36] += 3
+    grain = result_of(strip, way=upscale_sheet, cells=cells, grain=1.0).astype(int)
+    grain -= result_of(strip, way=upscale_sheet, cells=cells)
+    first, second = grain[64:, :128], grain[64:, 128:]
+    assert first.std() > 1
+    assert np.abs(first - second).mean() < 0.05 * np.abs(first).mean()
+
+
 def policies(out):
     lines = [json.loads(line) for line in (out / "texup-manifest.jsonl").read_text().splitlines()]
     return {line["path"]: line["policy"] for line in lines if line.get("outcome") in ("upscaled", "twin")}

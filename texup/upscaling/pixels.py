@@ -28,8 +28,17 @@ from texup.upscaling.run import Pass, Settings
 ROUNDING = 1e-6  # what bleeding adds to one colour; a tenth of the least difference between 16-bit samples
 
 
-def upscale_texture(texture: Texture, policy: Policy, passes: Sequence[Pass], settings: Settings) -> Upscaling[Texture]:
+def upscale_texture(
+    texture: Texture, policy: Policy, passes: Sequence[Pass], settings: Settings, grain_seed: int | None = None
+) -> Upscaling[Texture]:
     """Upscale one texture; yields the planes that must go through a net and is sent them upscaled.
+
+    Args:
+        texture: what is upscaled.
+        policy: what is done with it.
+        passes: the nets that it goes through.
+        settings: those of its route.
+        grain_seed: what its grain is drawn from; None for its own content.
 
     Returns:
         A texture ``settings.scale`` times as large, of the same channels, sample type and container.
@@ -56,7 +65,8 @@ def upscale_texture(texture: Texture, policy: Policy, passes: Sequence[Pass], se
         result = correct_drift(result, colour, opacity, edges)
     if policy.grain:
         full = int(np.iinfo(texture.pixels.dtype).max)
-        result = add_grain(result, colour, policy.grain, edges, content_seed(texture.pixels), full)
+        seed = content_seed(texture.pixels) if grain_seed is None else grain_seed
+        result = add_grain(result, colour, policy.grain, edges, seed, full)
     alpha = planes.alpha
     if alpha is not None:
         alpha = finish_alpha(rest[0] if rest else None, alpha, scale, policy.alpha, edges)
@@ -69,8 +79,11 @@ def upscale_sheet(texture: Texture, policy: Policy, passes: Sequence[Pass], sett
     boxes = boxes_of(texture, policy.cells, policy.alpha, policy.edges)
     if not boxes:
         return (yield from upscale_texture(texture, policy, passes, settings))
-    own = policy if isinstance(policy.cells, Cells) else replace(policy, edges=("clamp", "clamp"))
-    results = yield from _together([upscale_texture(cut(texture, box), own, passes, settings) for box in boxes])
+    is_grid = isinstance(policy.cells, Cells)
+    own = policy if is_grid else replace(policy, edges=("clamp", "clamp"))
+    parts = [cut(texture, box) for box in boxes]
+    seed = content_seed(parts[0].pixels) if is_grid else None  # the grain of an animation must not flicker
+    results = yield from _together([upscale_texture(part, own, passes, settings, seed) for part in parts])
     return _placed(join_cells(results, boxes, texture, settings.scale), settings.scale)
 
 
