@@ -12,7 +12,7 @@ from texup.cli.console import finding_line, print_json, show
 from texup.cli.options import Options, processing_options
 
 if TYPE_CHECKING:
-    from texup.upscaling.run import Run
+    from texup.upscaling.run import Route, Run
     from texup.upscaling.survey import Item, Survey
 
 PROBE_SECONDS = 2.0
@@ -91,12 +91,18 @@ def _summary(run: Run, survey: Survey, estimate: dict[str, Any]) -> list[str]:
         "edges (x,y)": survey.edges,
     }
     lines = [f"{title:12} {_top(count)}" for title, count in counts.items()]
-    names = " > ".join(name for name, _ in run.models)
-    lines.append(f"{'result':12} {run.out}, {run.settings.scale} times as large, by {names}")
+    lines.append(f"{'result':12} {run.out}, {run.settings.scale} times as large, by {_chain(run, run.route)}")
+    if run.faithful is not None:
+        lines.append(f"{'':12} and {_chain(run, run.faithful)} where nothing may be invented")
     if estimate["device"]:
         cost = f"{estimate['seconds']:.0f} s and {estimate['memory_mb']} MB for a batch"
         lines.append(f"{'estimate':12} {cost} on {estimate['device']}")
     return lines
+
+
+def _chain(run: Run, route: Route) -> str:
+    """Return the names of the nets that a route goes through."""
+    return " > ".join(run.models[step.model][0] for step in dict.fromkeys(route.passes))
 
 
 def _top(count: Any) -> str:
