@@ -161,6 +161,13 @@ def test_a_rule_that_fits_nothing_is_told():
     assert [(finding.severity, "rule 1" in finding.text) for finding in plan.findings] == [("warning", True)]
 
 
+def test_an_option_of_another_loader_is_named_and_not_used():
+    plan = plan_pack(pack("a.png"), PLAIN, Wishes(textures_lump=True, resource_pack="mine"))
+    texts = [finding.text for finding in plan.findings]
+    assert [text.partition(":")[0] for text in texts] == ["--textures-lump is not used", "--resource-pack is not used"]
+    assert not plan_pack(pack(NAMES[0]), DOLPHIN, Wishes(resource_pack="mine")).findings
+
+
 def test_palettes_are_not_kept_for_loaders_that_read_none():
     plan = plan_pack(pack("a.png"), replace(PLAIN, palettes=False), Wishes(palette="keep"))
     assert ["palette" in finding.text for finding in plan.findings] == [True]

@@ -18,6 +18,8 @@ from texup.textures.texture import Texture
 if TYPE_CHECKING:
     from texup.policy.rules import Rule
 
+OwnOption = Literal["textures_lump", "resource_pack"]
+"""A wish that only one loader can fulfil, by its name in :class:`Wishes`."""
 Action = Literal["upscale", "copy", "rewrite", "joined", "skip", "refuse"]
 
 
@@ -143,5 +145,7 @@ class Convention:
     """Leading folders of targets that are the loader's own place, as 3 for Load/Textures/GAMEID."""
     palettes: bool = True
     """Whether the loader reads palette files."""
+    options: tuple[OwnOption, ...] = ()
+    """Those wishes that this loader alone knows."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """In words for people, what ``texup inspect`` shows: "dump" (where sources lie), "writes", "alpha", "mips"."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import get_args
 
-from texup.conventions.convention import Convention, Planned, Sidecar, Wishes
+from texup.conventions.convention import Convention, OwnOption, Planned, Sidecar, Wishes
 from texup.errors import PackError, TextureError
 from texup.packs.pack import Finding, Pack
 from texup.packs.portability import folded
@@ -67,6 +68,10 @@ def plan_pack(
     findings += unused_rules(rules, [entry.path for entry in readable if entry.kind == "texture"])
     if wishes.palette == "keep" and not convention.palettes:
         findings.append(Finding("warning", "", f"{convention.title} reads no palettes; --palette keep is not used"))
+    for option in get_args(OwnOption):
+        if getattr(wishes, option) and option not in convention.options:
+            flag = f"--{option.replace('_', '-')}"
+            findings.append(Finding("warning", "", f"{flag} is not used: {convention.title} has nothing of the kind"))
     return Plan(convention, pack, files, sidecars, findings)
 
 

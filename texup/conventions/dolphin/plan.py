@@ -256,6 +256,7 @@ DOLPHIN = Convention(
     sidecars=sidecars,
     lookup=lookup,
     home=3,
+    options=("resource_pack",),
     facts={
         "dump": "Dump/Textures/ID",
         "writes": "Load/Textures/ID",

@@ -285,6 +285,7 @@ GZDOOM = Convention(
     from_work=from_work,
     sidecars=sidecars,
     lookup=lookup,
+    options=("textures_lump",),
     facts={
         "dump": "flats/, graphics/, sprites/, textures/ of a folder or PK3",
         "writes": "hires/, or texup/ and a TEXTURES lump",
