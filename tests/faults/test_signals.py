@@ -220,13 +220,13 @@ IN_A_FILE = """
 import os, signal, time
 from texup.upscaling import pack as upscaling
 sent = []
-def coded(*arguments, **options):
+def result_files(*arguments, **options):
     time.sleep(0.3)
     sent.append(arguments)
     if len(sent) == 1:
         os.kill(os.getpid(), signal.{name})
     time.sleep(40)
-upscaling.coded = coded
+upscaling.result_files = result_files
 """
 
 
