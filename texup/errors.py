@@ -18,7 +18,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 from enum import IntEnum
 
@@ -115,6 +114,8 @@ class LockedError(TexupError):
 
 def nearest(word: str, known: Collection[str]) -> str:
     """Return the end of a message about an unknown word: the nearest right one, whatever its case, or all of them."""
+    import difflib  # here, so that the help of texup stays light
+
     by_lower = {one.lower(): one for one in known}
     near = difflib.get_close_matches(word.lower()[:_MAX_WORD], by_lower, 1)
     return f"did you mean {by_lower[near[0]]!r}?" if near else f"use one of {', '.join(known)}"

@@ -200,7 +200,7 @@ class Device:
     def texels_per_second(self, seconds: float) -> float:
         """Measure for about ``seconds`` how many texels the first net takes a second, on all lanes."""
         side = 48
-        batch = [np.full((side, side, 3), 0.5, np.float32)] * max(1, min(8, self.batch_pixels // side**2))
+        batch = [np.full((side, side, 3), 0.5, np.float32)] * max(1, self.batch_pixels // side**2)
 
         def fill(_lane: int) -> int:
             done = 0

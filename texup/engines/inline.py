@@ -60,11 +60,12 @@ class InlineEngine:
             return failure(job, error, task)
 
     def _upscale(self, task: Task, began: float) -> Outcome:
-        asked: list[Request] = []
+        execution = None
 
         def answer(requests: list[Request]) -> list[Plane]:
-            asked.extend(requests)
+            nonlocal execution
+            execution = self.device.execution
             return answer_requests(requests, self.device)
 
         files = drive(task.upscaling, answer)
-        return finish(task, files, self.device.execution if asked else None, began)
+        return finish(task, files, execution, began)

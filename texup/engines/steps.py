@@ -91,17 +91,12 @@ def finish(task: Task, files: Files, execution: Execution | None, began: float) 
     )
 
 
-def reason_for(error: TextureError | MemoryError) -> str:
-    """Return what an error says about a file, without the name that stands beside it in every report."""
-    return PROBLEMS["large"] if isinstance(error, MemoryError) else error.reason
-
-
 def failure(job: Job, error: TextureError | MemoryError, task: Task | None = None) -> Outcome:
     """Report a texture that could not be done."""
     return Outcome(
         path=job.path,
         outcome="failed",
-        reason=reason_for(error),
+        reason=PROBLEMS["large"] if isinstance(error, MemoryError) else error.reason,
         source_sha256=task.source_sha256 if task else None,
         policy=task.policy if task else {},
     )

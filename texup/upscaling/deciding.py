@@ -30,11 +30,15 @@ class Decision:
     """The user's rule that decided."""
 
 
-def decide(sources: Sources, planned: Planned, run: Run, convention: Convention) -> Decision | NotUpscaled:
-    """Decide what is done with a texture, from its name, its pixels and the user's rules."""
+def decide(
+    sources: Sources | NotUpscaled, planned: Planned, run: Run, convention: Convention
+) -> Decision | NotUpscaled:
+    """Decide what is done with a texture, from its name, its pixels and the user's rules, unless reading settled it."""
+    if isinstance(sources, NotUpscaled):
+        return sources
     treatment = _chosen(planned.treatment, run.settings)
     works = [convention.to_work(texture, planned) for texture in sources.textures]
-    rule = first_fit(planned.rules, _facts(works[0], treatment))
+    rule = first_fit(planned.rules, _facts(works[0], treatment)) if planned.rules else None
     if rule is not None:
         if rule.action in ("copy", "skip"):
             return NotUpscaled(action=rule.action, reason=f"rule {rule.number}", source_sha256=sources.sha256)

@@ -38,7 +38,7 @@ from texup.upscaling.coding import facts_of, result_files, twin_key
 from texup.upscaling.deciding import Decision, decide
 from texup.upscaling.pixels import upscale_sheet
 from texup.upscaling.planning import Plan, own_suffix
-from texup.upscaling.reading import NotUpscaled, Sources, memory_for, read, sources_of, sources_sha256
+from texup.upscaling.reading import NotUpscaled, memory_for, read, sources_of, sources_sha256
 from texup.upscaling.run import Digest, Run, plan_of
 
 SIDECAR = "sidecar"  # stands for the settings digest of a file that no setting changes
@@ -262,8 +262,8 @@ def start(job: Job, planned: Planned, run: Run, convention: Convention, decode: 
     Raises:
         TextureError: the file cannot be read, or its result would be too large.
     """
-    found = read(planned, job.source, run.limits, decode)
-    decision = decide(found, planned, run, convention) if isinstance(found, Sources) else found
+    limits = run.limits
+    decision = decide(read(planned, job.source, limits, decode), planned, run, convention)
     if isinstance(decision, NotUpscaled):
         return _not_upscaled(job, planned, decision)
     sizes = [(texture.pixels.shape[0], texture.pixels.shape[1]) for texture in decision.works]
@@ -274,7 +274,7 @@ def start(job: Job, planned: Planned, run: Run, convention: Convention, decode: 
         key=twin_key(decision, convention),
         pixels=sum(height * width for height, width in sizes) * decision.route.settings.scale**2,
         upscaling=_upscaled_files(decision, convention),
-        share=sum(memory_for(*size, run.limits.growth) for size in sizes) / max(1, run.memory),
+        share=sum(memory_for(*size, limits.growth) for size in sizes) / max(1, limits.memory),
     )
 
 

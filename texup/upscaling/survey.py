@@ -22,7 +22,7 @@ from texup.textures.texture import Texture
 from texup.upscaling.coding import twin_key
 from texup.upscaling.deciding import decide
 from texup.upscaling.planning import Plan
-from texup.upscaling.reading import NotUpscaled, Sources, read
+from texup.upscaling.reading import NotUpscaled, read
 from texup.upscaling.run import Route, Run
 
 Action = Literal["upscale", "fill", "twin", "copy", "rewrite", "joined", "skip", "refuse"]
@@ -119,8 +119,7 @@ def _texture_item(
     planned: Planned, source: Path, run: Run, convention: Convention, seen: dict[bytes, str], decode: Decode
 ) -> Item:
     try:
-        found = read(planned, source, run.limits, decode)
-        decision = decide(found, planned, run, convention) if isinstance(found, Sources) else found
+        decision = decide(read(planned, source, run.limits, decode), planned, run, convention)
     except TextureError as error:
         return Item(planned.path, "refuse", error.reason)
     if isinstance(decision, NotUpscaled):
