@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Literal
 
 from texup.conventions.convention import Convention, Name, Planned, Wishes, other_file
+from texup.conventions.shared.role_names import parse_with_role
 from texup.errors import TextureError
 from texup.packs.pack import Finding, Pack
 from texup.policy.classify import Treatment
@@ -43,12 +44,7 @@ NEW_BLOCKS = frozenset(("bc4", "bc5", "bc6", "bc7"))
 
 def parse(path: str) -> Name | None:
     """Read a path; any DDS or TGA will do."""
-    found = GRAMMAR.fullmatch(path.rpartition("/")[2])
-    if found is None:
-        return None
-    base, _ = split_role(found["stem"], ROLES)
-    fields = {"base": base, "role": found["stem"][len(base) :], "ext": found["ext"]}
-    return Name(path, {key: value for key, value in fields.items() if value})
+    return parse_with_role(path, GRAMMAR, ROLES)
 
 
 def format_name(name: Name) -> str:
