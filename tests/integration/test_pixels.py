@@ -221,8 +221,9 @@ def test_colour_does_not_drift(upscaled, through, tiny_model, wall, scale):
     bricks = wall()
     result = upscaled(bricks, tinted(through(tiny_model)), scale, edges=WRAP).pixels
     means = area(result.astype(np.float32), scale)
-    low = blur(means - bricks, 2.0, WRAP)
-    assert np.abs(low).max() <= 1
+    low = np.abs(blur(means - bricks, 2.0, WRAP))
+    assert low.mean() <= 0.5
+    assert low.max() <= 2  # beside hard edges, where more would be a halo
     np.testing.assert_allclose(result.mean(axis=(0, 1)), bricks.mean(axis=(0, 1)), atol=0.5)
 
 

@@ -228,6 +228,21 @@ def test_the_result_stays_in_range():
     assert corrected.max() <= 1
 
 
+@MODEST
+@given(st.integers(0, 2**32 - 1), st.sampled_from([2, 4]), edges_of_both)
+def test_no_colour_comes_that_neither_the_source_nor_the_net_has_nearby(seed, scale, edges):
+    dice = np.random.default_rng(seed)
+    source = np.where(dice.random((12, 12, 1)) < 0.2, (0, 1, 1), (0.4, 0.4, 0.4)).astype(np.float32)
+    net = blur(repeated(source, scale), scale / 2, edges)  # its edges lie wide, so that the difference has both signs
+    fixed = correct_drift(net.copy(), source, None, edges)
+
+    def redness(plane):
+        means = area(plane, len(plane) // 12)
+        return float((means[..., 0] - means[..., 1]).max())
+
+    assert redness(fixed) <= max(redness(source), redness(net)) + 4 * LEVEL
+
+
 @pytest.mark.parametrize("weight", [0.25, 1.0])
 def test_what_does_not_show_has_no_influence(weight, disc):
     source = waves(24, 24)

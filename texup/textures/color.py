@@ -5,13 +5,15 @@ Planes are float32 (H, W, C) in [0, 1]; colour is sRGB-coded unless a name says 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from texup.textures.seams import Edges, pad
+from texup.textures.seams import Edges, Sample, pad
 
 Plane = NDArray[np.float32]
 
@@ -21,6 +23,7 @@ FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 SUPPORT = 4  # texels that any of the filters reaches beyond a border, at most
+SLACK = np.float32(2 / 255)  # how far out of its neighbours' range a mean may be moved: no one sees it
 DRIFT_SIGMA = 1.0  # texels: detail below this size belongs to the net, drift above it to the source
 
 
@@ -44,6 +47,20 @@ def area(plane: Plane, factor: int) -> Plane:
     h, w, c = plane.shape
     means: Plane = plane.reshape(h // factor, factor, w // factor, factor, c).mean(axis=(1, 3), dtype=np.float32)
     return means
+
+
+def repeat(plane: NDArray[Sample], scale: int) -> NDArray[Sample]:
+    """Return every texel ``scale`` times along both axes; the inverse of ``area`` where blocks are flat."""
+    return plane.repeat(scale, 0).repeat(scale, 1)
+
+
+def local_range(plane: Plane, edges: Edges) -> tuple[Plane, Plane]:
+    """Return the least and the greatest value of each 3x3 neighbourhood."""
+    lowest = highest = pad(plane, (1, 1, 1, 1), edges)
+    for _ in range(2):  # along rows, then along columns
+        lowest = np.minimum(np.minimum(lowest[:-2], lowest[1:-1]), lowest[2:]).swapaxes(0, 1)
+        highest = np.maximum(np.maximum(highest[:-2], highest[1:-1]), highest[2:]).swapaxes(0, 1)
+    return lowest, highest
 
 
 def resample(
@@ -101,7 +118,9 @@ def correct_drift(result: Plane, source: Plane, weight: Plane | None, edges: Edg
     """Shift the low frequencies of an upscaled plane so that, averaged down, it equals its source again.
 
     The difference between the source and the block means of the result is blurred by ``DRIFT_SIGMA`` texels, enlarged
-    and added. Nets drift in hue and brightness over areas; their detail is left alone.
+    and added. Nets drift in hue and brightness over areas; their detail is left alone. No block's mean is moved out of
+    the range that the 3x3 texels of the source around it have, neither in a channel nor in the difference of two:
+    beside a hard edge the blurred difference belongs to its other side, and would draw a halo of another hue.
 
     Args:
         result: (H * s, W * s, C).
@@ -112,11 +131,37 @@ def correct_drift(result: Plane, source: Plane, weight: Plane | None, edges: Edg
     Returns:
         ``result`` itself, changed in place and clipped to [0, 1]: it may be as large as memory allows.
     """
-    drift = source - area(result, result.shape[0] // source.shape[0])
+    means = area(result, len(result) // len(source))
+    drift = source - means
     if weight is None:
         low = blur(drift, DRIFT_SIGMA, edges)
     else:
         low = blur(drift * weight, DRIFT_SIGMA, edges) / (blur(weight, DRIFT_SIGMA, edges) + 1e-3)
+    low *= _allowed(means, low, source, weight, edges)
     for k in range(result.shape[2]):
         result[..., k] += resample(low[..., k : k + 1], result.shape[:2], "bilinear", edges)[..., 0]
     return np.clip(result, 0, 1, out=result)
+
+
+def _allowed(means: Plane, moves: Plane, source: Plane, weight: Plane | None, edges: Edges) -> Plane:
+    """Return how much of each move (H, W, C) is made, (H, W, 1) in 0 to 1, to end in the source's range.
+
+    A texel takes the least of its neighbourhood, because enlarged moves reach over to their neighbours. What does not
+    show neither widens a range nor holds a move back.
+    """
+    shows = np.ones((1, 1, 1), np.bool_) if weight is None else weight > 0
+    allowed = np.ones((*source.shape[:2], 1), np.float32)
+    for value, at, move in zip(*map(_channels_and_differences, (source, means, moves)), strict=True):
+        lowest = local_range(np.where(shows, value, np.float32(np.inf)), edges)[0]
+        highest = local_range(np.where(shows, value, np.float32(-np.inf)), edges)[1]
+        room = np.maximum(np.where(move > 0, highest - at, at - lowest), 0) + SLACK
+        allowed = np.minimum(allowed, room / np.maximum(np.abs(move), SLACK))
+    return local_range(np.where(shows, allowed, np.float32(1)), edges)[0]
+
+
+def _channels_and_differences(plane: Plane) -> Iterator[Plane]:
+    """Yield the channels (H, W, 1) of a plane, and the differences of two, on which hue depends."""
+    channels = [plane[..., k : k + 1] for k in range(plane.shape[2])]
+    yield from channels
+    for one, other in combinations(channels, 2):
+        yield one - other

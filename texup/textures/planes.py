@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from texup.textures.color import Plane, resample
+from texup.textures.color import Plane, local_range, repeat, resample
 from texup.textures.seams import Edges, pad
 from texup.textures.texture import Pixels, Texture
 
@@ -162,27 +162,14 @@ def finish_alpha(upscaled: Plane | None, source: Plane, scale: int, kind: AlphaK
     if kind == "few":
         return _vote_levels(source, scale, edges)
     if upscaled is None:
-        return _repeat(source, scale)
+        return repeat(source, scale)
     if kind == "data":
         return np.clip(upscaled, 0, 1)
-    lowest, highest = _neighbourhood(source, edges)
-    held = np.where(_repeat(highest, scale) == 0, -np.inf, np.where(_repeat(lowest, scale) == 1, np.inf, upscaled))
+    lowest, highest = local_range(source, edges)
+    held = np.where(repeat(highest, scale) == 0, -np.inf, np.where(repeat(lowest, scale) == 1, np.inf, upscaled))
     if kind == "binary":
         return (held > _coverage_threshold(held, float((source >= 0.5).mean()))).astype(np.float32)
     return np.clip(held, 0, 1).astype(np.float32)
-
-
-def _repeat(plane: Plane, scale: int) -> Plane:
-    """Return every texel ``scale`` times along both axes."""
-    return plane.repeat(scale, 0).repeat(scale, 1)
-
-
-def _neighbourhood(source: Plane, edges: Edges) -> tuple[Plane, Plane]:
-    """Return the least and the greatest value of each 3x3 neighbourhood."""
-    padded = pad(source, (1, 1, 1, 1), edges)
-    h, w = source.shape[:2]
-    shifted = np.stack([padded[y : y + h, x : x + w] for y in range(3) for x in range(3)])
-    return shifted.min(axis=0), shifted.max(axis=0)
 
 
 def _coverage_threshold(values: Plane, coverage: float) -> float:

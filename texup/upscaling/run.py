@@ -27,7 +27,7 @@ from texup.policy.rules import Rule, as_facts
 from texup.upscaling.planning import Plan, plan_pack
 from texup.upscaling.reading import Limits
 
-PIXELS = 3  # raised whenever the same settings give other pixels, so that a resumed pack is never a mixture
+PIXELS = 4  # raised whenever the same settings give other pixels, so that a resumed pack is never a mixture
 SCALES = range(1, MAX_SCALE + 1)
 Digest = Callable[[Planned], str]
 
