@@ -160,11 +160,14 @@ def upscaled() -> Callable[..., Texture]:
         scales=(4,),
         margin=8,
         container=None,
+        shows_hidden=False,
+        method="net",
         **more,
     ) -> Texture:
         texture = Texture(np.ascontiguousarray(pixels), container or Container("png", pixels.dtype.itemsize * 8))
         passes = plan_passes(scales, scale)
-        task = upscale_texture(texture, Policy(alpha, edges), passes, Settings(scale, margin, **more))
+        policy = Policy(alpha, edges, method=method, shows_hidden=alpha == "data" or shows_hidden)
+        task = upscale_texture(texture, policy, passes, Settings(scale, margin, **more))
         return drive(task, lambda requests: [net(request) for request in requests])
 
     return run

@@ -202,3 +202,16 @@ def test_a_large_texture_is_made_in_strips_like_a_small_one(wall):
     whole = levels_of(pixels)[0].pixels
     parts = np.concatenate([levels_of(pixels[k : k + 64])[0].pixels for k in range(0, 640, 64)])
     assert np.array_equal(whole, parts)
+
+
+def test_colour_that_belongs_to_the_picture_counts_where_alpha_is_0():
+    pixels = np.zeros((2, 2, 4), np.uint8)
+    pixels[0, 0] = 200, 100, 50, 255
+    pixels[1, 1, :3] = 200
+    texture = Texture(pixels, Container("dds", mips=True))
+    opacity, picture = (
+        smaller_levels(texture, alpha="binary", is_data=False, shows_hidden=shown)[0].pixels[0, 0, :3]
+        for shown in (False, True)
+    )
+    assert np.abs(opacity.astype(int) - (200, 100, 50)).max() <= 1
+    np.testing.assert_allclose(light(picture), light(pixels[..., :3]).mean(axis=(0, 1)), atol=0.005)

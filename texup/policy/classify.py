@@ -10,6 +10,7 @@ import numpy as np
 
 from texup.policy.choices import AlphaChoice, EdgeChoice, GrainChoice, MethodChoice, NormalsChoice
 from texup.textures.cells import Cells, grid_boxes
+from texup.textures.hidden import is_picture
 from texup.textures.normals import NormalForm, could_be_normals, could_be_slopes, fits, looks_like_normals
 from texup.textures.pixelart import PixelArt, detect_pixel_art
 from texup.textures.planes import AlphaKind, classify_alpha
@@ -84,6 +85,8 @@ class Policy:
     faithful: bool = False
     """Whether the default takes its fidelity net: on interfaces, which want nothing invented, and on rough surfaces,
     where grain is better than the strokes of a sharp net."""
+    shows_hidden: bool = False
+    """Whether colour under alpha 0 is part of the picture, as where alpha is a gloss or colour is premultiplied."""
     art: PixelArt | None = None
     """Whether it is pixel art and what was measured, where that was asked."""
 
@@ -117,6 +120,7 @@ def policy_for(
         method=treatment.method or by_kind,
         cells=cells,
         normal=form,
+        shows_hidden=_shows_hidden(texture.pixels, treatment.alpha, alpha),
     )
     if treatment.method is None and by_kind == "net" and kind != "normal":
         policy = _drawn(policy, texture) if method == "auto" else replace(policy, method=method)
@@ -186,6 +190,13 @@ def _is_greyish(pixels: Pixels) -> bool:
         return True
     shades = pixels[..., :3].astype(np.float32)
     return float(np.ptp(shades, axis=2).mean()) <= GREYISH * np.iinfo(pixels.dtype).max
+
+
+def _shows_hidden(pixels: Pixels, choice: AlphaChoice, alpha: AlphaKind) -> bool:
+    """Tell whether colour under alpha 0 is part of the picture; the user's word for opacity says that it is not."""
+    if choice == "opacity" or alpha in ("none", "constant"):
+        return False
+    return alpha == "data" or is_picture(pixels)
 
 
 def _alpha_kind(texture: Texture, choice: AlphaChoice, kind: Kind) -> AlphaKind:

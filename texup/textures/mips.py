@@ -40,7 +40,12 @@ _TIE = 1e-4  # coverages nearer than this are equal
 
 
 def smaller_levels(
-    texture: Texture, *, alpha: AlphaKind, is_data: bool, normal: NormalForm | None = None
+    texture: Texture,
+    *,
+    alpha: AlphaKind,
+    is_data: bool,
+    normal: NormalForm | None = None,
+    shows_hidden: bool = False,
 ) -> list[Texture]:
     """Return levels 1 and on, the last of 1 x 1 texel, with the sample type and container of ``texture``.
 
@@ -49,10 +54,11 @@ def smaller_levels(
         alpha: what its alpha holds; "binary" and "few" keep their values and shares, whatever the greatest value is.
         is_data: its other channels are no colour.
         normal: how it codes vectors, if it does; the channels that are not part of them are data.
+        shows_hidden: colour under alpha 0 is part of the picture, and counts like any other.
     """
     pixels = texture.pixels
     alpha = "none" if pixels.shape[2] in (1, 3) else alpha
-    weighted = not is_data and normal is None and alpha in ("binary", "few", "soft")
+    weighted = not is_data and normal is None and not shows_hidden and alpha in ("binary", "few", "soft")
     linear = not is_data and normal is None
     levels = []
     for plane in _halved(pixels, normal, linear=linear, weighted=weighted):

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texup.textures.color import Plane
+from texup.textures.hidden import keep_hidden
 from texup.textures.planes import THROUGH_NET, AlphaKind, Planes, bleed, finish_alpha, merge, split
 from texup.textures.seams import Edges, pad
 from texup.textures.texture import Texture
@@ -46,30 +47,35 @@ class _Corners:
     filling: Plane
 
 
-def enlarge_pixel_art(texture: Texture, alpha_kind: AlphaKind, scale: int, edges: Edges) -> Texture:
+def enlarge_pixel_art(
+    texture: Texture, alpha_kind: AlphaKind, scale: int, edges: Edges, *, shows_hidden: bool = False
+) -> Texture:
     """Return a texture ``scale`` times as large, of the same channels, sample type and container.
 
     Every colour is one of the source or a mixture of neighbours; a flat area stays exactly as it is. Colour of
-    transparent texels never mixes in, and alpha keeps its class as after a net.
+    transparent texels never mixes in, and alpha keeps its class as after a net; out of reach of what shows that colour
+    stays the source's own.
 
     Args:
         texture: what to enlarge.
         alpha_kind: what its alpha is; as ``data`` it is a picture of its own.
         scale: whole factor, at least 1.
         edges: how the texture goes on beyond its borders.
+        shows_hidden: colour under alpha 0 is part of the picture.
     """
     planes = split(texture, alpha_kind)
     alpha = planes.alpha
-    if alpha is None or alpha_kind in ("constant", "data"):
+    if alpha is None or alpha_kind in ("constant", "data") or shows_hidden:
         colour = _enlarged(planes.colour, np.ones_like(planes.colour[..., :1]), scale, edges)[..., :-1]
         if alpha is not None:
-            own = alpha.repeat(scale, 0).repeat(scale, 1)
-            alpha = _enlarged(alpha, np.ones_like(alpha), scale, edges)[..., :1] if alpha_kind == "data" else own
+            own = _enlarged(alpha, np.ones_like(alpha), scale, edges)[..., :1] if alpha_kind in THROUGH_NET else None
+            alpha = finish_alpha(own, alpha, scale, alpha_kind, edges)
         return merge(Planes(colour, alpha, alpha_kind), texture)
     mixed = _enlarged(bleed(planes.colour, alpha, edges), alpha, scale, edges)
     upscaled = mixed[..., -1:] if alpha_kind in THROUGH_NET else None
     finished = finish_alpha(upscaled, alpha, scale, alpha_kind, edges)
-    return merge(Planes(mixed[..., :-1], finished, alpha_kind), texture)
+    colour = keep_hidden(mixed[..., :-1], planes.colour, finished, edges)
+    return merge(Planes(colour, finished, alpha_kind), texture)
 
 
 def _enlarged(colour: Plane, alpha: Plane, scale: int, edges: Edges) -> Plane:

@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from texup.textures.color import Plane, local_range, repeat, resample
+from texup.textures.hidden import goes_on
 from texup.textures.seams import Edges, pad
 from texup.textures.texture import Pixels, Texture
 
@@ -33,9 +33,7 @@ THROUGH_NET: frozenset[AlphaKind] = frozenset({"binary", "soft", "data"})
 
 FEW_LEVELS = 4
 RINGS = 16  # texels that colour is bled outward; beyond them the mean colour shows nowhere near an edge
-HIDDEN_SHARE = 0.05  # less hidden colour than this cannot be judged
 OUTLINE_SHARE = 0.5  # alpha that is clear or opaque on more of the texture draws an outline: opacity, whatever it hides
-HIDDEN_DETAIL = 0.5  # hidden colour with this share of the visible detail is a picture of its own: alpha is no opacity
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +92,8 @@ def classify_alpha(pixels: Pixels) -> AlphaKind:
         return "binary"
     if len(levels) <= FEW_LEVELS:
         return "few"
-    return "data" if _has_hidden_picture(pixels) else "soft"
-
-
-def _has_hidden_picture(pixels: Pixels) -> bool:
-    """Tell whether colour goes on with its usual detail where a gradient alpha hides it."""
-    hidden = pixels[..., -1] == 0
-    opaque = pixels[..., -1] == np.iinfo(pixels.dtype).max
-    if hidden.mean() < HIDDEN_SHARE or (hidden | opaque).mean() > OUTLINE_SHARE:
-        return False
-    colour = pixels[..., :-1].astype(np.float32)
-    steps = [np.abs(np.diff(colour, axis=axis)).mean(axis=2) for axis in (0, 1)]
-    both_hidden = [hidden[1:] & hidden[:-1], hidden[:, 1:] & hidden[:, :-1]]
-    both_visible = [~(hidden[1:] | hidden[:-1]), ~(hidden[:, 1:] | hidden[:, :-1])]
-
-    def detail(where: list[NDArray[np.bool_]]) -> float:
-        chosen = np.concatenate([step[mask] for step, mask in zip(steps, where, strict=True)])
-        return float(chosen.mean()) if chosen.size else 0.0
-
-    return detail(both_hidden) > max(HIDDEN_DETAIL * detail(both_visible), np.iinfo(pixels.dtype).max / 255)
+    outlined = np.isin(alpha, (0, np.iinfo(pixels.dtype).max)).mean() > OUTLINE_SHARE
+    return "data" if not outlined and goes_on(pixels) else "soft"
 
 
 def _sum3(plane: Plane, edges: Edges) -> Plane:

@@ -27,8 +27,13 @@ def result_files(decision: Decision, results: Sequence[Texture], convention: Con
     planned, treatment, policy = decision.planned, decision.planned.treatment, decision.policy
     levels, sources = list(results), list(decision.sources.textures)
     if _gets_levels(decision):
-        is_data = policy.kind in DATA
-        levels += smaller_levels(levels[0], alpha=policy.alpha, is_data=is_data, normal=policy.normal)
+        levels += smaller_levels(
+            levels[0],
+            alpha=policy.alpha,
+            is_data=policy.kind in DATA,
+            normal=policy.normal,
+            shows_hidden=policy.shows_hidden,
+        )
         sources += [sources[0]] * (len(levels) - 1)
     pairs = zip(levels, sources, strict=True)
     levels = [convert_storage(convention.from_work(level, source, planned), treatment.store) for level, source in pairs]

@@ -19,6 +19,7 @@ from texup.textures.cells import Cells, boxes_of, cut, join_cells
 from texup.textures.color import correct_drift, reduce_plane
 from texup.textures.enlarge import enlarge, renormalise_texture
 from texup.textures.grain import add_grain, content_seed
+from texup.textures.hidden import keep_hidden
 from texup.textures.pixel_scaling import enlarge_pixel_art
 from texup.textures.planes import THROUGH_NET, Planes, as_grey, bleed, finish_alpha, merge, split
 from texup.textures.seams import Edges, pad
@@ -50,10 +51,10 @@ def upscale_texture(
     if policy.method in ("nearest", "smooth", "vectors"):
         return _placed(enlarge(texture, policy.method, scale, edges, policy.normal), scale)
     if policy.method == "pixel":
-        return _placed(enlarge_pixel_art(texture, policy.alpha, scale, edges), scale)
+        return _placed(enlarge_pixel_art(texture, policy.alpha, scale, edges, shows_hidden=policy.shows_hidden), scale)
     size = (texture.pixels.shape[0] * scale, texture.pixels.shape[1] * scale)
     planes = split(texture, policy.alpha)
-    opacity = None if policy.alpha == "data" else planes.alpha
+    opacity = None if policy.shows_hidden else planes.alpha
     colour = planes.colour if opacity is None else as_grey(bleed(planes.colour, opacity, edges))
     wanted = [colour] if planes.alpha is None or policy.alpha not in THROUGH_NET else [colour, planes.alpha]
 
@@ -70,6 +71,8 @@ def upscale_texture(
     alpha = planes.alpha
     if alpha is not None:
         alpha = finish_alpha(rest[0] if rest else None, alpha, scale, policy.alpha, edges)
+        if opacity is not None:
+            result = keep_hidden(result, planes.colour, alpha, edges)
     merged = merge(Planes(result, alpha, policy.alpha), texture)
     return _placed(merged if policy.normal is None else renormalise_texture(merged, policy.normal), scale)
 

@@ -144,7 +144,8 @@ def _reason(planned: Planned, policy: Policy, rule: int | None) -> str:
     parts = [f"rule {rule}" if rule else "", planned.reason, KIND_REASONS[policy.kind], METHOD_REASONS[policy.method]]
     parts.append(policy.art.reason if policy.art is not None and policy.art.is_pixel_art else "")
     parts.append("cell by cell" if isinstance(policy.cells, Cells) else "sprite by sprite" if policy.cells else "")
-    parts += [ALPHA_REASONS[policy.alpha], f"{horizontal} horizontally, {vertical} vertically"]
+    hidden = ["colour under alpha 0 is part of the picture"] if policy.shows_hidden and policy.alpha != "data" else []
+    parts += [ALPHA_REASONS[policy.alpha], *hidden, f"{horizontal} horizontally, {vertical} vertically"]
     parts.append(f"grain of {policy.grain:g}" if policy.grain else "")
     return "; ".join(part for part in parts if part)
 
