@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-AlphaChoice = Literal["auto", "opacity", "binary", "data", "copy"]
+AlphaChoice = Literal["auto", "opacity", "binary", "smooth", "data", "copy"]
 EdgeChoice = Literal["auto", "wrap", "mirror", "clamp"]
 MethodChoice = Literal["auto", "net", "pixel", "nearest"]
 NormalsChoice = Literal["resize", "model", "copy"]

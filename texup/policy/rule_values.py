@@ -19,7 +19,8 @@ Reader = Callable[[Any, str], Any]
 """Returns a value of TOML as a rule keeps it; raises ValueError, whose text names the key that it is given."""
 
 FORMATS = ("png", "tga", "bmp", "jpeg", "webp", "dds")
-FOUND_ALPHA = tuple(kind for kind in get_args(AlphaKind) if kind != "copy")  # that is never found, only asked for
+ASKED_ALPHA = ("smooth", "copy")  # never found, only asked for
+FOUND_ALPHA = tuple(kind for kind in get_args(AlphaKind) if kind not in ASKED_ALPHA)
 MAX_SCALE = 16
 CELLS = re.compile(r"([1-9][0-9]{0,4}) ?x ?([1-9][0-9]{0,4}) (texels|pixels|cells)")
 UNCLEAR_CELLS = re.compile(r"[0-9]+ ?x ?[0-9]+")

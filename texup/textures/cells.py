@@ -20,7 +20,7 @@ from texup.textures.texture import Pixels, Texture
 
 Index = NDArray[np.intp]
 
-OUTLINED: frozenset[AlphaKind] = frozenset({"binary", "few", "soft"})
+OUTLINED: frozenset[AlphaKind] = frozenset({"binary", "few", "soft", "smooth"})
 """Kinds of alpha that are opacity and may be 0 somewhere."""
 MAX_CELLS = 1 << 16  # of a grid: more is a slip of the pen, and each would be a texture with a margin of its own
 MIN_MOAT = 2  # texels between two boxes; closer ones share the texels that filters read around an outline

@@ -58,7 +58,7 @@ def smaller_levels(
     """
     pixels = texture.pixels
     alpha = "none" if pixels.shape[2] in (1, 3) else alpha
-    weighted = not is_data and normal is None and not shows_hidden and alpha in ("binary", "few", "soft")
+    weighted = not is_data and normal is None and not shows_hidden and alpha in ("binary", "few", "soft", "smooth")
     linear = not is_data and normal is None
     levels = []
     for plane in _halved(pixels, normal, linear=linear, weighted=weighted):

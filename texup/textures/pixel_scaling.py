@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from texup.textures.color import Plane
 from texup.textures.hidden import keep_hidden
-from texup.textures.planes import THROUGH_NET, AlphaKind, Planes, bleed, finish_alpha, merge, split
+from texup.textures.planes import THROUGH_NET, AlphaKind, Planes, bleed, finish_alpha, merge, softened, split
 from texup.textures.seams import Edges, pad
 from texup.textures.texture import Texture
 
@@ -63,7 +63,7 @@ def enlarge_pixel_art(
         edges: how the texture goes on beyond its borders.
         shows_hidden: colour under alpha 0 is part of the picture.
     """
-    planes = split(texture, alpha_kind)
+    planes = softened(split(texture, alpha_kind), edges)
     alpha = planes.alpha
     if alpha is None or alpha_kind in ("constant", "data") or shows_hidden:
         colour = _enlarged(planes.colour, np.ones_like(planes.colour[..., :1]), scale, edges)[..., :-1]

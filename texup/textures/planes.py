@@ -11,6 +11,7 @@ binary    0 and full only (cut-outs)                     0 and full only, as man
 few       up to ``FEW_LEVELS`` values                    the same values
 soft      a gradient                                     a gradient; fully clear and opaque zones stay exact
 data      anything that is not opacity                   an independent channel, nothing snapped or bled
+smooth    never found, only asked for                    a gradient, of screen doors too
 copy      never found, only asked for                    every texel repeated
 ========  =============================================  ==================================================
 """
@@ -24,12 +25,13 @@ import numpy as np
 
 from texup.textures.color import Plane, local_range, repeat, resample
 from texup.textures.hidden import goes_on
+from texup.textures.screen_doors import fade, screen_doors
 from texup.textures.seams import Edges, pad
 from texup.textures.texture import Pixels, Texture
 
-AlphaKind = Literal["none", "constant", "binary", "few", "soft", "data", "copy"]
+AlphaKind = Literal["none", "constant", "binary", "few", "soft", "data", "smooth", "copy"]
 
-THROUGH_NET: frozenset[AlphaKind] = frozenset({"binary", "soft", "data"})
+THROUGH_NET: frozenset[AlphaKind] = frozenset({"binary", "soft", "data", "smooth"})
 
 FEW_LEVELS = 4
 RINGS = 16  # texels that colour is bled outward; beyond them the mean colour shows nowhere near an edge
@@ -51,6 +53,13 @@ def split(texture: Texture, alpha_kind: AlphaKind) -> Planes:
     has_alpha = values.shape[2] in (2, 4)
     colour, alpha = (values[..., :-1], values[..., -1:]) if has_alpha else (values, None)
     return Planes(as_grey(colour), alpha, alpha_kind)
+
+
+def softened(planes: Planes, edges: Edges) -> Planes:
+    """Return planes whose screen doors are gradients, if that was asked for."""
+    if planes.alpha is None or planes.alpha_kind != "smooth":
+        return planes
+    return replace(planes, alpha=fade(planes.alpha, edges))
 
 
 def as_grey(colour: Plane) -> Plane:
@@ -140,15 +149,18 @@ def finish_alpha(upscaled: Plane | None, source: Plane, scale: int, kind: AlphaK
         kind: the class to keep.
         edges: how the source goes on beyond its borders.
     """
+    own = repeat(source, scale)
     if kind == "few":
-        return _vote_levels(source, scale, edges)
+        return np.where(repeat(screen_doors(source)[..., None], scale), own, _vote_levels(source, scale, edges))
     if upscaled is None:
-        return repeat(source, scale)
+        return own
     if kind == "data":
         return np.clip(upscaled, 0, 1)
     lowest, highest = local_range(source, edges)
     held = np.where(repeat(highest, scale) == 0, -np.inf, np.where(repeat(lowest, scale) == 1, np.inf, upscaled))
     if kind == "binary":
+        doors = repeat(screen_doors(source)[..., None], scale)
+        held = np.where(doors, np.where(own > 0.5, np.inf, -np.inf), held)
         return (held > _coverage_threshold(held, float((source >= 0.5).mean()))).astype(np.float32)
     return np.clip(held, 0, 1).astype(np.float32)
 

@@ -21,7 +21,7 @@ from texup.textures.enlarge import enlarge, renormalise_texture
 from texup.textures.grain import add_grain, content_seed
 from texup.textures.hidden import keep_hidden
 from texup.textures.pixel_scaling import enlarge_pixel_art
-from texup.textures.planes import THROUGH_NET, Planes, as_grey, bleed, finish_alpha, merge, split
+from texup.textures.planes import THROUGH_NET, Planes, as_grey, bleed, finish_alpha, merge, softened, split
 from texup.textures.seams import Edges, pad
 from texup.textures.texture import Texture
 from texup.upscaling.run import Pass, Settings
@@ -53,7 +53,7 @@ def upscale_texture(
     if policy.method == "pixel":
         return _placed(enlarge_pixel_art(texture, policy.alpha, scale, edges, shows_hidden=policy.shows_hidden), scale)
     size = (texture.pixels.shape[0] * scale, texture.pixels.shape[1] * scale)
-    planes = split(texture, policy.alpha)
+    planes = softened(split(texture, policy.alpha), edges)
     opacity = None if policy.shows_hidden else planes.alpha
     colour = planes.colour if opacity is None else as_grey(bleed(planes.colour, opacity, edges))
     wanted = [colour] if planes.alpha is None or policy.alpha not in THROUGH_NET else [colour, planes.alpha]

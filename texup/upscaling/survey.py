@@ -34,6 +34,7 @@ ALPHA_REASONS: dict[AlphaKind, str] = {
     "few": "alpha has a few levels: they are kept",
     "soft": "alpha is a gradient: upscaled, exact where it is 0 or full all around",
     "data": "colour goes on under alpha 0: alpha is data, an independent channel",
+    "smooth": "alpha becomes a gradient, dithering too, as asked",
     "copy": "alpha is repeated texel by texel, as asked",
 }
 KIND_REASONS: dict[Kind, str] = {

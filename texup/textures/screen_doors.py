@@ -1,0 +1,68 @@
+"""Alpha that is dithered: the screen doors with which games without blending drew glass, shadows and fades.
+
+Enlarged by a net, single dots join to bars and a fade becomes stripes. Where such a pattern is found its texels are
+repeated, so that as much shows through as before, or, where the user asks for it, they are averaged to a gradient.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from texup.textures.color import Plane, blur
+from texup.textures.seams import Edges
+
+PERIODS = (2, 3, 4)  # texels: the matrices that games dither with
+WINDOW = 8  # texels: two of the longest period
+MAX_LEVELS = 4  # of alpha; more is a gradient already
+REPEATED = 0.9  # share of texels that equal that of one period before, on either axis
+BUSY = 0.6  # changes a texel, of both axes together: 1 for bars and for dots of a quarter, 2 for a chessboard
+MINORITY = 0.1  # share of the rarer of opaque and not opaque
+FADE_SIGMA = 1.5  # texels of blur that leave nothing of a period of 4
+
+
+def screen_doors(alpha: Plane) -> NDArray[np.bool_]:
+    """Return which texels (H, W) of an alpha plane (H, W, 1) belong to a regular pattern of a period of 2 to 4 texels.
+
+    A texel does where one of the windows that contain it repeats itself on both axes and changes often. In the alphas
+    of four packs these bounds find the crops of one, fields of upright lines, and one logo of dots.
+    """
+    values = alpha[..., 0]
+    height, width = values.shape
+    levels = np.unique(values)
+    if min(height, width) < WINDOW or not 2 <= len(levels) <= MAX_LEVELS:
+        return np.zeros((height, width), np.bool_)
+    opaque = _means(values == levels[-1], (WINDOW, WINDOW))
+    repeated = np.ones_like(opaque)
+    changes = np.zeros_like(opaque)
+    for axis in (0, 1):
+        same = [_means(_equal(values, period, axis), _window(period, axis)) for period in PERIODS]
+        repeated = np.minimum(repeated, np.max([s[: len(opaque), : opaque.shape[1]] for s in same], axis=0))
+        changes += _means(~_equal(values, 1, axis), _window(1, axis))[: len(opaque), : opaque.shape[1]]
+    found = (repeated >= REPEATED) & (changes >= BUSY) & (np.minimum(opaque, 1 - opaque) >= MINORITY)
+    around = np.pad(found, WINDOW - 1)
+    return _means(around, (WINDOW, WINDOW)) > 0
+
+
+def fade(alpha: Plane, edges: Edges) -> Plane:
+    """Return an alpha plane (H, W, 1) whose screen doors are gradients."""
+    return np.where(screen_doors(alpha)[..., None], blur(alpha, FADE_SIGMA, edges), alpha).astype(np.float32)
+
+
+def _equal(values: NDArray[np.float32], period: int, axis: int) -> NDArray[np.bool_]:
+    """Return which texels equal the one ``period`` further on an axis, which gets that much shorter."""
+    rows = np.moveaxis(values, axis, 0)
+    return np.moveaxis(rows[period:] == rows[:-period], 0, axis)
+
+
+def _window(period: int, axis: int) -> tuple[int, int]:
+    """Return the sides of a window of comparisons between the texels of a ``WINDOW``."""
+    return (WINDOW - period, WINDOW) if axis == 0 else (WINDOW, WINDOW - period)
+
+
+def _means(mask: NDArray[np.bool_], window: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the share of set texels of every window (rows, columns) that fits into a mask."""
+    rows, columns = window
+    sums = np.pad(np.cumsum(np.cumsum(mask, axis=0, dtype=np.int64), axis=1), ((1, 0), (1, 0)))
+    counts = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
+    return counts / (rows * columns)
