@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from texup.textures.codecs.dds import encode_levels
+from texup.textures.mips import smaller_levels
+from texup.textures.texture import Container, Texture
+
 DATA = Path(__file__).parents[1] / "data" / "n64_textures"
 MANIFEST = "texup-manifest.jsonl"
 
@@ -500,3 +504,20 @@ def test_what_is_kept_keeps_its_suffix_though_dds_is_wished(texup, tmp_path, cat
     assert result.code == 0, result.err
     assert files_of(tmp_path / "out") == {"wall.dds": (256, 128), "lut.png": (64, 32)}
     assert texup("verify", tmp_path / "out").code == 0
+
+
+@pytest.mark.parametrize(("kind", "grey"), [("mask", 127.5), ("height", 127.5), ("interface", 188)])
+def test_smaller_levels_of_data_are_means_of_numbers_and_those_of_colour_of_light(texup, tmp_path, catalog, kind, grey):
+    checks = (np.indices((8, 8)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    source = Texture(np.repeat(checks[..., None], 3, axis=2), Container("dds", mips=True))
+    levels = [source, *smaller_levels(source, alpha="none", is_data=False)]
+    folder = write(
+        tmp_path / "pack", {"checks.dds": encode_levels([level.pixels for level in levels], source.container)}
+    )
+    rules = tmp_path / "rules.toml"
+    rules.write_text(f'[[rule]]\nmatch = "*"\ntreat_as = "{kind}"\nmethod = "nearest"')
+    result = texup("upscale", folder, "-o", tmp_path / "out", "--format", "plain", "--rules", rules)
+    assert result.code == 0, result.err
+    data = (tmp_path / "out" / "checks.dds").read_bytes()
+    assert int.from_bytes(data[28:32], "little") == 6, "32 x 32 and five smaller levels"
+    np.testing.assert_allclose(list(data[-3:]), grey, atol=1)
