@@ -17,7 +17,7 @@ from texup.engines.batching import Order
 from texup.engines.device import Device, pick_device
 from texup.engines.engine import Request
 from texup.models.chain import choose_chain
-from texup.textures.grain import add_grain
+from texup.textures.grain.adding import add_grain
 from texup.textures.seams import pad
 
 SIZES = ((32, 32), (64, 64), (128, 128), (256, 256), (512, 256))

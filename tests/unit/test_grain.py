@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from texup.textures.color import area, blur, resample
-from texup.textures.grain import add_grain, balance_grain, content_seed
-from texup.textures.grain_noise import DIRECTIONS, noise_of, spectrum
+from texup.textures.grain.adding import add_grain, balance_grain, content_seed
+from texup.textures.grain.noise import DIRECTIONS, noise_of, spectrum
+from texup.textures.grain.roughness import contrast_inside, detail, directions, off_edges, surface_grain
 from texup.textures.planes import Planes, merge, split
-from texup.textures.roughness import contrast_inside, detail, directions, off_edges, surface_grain
 from texup.textures.seams import EDGES
 from texup.textures.texture import Container, Texture
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from texup.policy.choices import AlphaChoice, EdgeChoice, GrainChoice, MethodChoice, NormalsChoice
 from texup.textures.cells import Cells, grid_boxes
+from texup.textures.grain.roughness import surface_grain
 from texup.textures.hidden import is_picture
 from texup.textures.normals import NormalForm, could_be_normals, could_be_slopes, fits, looks_like_normals
 from texup.textures.pixelart import PixelArt, detect_pixel_art
 from texup.textures.planes import AlphaKind, classify_alpha
-from texup.textures.roughness import surface_grain
 from texup.textures.seams import Edges, detect_edges
 from texup.textures.storing import Store
 from texup.textures.texture import Pixels, Texture

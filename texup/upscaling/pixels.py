@@ -18,7 +18,7 @@ from texup.policy.classify import CORRECTED, Policy
 from texup.textures.cells import Cells, boxes_of, cut, join_cells
 from texup.textures.color import correct_drift, reduce_plane
 from texup.textures.enlarge import enlarge, renormalise_texture
-from texup.textures.grain import add_grain, content_seed
+from texup.textures.grain.adding import add_grain, content_seed
 from texup.textures.hidden import keep_hidden
 from texup.textures.pixel_scaling import enlarge_pixel_art
 from texup.textures.planes import THROUGH_NET, Planes, as_grey, bleed, finish_alpha, merge, softened, split

@@ -13,8 +13,8 @@ from functools import lru_cache
 import numpy as np
 
 from texup.textures.color import Plane, area, blur, resample
-from texup.textures.grain_noise import DIRECTIONS, noise_of
-from texup.textures.roughness import (
+from texup.textures.grain.noise import DIRECTIONS, noise_of
+from texup.textures.grain.roughness import (
     contrast_inside,
     detail,
     directions,
