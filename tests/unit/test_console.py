@@ -11,6 +11,7 @@ import pytest
 
 from texup import errors
 from texup.cli import console, main
+from texup.packs.pack import Finding
 
 
 @pytest.mark.parametrize(
@@ -128,3 +129,19 @@ def test_wrong_use_is_2(monkeypatch, capsys):
 )
 def test_a_command_decides_the_code(monkeypatch, effect, code):
     assert run_with(monkeypatch, effect) == code
+
+
+def finding(path, text="17 x 4 is no multiple of 8", severity="warning"):
+    return Finding(severity, path, text)
+
+
+def test_findings_that_differ_in_file_and_numbers_are_one_line_with_an_example():
+    many = [finding(f"{k}.png", f"{k} x 4 is no multiple of 8") for k in range(200)]
+    others = [finding("a.png", "is empty"), finding("b.png", severity="error"), finding("", "the pack has no name")]
+    assert console.finding_lines([*many, *others]) == [
+        "warning: 200 files, as 0.png: 0 x 4 is no multiple of 8",
+        "warning: a.png: is empty",
+        "error: b.png: 17 x 4 is no multiple of 8",
+        "warning: the pack has no name",
+    ]
+    assert len(console.finding_lines([*many, *others], every=True)) == 203

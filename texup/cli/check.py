@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from texup.cli.console import print_json, report, show
+from texup.cli.console import finding_lines, print_json, report, show
 from texup.cli.options import FormatOption
 from texup.errors import ExitCode
 
@@ -25,7 +25,7 @@ from texup.errors import ExitCode
     help="Whose rules: {formats}; auto looks at the names and folders.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
-@click.option("-v", "--verbose", is_flag=True, help="Print hints too.")
+@click.option("-v", "--verbose", is_flag=True, help="Print every file, and hints too.")
 @click.pass_context
 def check(ctx: click.Context, pack: Path, format_: str, as_json: bool, verbose: bool) -> None:
     """Check whether the emulator or game would load PACK, by its loader's own rules.
@@ -48,10 +48,9 @@ def check(ctx: click.Context, pack: Path, format_: str, as_json: bool, verbose: 
     if as_json:
         print_json({"format": convention.id, "findings": [asdict(found) for found in findings]})
     else:
-        for found in findings:
-            if found.severity != "hint" or verbose:
-                where = f"{found.path}: " if found.path else ""
-                show(f"{found.severity}: {where}{found.text}")
+        told = [found for found in findings if found.severity != "hint" or verbose]
+        for line in finding_lines(told, every=verbose):
+            show(line)
     shown = ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for word, count in counts.items() if word != "hint")
     rules = "general rules alone, choose a loader's with --format" if convention.id == "plain" else convention.title
     report(f"checked as {convention.id} ({rules}): {shown or 'nothing wrong'}")

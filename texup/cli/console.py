@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import unicodedata
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -16,6 +18,8 @@ from texup.errors import OutputError
 if TYPE_CHECKING:
     from texup.packs.pack import Finding
 
+FEW = 3  # findings of one kind that are told one by one
+NUMBER = re.compile(r"\d+")
 UNSAFE = {
     "Cc",
     "Cf",
@@ -78,11 +82,19 @@ def report_error(text: str) -> None:
     report(f"texup: error: {text}")
 
 
-def finding_line(finding: Finding) -> str:
-    """Return a finding about a pack as one line."""
-    return (
-        f"{finding.severity}: {finding.path}: {finding.text}" if finding.path else f"{finding.severity}: {finding.text}"
-    )
+def finding_lines(findings: Iterable[Finding], *, every: bool = False) -> list[str]:
+    """Return findings about a pack as lines; more than ``FEW`` that differ in file and numbers only are one line."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.severity, NUMBER.sub("", finding.text)), []).append(finding)
+    parts = [[group] if len(group) > FEW and not every else [[one] for one in group] for group in groups.values()]
+    return [_finding_line(part) for group in parts for part in group]
+
+
+def _finding_line(group: list[Finding]) -> str:
+    first = group[0]
+    where = f"{len(group)} files, as {first.path}: " if len(group) > 1 else f"{first.path}: " if first.path else ""
+    return f"{first.severity}: {where}{first.text}"
 
 
 def print_json(value: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from texup.cli.console import finding_line, print_json, show
+from texup.cli.console import finding_lines, print_json, show
 from texup.cli.options import Options, processing_options
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def show_survey(run: Run, options: Options) -> None:
     shown = items if options.verbose else [item for item in items if item.action == "refuse"]
     lines = [f"{'format':12} {plan.convention.id} ({plan.convention.title}): {why}"]
     lines += [f"{name:12} {fact}" for name, fact in plan.convention.facts.items() if name != "dump"]
-    for line in [*_plan_lines(shown), *map(finding_line, plan.findings), *lines, *_summary(run, survey, estimate)]:
+    findings = finding_lines(plan.findings, every=options.verbose)
+    for line in [*_plan_lines(shown), *findings, *lines, *_summary(run, survey, estimate)]:
         show(line)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from texup.cli.console import finding_line, print_json, report
+from texup.cli.console import finding_lines, print_json, report
 from texup.cli.options import Options, processing_options
 from texup.errors import ExitCode
 
@@ -76,9 +76,7 @@ def _upscale(run: Run, archive: Path | None, options: Options) -> ExitCode:
     is_pack = run.source.is_dir()
     if plan.convention.id != "plain" and not options.quiet:
         report(f"format {plan.convention.id}: {why}")
-    for finding in plan.findings:
-        if finding.severity == "warning" or not options.quiet:
-            report(finding_line(finding))
+    _report_findings(plan.findings, ("error", "warning") if options.quiet else ("error", "warning", "hint"), options)
     outcomes = upscale_pack(run, plan) if is_pack else upscale_file(run, plan)
     shown = {"quiet": options.quiet, "verbose": options.verbose}
     total = len(plan.files) + sum(not sidecar.source for sidecar in plan.sidecars)
@@ -88,9 +86,7 @@ def _upscale(run: Run, archive: Path | None, options: Options) -> ExitCode:
 
     tally = follow(outcomes, total, device_state, **shown)
     findings = check_output(run.out, plan.convention) if is_pack else []
-    for finding in findings:
-        if finding.severity == "error" or (finding.severity == "warning" and not options.quiet):
-            report(finding_line(finding))
+    _report_findings(findings, ("error",) if options.quiet else ("error", "warning"), options)
     orphans = orphans_of(run.out) if is_pack else []
     if orphans and not options.quiet:
         report(_orphans_line(orphans, run.out))
@@ -103,6 +99,12 @@ def _upscale(run: Run, archive: Path | None, options: Options) -> ExitCode:
     if options.as_json:
         print_json(_as_json(run, plan, tally, findings) | {"orphans": orphans})
     return ExitCode.OK if is_sound else ExitCode.SOME_FAILED
+
+
+def _report_findings(findings: list[Finding], severities: tuple[str, ...], options: Options) -> None:
+    told = [finding for finding in findings if finding.severity in severities]
+    for line in finding_lines(told, every=options.verbose):
+        report(line)
 
 
 def _orphans_line(orphans: list[str], out: Path) -> str:
