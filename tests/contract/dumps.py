@@ -306,6 +306,11 @@ MINECRAFT = Dump(
         f"{BLOCKS}stone_n.png": encoded(np.broadcast_to(np.array([128, 128, 255, 255], np.uint8), (16, 16, 4))),
         f"{BLOCKS}stone_s.png": art(16, 16, 0, 255, seed=8),
         "assets/minecraft/textures/colormap/grass.png": art(64, 64),
+        "assets/minecraft/textures/entity/chest/ender.png": art(64, 64, seed=9),
+        "assets/minecraft/optifine/anim/ender.png": art(16, 48, seed=10),
+        "assets/minecraft/optifine/anim/ender.properties": (
+            b"from=./ender.png\nto=textures/entity/chest/ender.png\nx=8\ny=8\nw=16\nh=16\nduration=2"
+        ),
         "assets/minecraft/lang/x.json": b"{}",
     },
     names=st.builds(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from texup.conventions.convention import Planned, Wishes
 from texup.conventions.minecraft import mcmeta
+from texup.conventions.minecraft.anim import MAX_BYTES, scale_animation
 from texup.conventions.minecraft.mcmeta import Meta, frame_size
 from texup.conventions.minecraft.plan import MINECRAFT
 from texup.packs.opening import open_pack
@@ -437,3 +438,130 @@ def test_a_real_old_pack_is_found_planned_and_passes(shared_packs):
     assert sum(plan.action == "upscale" for plan in plans.values()) == 788
     assert plans["textures/blocks/water_flow.png"].treatment.cells == Cells("texels", 16, 16)
     assert [finding.severity for finding in MINECRAFT.check(pack)] == ["warning"]
+
+
+CHEST, ANIM = ASSETS + "entity/chest/ender.png", "assets/minecraft/optifine/anim/"
+ENDER = b"from=./ender.png\r\nto=textures/entity/chest/ender.png\r\nx=8\r\ny=0\r\nw=16\r\nh=8\r\nduration=2\r\n"
+CHESTS = {**SOUND, CHEST: png(64, 64), ANIM + "ender.png": png(16, 24), ANIM + "ender.properties": ENDER}
+
+
+def test_the_texels_of_an_animation_are_scaled_and_its_frames_are_cut():
+    pack = packed(CHESTS)
+    plans = planned(pack)
+    assert plans[ANIM + "ender.properties"].action == "rewrite"
+    assert plans[ANIM + "ender.png"].treatment.cells == Cells("texels", 16, 8)
+    assert rewritten(pack) == {
+        ANIM + "ender.properties": b"from=./ender.png\r\nto=textures/entity/chest/ender.png\r\n"
+        b"x=32\r\ny=0\r\nw=64\r\nh=32\r\nduration=2\r\n"
+    }
+    assert findings(pack) == []
+    assert list(MINECRAFT.check(pack)) == []
+
+
+@pytest.mark.parametrize("name", ["optifine/anim/a/b/ender", "mcpatcher/anim/ender", "animatica/anim/ender"])
+def test_every_loader_of_animations_has_a_folder_of_its_own(name):
+    files = {**CHESTS, f"assets/minecraft/{name}.properties": ENDER, f"assets/minecraft/{name}.png": png(16, 16)}
+    plans = planned(packed(files))
+    assert plans[f"assets/minecraft/{name}.properties"].action == "rewrite"
+    assert plans[f"assets/minecraft/{name}.png"].treatment.cells == Cells("texels", 16, 8)
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        *("./ender.png", "ender.png", "~/anim/ender.png", "/~/anim/ender.png", "optifine/anim/ender.png"),
+        *("minecraft:optifine/anim/ender.png", r"minecraft\:optifine/anim/ender.png", "/anim/ender.png"),
+        *("assets/minecraft/optifine/anim/ender.png", "/optifine/anim/ender.png", r"./\u0065nder.png", " ./ender.png "),
+        *("./en\\\n   der.png", "./en\\\r\n\tder.png"),
+    ],
+)
+def test_every_spelling_of_a_path_is_understood(spelt):
+    files = {**CHESTS, ANIM + "ender.properties": ENDER.replace(b"./ender.png", spelt.encode())}
+    plans = planned(packed(files))
+    assert plans[ANIM + "ender.png"].treatment.cells == Cells("texels", 16, 8)
+    assert plans[ANIM + "ender.properties"].action == "rewrite"
+
+
+@pytest.mark.parametrize(
+    ("source", "result"),
+    [
+        (b"x=8", b"x=32"),
+        (b"  w : 16  \nh 8", b"  w : 64  \nh 32"),
+        (b"x=+8\rx=1\r\ny:0", b"x=32\rx=4\r\ny:0"),
+        (b"#x=8\n! x=8\n # y=1", b"#x=8\n! x=8\n # y=1"),
+        (b"to=a\\\nx=8\nx=8", b"to=a\\\nx=8\nx=32"),
+        (b"#to=a\\\nx=8", b"#to=a\\\nx=32"),
+        (b"max=8\nx.0=8\nX=8\nduration=8\ntile.1=8", b"max=8\nx.0=8\nX=8\nduration=8\ntile.1=8"),
+        (b"x=8.5\ny=8px\nw=\nh", b"x=8.5\ny=8px\nw=\nh"),
+        (b"\xe9=8\n\xa0x=8\nx=8\\", b"\xe9=8\n\xa0x=8\nx=32\\"),
+    ],
+)
+def test_only_texels_are_multiplied_and_other_bytes_kept(source, result):
+    assert scale_animation(source, 4) == result
+    assert scale_animation(source, 1) == source.replace(b"+8", b"8")
+
+
+@LAW
+@given(st.binary(max_size=60) | st.text("xywh=:#!\\ \n\r0123456789-+", max_size=60).map(str.encode))
+def test_no_file_is_too_odd_to_be_scaled(data):
+    assert len(scale_animation(data, 1)) <= len(data)
+    scale_animation(data, 4)
+
+
+def test_a_strip_that_is_larger_than_its_place_is_cut_where_the_loader_does():
+    files = {**CHESTS, ANIM + "ender.png": png(32, 48)}
+    assert planned(packed(files))[ANIM + "ender.png"].treatment.cells == Cells("texels", 32, 16)
+
+
+def test_an_animation_stays_where_its_picture_is_not_enlarged():
+    path = ANIM + "ender.properties"
+    elsewhere = {name: data for name, data in CHESTS.items() if name != CHEST}
+    assert planned(packed(elsewhere))[path].action == "copy"
+    assert planned(packed(CHESTS, left_out=[CHEST]))[path].action == "copy"
+    pack = packed(CHESTS)
+    plans = planned(pack).values()
+    changed = [Planned(p.path, "copy", "rule 1", p.target) if p.path == CHEST else p for p in plans]
+    assert [car.data for car in MINECRAFT.sidecars(pack, changed, Wishes())] == [ENDER]
+
+
+def test_a_picture_beside_the_animation_goes_before_one_of_an_overlay():
+    over = {f"a_1_21/{path}": data for path, data in CHESTS.items() if path.startswith("assets/")}
+    plans = planned(packed({**over, **CHESTS, f"a_1_21/{ANIM}ender.png": png(32, 32)}))
+    assert plans[ANIM + "ender.png"].treatment.cells == Cells("texels", 16, 8)
+    assert plans[f"a_1_21/{ANIM}ender.png"].treatment.cells == Cells("texels", 32, 16)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({ANIM + "ender.properties": ENDER.replace(b"from", b"form")}, "error"),
+        ({ANIM + "ender.properties": ENDER.replace(b"to=", b"to=\r\n#")}, "error"),
+        ({ANIM + "ender.properties": ENDER.replace(b"x=8", b"")}, "error"),
+        ({ANIM + "ender.properties": ENDER.replace(b"y=0", b"y=-1")}, "error"),
+        ({ANIM + "ender.properties": ENDER.replace(b"w=16", b"w=0")}, "error"),
+        ({ANIM + "ender.properties": ENDER.replace(b"h=8", b"h=eight")}, "error"),
+        ({ANIM + "ender.properties": ENDER + b"#" * MAX_BYTES}, "error"),
+        ({ANIM + "ender.properties": ENDER.replace(b"x=8", b"x=49")}, "error"),
+        ({CHEST: png(64, 7)}, "error"),
+        ({ANIM + "ender.png": png(16, 20)}, "error"),
+        ({ANIM + "ender.properties": ENDER.replace(b"./ender", b"./other")}, "warning"),
+        ({ANIM + "ender.properties": ENDER.replace(b"chest/ender", b"chest/other")}, "warning"),
+    ],
+)
+def test_each_fault_of_an_animation_is_found_once(change, expected):
+    assert checked({**CHESTS, **change}) == [(expected, ANIM + "ender.properties")]
+
+
+def test_what_is_no_animation_is_copied_and_named():
+    files = {**CHESTS, ANIM + "ender.properties": ENDER.replace(b"w=16", b"w=")}
+    pack = packed(files)
+    assert planned(pack)[ANIM + "ender.properties"].action == "copy"
+    assert said(findings(pack)) == [("warning", ANIM + "ender.properties")]
+
+
+def test_mcpatcher_takes_zero_for_a_place_that_is_not_given():
+    files = {**SOUND, CHEST: png(64, 64), ANIM.replace("optifine", "mcpatcher") + "ender.png": png(16, 24)}
+    file = ANIM.replace("optifine", "mcpatcher") + "ender.properties"
+    pack = packed({**files, file: b"from=./ender.png\nto=textures/entity/chest/ender.png\nw=16\nh=8"})
+    assert rewritten(pack)[file] == b"from=./ender.png\nto=textures/entity/chest/ender.png\nw=64\nh=32"
+    assert list(MINECRAFT.check(pack)) == []

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from texup.conventions.minecraft import mcmeta
+from texup.conventions.minecraft.anim import animation_files, animation_reader, check_animation
 from texup.conventions.minecraft.names import Role, Spot, role_finder, spot_of
 from texup.errors import TextureError
 from texup.packs.heads import PNG_HEAD, size_of
@@ -44,6 +45,10 @@ def check(pack: Pack) -> Iterator[Finding]:
         elif entry.kind == "texture":
             yield from _check_picture(pack, entry.path, spot)
             yield from _check_pair(pack, entry.path, role_of(entry.path), paths)
+    read = animation_reader(pack)
+    for path in animation_files(pack):
+        if path in paths:
+            yield from check_animation(pack, path, read)
 
 
 def _check_root(pack: Pack, paths: set[str], *, has_assets: bool) -> Iterator[Finding | int]:

@@ -22,7 +22,8 @@ OWN_FOLDERS = (
     *("armor", "block", "blocks", "colormap", "effect", "entity", "environment", "font", "gui", "item", "items"),
     *("map", "misc", "mob_effect", "models", "painting", "particle", "trims"),
 )
-_ASSETS = re.compile(r"(?:^|/)assets/(?P<ns>[^/]+)/(?P<root>textures|optifine|mcpatcher)/(?P<rest>.+)$", re.IGNORECASE)
+_ROOTS = "textures|optifine|mcpatcher|animatica"  # the last three are of loaders that read OptiFine's files
+_ASSETS = re.compile(rf"(?:^|/)assets/(?P<ns>[^/]+)/(?P<root>{_ROOTS})/(?P<rest>.+)$", re.IGNORECASE)
 _OLD = re.compile(rf"(?:^|/)(?P<root>textures)/(?P<rest>(?:{'|'.join(OWN_FOLDERS)})/.+)$", re.IGNORECASE)
 _ROLE = re.compile(r"(?P<name>.+?)(?P<role>_n|_s|_e)?(?P<ext>\.png)", re.IGNORECASE | re.DOTALL)
 _SUFFIX = re.compile(rb"^[ \t]*suffix\.emissive[ \t]*[=:][ \t]*([\w.-]+)[ \t]*\r?$", re.MULTILINE)
@@ -33,7 +34,7 @@ class Spot:
     """Where the game sees a file."""
 
     root: str
-    """"textures", "optifine" or "mcpatcher"."""
+    """"textures", "optifine", "mcpatcher" or "animatica"."""
     rest: str
     """The path below that."""
     namespace: str = ""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from texup.conventions.convention import Convention, Planned, Sidecar, Wishes
 from texup.conventions.minecraft import mcmeta
+from texup.conventions.minecraft.anim import Animation, animation_files, animation_reader, scale_animation
 from texup.conventions.minecraft.check import check
 from texup.conventions.minecraft.mcmeta import Meta
 from texup.conventions.minecraft.names import OWN_FOLDERS, Role, Spot, format_name, parse, role_finder, spot_of
@@ -80,12 +81,22 @@ def plan(pack: Pack, wishes: Wishes) -> Iterator[Planned | Finding]:
     """Enlarge the game's pictures in their places; everything else is copied, for a pack is used as a whole."""
     yield from _about_wishes(wishes)
     sheets = {sheet_of: _read_sheet(pack, sheet_of) for sheet_of in _described(pack)}
+    animations: dict[str, Animation] = {}
+    for file, found in _animations(pack):
+        if not isinstance(found, Animation):
+            yield Finding("warning", file, f"{found}; copied as it is")
+            continue
+        animations[file] = found
+        if found.strip:
+            sheets.setdefault(found.strip, _strip(pack, found))
     enlarged = {entry.path for entry in pack.entries if entry.kind == "texture" and entry.selected}
     role_of = role_finder(pack)
     for entry in pack.entries:
         described = entry.path.removesuffix(mcmeta.SUFFIX)
         if described != entry.path and described in sheets:
             yield _plan_meta(entry, sheets[described], wishes, is_enlarged=described in enlarged)
+        elif entry.path in animations and animations[entry.path].target in enlarged:
+            yield Planned(entry.path, "rewrite", f"x, y, w and h times {wishes.scale}", entry.path)
         elif entry.kind == "texture":
             for item in _plan_picture(pack, entry, sheets, role_of):
                 yield _in_palette(item) if wishes.palette == "keep" else item
@@ -115,6 +126,22 @@ def _described(pack: Pack) -> Iterator[str]:
     for path in paths:
         if path.lower().endswith(".png") and path + mcmeta.SUFFIX in paths and spot_of(path, pack.place):
             yield path
+
+
+def _animations(pack: Pack) -> Iterator[tuple[str, Animation | ValueError | TextureError]]:
+    """Yield path and content of OptiFine's animations, or why nothing can be made of one."""
+    read = animation_reader(pack)
+    for path in animation_files(pack):
+        try:
+            yield path, read(path)
+        except (ValueError, TextureError) as error:
+            yield path, error
+
+
+def _strip(pack: Pack, animation: Animation) -> _Sheet:
+    size = size_of(pack, animation.strip)
+    frame = animation.frame_in(size) if size else None
+    return _Sheet(frame=None if frame == size else frame)
 
 
 def _read_sheet(pack: Pack, path: str) -> _Sheet:
@@ -234,13 +261,15 @@ def _kind(spot: Spot) -> tuple[Kind | None, Method | None]:
 
 
 def sidecars(pack: Pack, planned: Sequence[Planned], wishes: Wishes) -> Iterator[Sidecar]:
-    """Yield the descriptions of enlarged strips that name the size of a frame."""
+    """Yield the descriptions of enlarged strips that name the size of a frame, and OptiFine's animations."""
     actions = {plan.path: plan.action for plan in planned}
+    targets = {path: found.target for path, found in _animations(pack) if isinstance(found, Animation)}
     for plan in planned:
         if plan.action == "rewrite":
             data = pack.read(plan.path, None)
-            if actions.get(plan.path.removesuffix(mcmeta.SUFFIX)) == "upscale":
-                data = mcmeta.scale_mcmeta(data, wishes.scale)
+            scaled = scale_animation if plan.path in targets else mcmeta.scale_mcmeta
+            if actions.get(targets.get(plan.path) or plan.path.removesuffix(mcmeta.SUFFIX)) == "upscale":
+                data = scaled(data, wishes.scale)
             yield Sidecar(plan.target, data, plan.path)
 
 
