@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,11 @@ TEMP_NAME = re.compile(rf"{re.escape(TEMP_PREFIX)}[0-9a-f]{{12}}{re.escape(TEMP_
 LOCK_NAME = ".texup-lock"
 CHUNK = 1 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_ON_WINDOWS = os.name == "nt"
+# What Windows says while another program has a file open: access denied, sharing violation, lock violation.
+_HELD = (5, 32, 33)
+_WAITS = (0.05, 0.1, 0.2, 0.3, 0.5)  # seconds before each further try: a scanner lets go of a new file within one
+_LOCKED_BYTE = 1 << 20  # far beyond what is written: Windows lets nobody else read a byte that is locked
 
 
 def read_pieces(path: Path) -> Iterator[bytes]:
@@ -56,7 +62,7 @@ def output_error(path: Path, error: OSError) -> OutputError:
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened there, and NTFS orders the rename itself
+    if _ON_WINDOWS:  # a folder cannot be opened there, and NTFS orders the rename itself
         return
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -88,6 +94,23 @@ def _mark(path: Path) -> str:
     return TEMP_PREFIX + hashlib.sha256(os.fsencode(path.name)).hexdigest()[:6]
 
 
+def _replace(temp: Path, path: Path) -> None:
+    """Give a file its final name; on Windows try again while a scanner, a viewer or the game has the old one open.
+
+    Elsewhere a name can always be given anew: what is denied there stays denied, and nothing waits.
+    """
+    for wait in _WAITS:
+        try:
+            os.replace(temp, path)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in _HELD:
+                raise
+            time.sleep(wait)
+        else:
+            return
+    os.replace(temp, path)
+
+
 def atomic_write(path: Path, data: bytes | Iterable[bytes]) -> None:
     """Put ``data``, whole or in pieces, at ``path`` so that a file under that name is always whole and durable.
 
@@ -106,7 +129,7 @@ def atomic_write(path: Path, data: bytes | Iterable[bytes]) -> None:
                 file.writelines([data] if isinstance(data, bytes) else data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temp, path)
+            _replace(temp, path)
         except BaseException:
             with suppress(OSError):
                 temp.unlink()
@@ -123,7 +146,9 @@ def check_inside(out: Path, target: str) -> None:
         OutputError: it does.
     """
     parent = (out / target).parent
-    if os.path.realpath(parent) != os.path.join(os.path.realpath(out), *target.split("/")[:-1]):
+    real, wanted = os.path.realpath(parent), os.path.join(os.path.realpath(out), *target.split("/")[:-1])
+    # Windows spells a real path as the disk does, so that a folder of other case is another word for the same place.
+    if os.path.normcase(real) != os.path.normcase(wanted):
         raise OutputError(f"{parent}: a link inside the output leads elsewhere; remove it")
 
 
@@ -176,10 +201,12 @@ def _remove(paths: Iterable[Path]) -> int:
 
 
 def _lock(fd: int) -> None:
-    if os.name == "nt":
+    if _ON_WINDOWS:
         import msvcrt
 
+        os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        os.lseek(fd, 0, os.SEEK_SET)
     else:
         import fcntl
 
@@ -202,7 +229,19 @@ def _open_lock(path: Path) -> int:
     raise OutputError(f"{path}: not the lock of texup but another file or its hard link; remove it")
 
 
+def _holder(fd: int) -> str:
+    """Return the number of the process that a lock file names."""
+    with suppress(OSError):
+        os.lseek(fd, 0, os.SEEK_SET)
+        written = os.read(fd, 32).strip()
+        if written.isdigit():
+            return written.decode()
+    return "unknown"
+
+
 def _is_at(path: Path, fd: int) -> bool:
+    if _ON_WINDOWS:  # where nobody can remove a file that is open
+        return True
     try:
         return os.path.samestat(os.fstat(fd), path.lstat())
     except FileNotFoundError:
@@ -225,8 +264,7 @@ def output_lock(folder: Path) -> Iterator[None]:
             try:
                 _lock(fd)
             except OSError as error:
-                written = os.read(fd, 32).strip()
-                holder = written.decode() if written.isdigit() else "unknown"
+                holder = _holder(fd)
                 os.close(fd)
                 if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
                     raise
@@ -244,6 +282,9 @@ def output_lock(folder: Path) -> Iterator[None]:
             os.write(fd, f"{os.getpid()}\n".encode())
         yield
     finally:
+        if _ON_WINDOWS:
+            os.close(fd)  # first, or the file could not be removed; one that the next run has opened meanwhile stays
         with suppress(OSError):
             path.unlink()
-        os.close(fd)
+        if not _ON_WINDOWS:
+            os.close(fd)

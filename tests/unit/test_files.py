@@ -8,13 +8,24 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from texup import files
 from texup.errors import LockedError, OutputError
-from texup.files import LOCK_NAME, atomic_write, is_temp, output_lock, remove_leftovers, remove_leftovers_of, sha256_of
+from texup.files import (
+    LOCK_NAME,
+    atomic_write,
+    check_inside,
+    is_temp,
+    output_lock,
+    remove_leftovers,
+    remove_leftovers_of,
+    sha256_of,
+)
 
 ROOT = Path(__file__).parents[2]
 HOLD = "import sys; from pathlib import Path; from texup.files import output_lock\n"
@@ -230,3 +241,160 @@ def test_a_planted_link_is_not_locked_or_truncated(tmp_path):
     with pytest.raises(OutputError), output_lock(tmp_path / "out"):
         pass
     assert (tmp_path / "precious").read_bytes() == b"precious"
+
+
+# What Windows does, injected: none of it can be seen elsewhere.
+
+
+def denied(winerror: int | None) -> PermissionError:
+    error = PermissionError(errno.EACCES, "Access is denied")
+    if winerror is not None:  # elsewhere an error has no such number
+        error.winerror = winerror
+    return error
+
+
+@pytest.fixture
+def busy(monkeypatch):
+    """Makes the next renames fail with errors; gives how long texup slept in between."""
+    replace, slept = os.replace, []
+
+    def fail_with(errors: list[PermissionError]) -> list[float]:
+        def failing(source, target):
+            if errors:
+                raise errors.pop(0)
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", failing)
+        monkeypatch.setattr(time, "sleep", slept.append)
+        return slept
+
+    return fail_with
+
+
+@pytest.mark.parametrize("winerror", [5, 32, 33])
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_file_that_a_program_holds_on_windows_is_replaced_when_it_is_let_go(tmp_path, busy, winerror, times):
+    (tmp_path / "f").write_bytes(b"old")
+    slept = busy([denied(winerror) for _ in range(times)])
+    atomic_write(tmp_path / "f", b"new")
+    assert (tmp_path / "f").read_bytes() == b"new"
+    assert slept == [0.05, 0.1, 0.2, 0.3, 0.5][:times]
+    assert names(tmp_path) == ["f"]
+
+
+def test_a_file_that_is_never_let_go_is_an_output_error(tmp_path, busy):
+    (tmp_path / "f").write_bytes(b"old")
+    slept = busy([denied(32) for _ in range(6)])
+    with pytest.raises(OutputError, match="f: cannot write: Access is denied"):
+        atomic_write(tmp_path / "f", b"new")
+    assert len(slept) == 5
+    assert (tmp_path / "f").read_bytes() == b"old"
+    assert names(tmp_path) == ["f"]
+
+
+@pytest.mark.parametrize("winerror", [None, 19])
+def test_what_stays_denied_is_not_waited_for(tmp_path, busy, winerror):
+    slept = busy([denied(winerror)])
+    with pytest.raises(OutputError, match="Access is denied"):
+        atomic_write(tmp_path / "f", b"new")
+    assert slept == []
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """Locks as Windows knows them: of single bytes, which nobody else can read; an open file cannot be removed."""
+    locked, opened = {}, {}
+    open_, close, read, unlink = os.open, os.close, os.read, Path.unlink
+
+    def key(fd):
+        return os.fstat(fd).st_ino
+
+    def locking(fd, mode, count):
+        assert (mode, count) == ("non-blocking", 1)
+        place = (key(fd), os.lseek(fd, 0, os.SEEK_CUR))
+        if place in locked:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        locked[place] = fd
+
+    def opening(path, *way):
+        fd = open_(path, *way)
+        opened[fd] = key(fd)
+        return fd
+
+    def reading(fd, count):
+        start = os.lseek(fd, 0, os.SEEK_CUR)
+        if any(file == key(fd) and start <= byte < start + count and by != fd for (file, byte), by in locked.items()):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return read(fd, count)
+
+    def closing(fd):
+        opened.pop(fd, None)
+        for place in [place for place, by in locked.items() if by == fd]:
+            del locked[place]
+        close(fd)
+
+    def removing(path, *rest, **named):
+        if path.stat().st_ino in opened.values():
+            raise PermissionError(errno.EACCES, "used by another process")
+        unlink(path, *rest, **named)
+
+    monkeypatch.setattr(files, "_ON_WINDOWS", True)
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(LK_NBLCK="non-blocking", locking=locking))
+    for name, replaced in {"open": opening, "read": reading, "close": closing}.items():
+        monkeypatch.setattr(os, name, replaced)
+    monkeypatch.setattr(Path, "unlink", removing)
+
+
+def test_a_second_run_on_windows_is_told_who_holds_the_lock(tmp_path, windows):
+    with output_lock(tmp_path):
+        with pytest.raises(LockedError, match=rf"process {os.getpid()}\b"), output_lock(tmp_path):
+            pass
+        assert names(tmp_path) == [LOCK_NAME]
+    assert names(tmp_path) == []
+    with output_lock(tmp_path):
+        pass
+
+
+def test_a_lock_that_cannot_be_read_is_a_lock_all_the_same(tmp_path, windows, monkeypatch):
+    with output_lock(tmp_path):
+        monkeypatch.setattr(files, "_LOCKED_BYTE", 0)
+        held = os.open(tmp_path / LOCK_NAME, os.O_RDWR)
+        sys.modules["msvcrt"].locking(held, "non-blocking", 1)
+        with pytest.raises(LockedError, match="process unknown"), output_lock(tmp_path):
+            pass
+        os.close(held)
+
+
+@pytest.fixture
+def any_case(monkeypatch):
+    """A disk that finds names in any case and tells them as they are, and the rule by which Windows compares them."""
+    realpath = os.path.realpath
+
+    def as_on_the_disk(path):
+        found = Path(realpath(path).split("/")[0] or "/")
+        for part in Path(realpath(path)).parts[1:]:
+            there = os.listdir(found) if found.is_dir() else []
+            found /= next((name for name in there if name.lower() == part.lower()), part)
+        return realpath(found)
+
+    monkeypatch.setattr(os.path, "realpath", as_on_the_disk)
+    monkeypatch.setattr(os.path, "normcase", str.lower)
+
+
+def test_a_folder_of_other_case_is_inside_where_case_does_not_count(tmp_path, any_case):
+    (tmp_path / "Out" / "Textures").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "Out" / "Link").symlink_to(tmp_path / "elsewhere")
+    check_inside(tmp_path / "out", "textures/a.png")
+    check_inside(tmp_path / "Out", "new/TEXTURES/a.png")
+    with pytest.raises(OutputError, match="leads elsewhere"):
+        check_inside(tmp_path / "Out", "link/a.png")
+    with pytest.raises(OutputError, match="leads elsewhere"):
+        check_inside(tmp_path / "Out", "Link/a.png")
+
+
+def test_a_link_to_a_folder_of_other_case_leads_elsewhere_where_case_counts(tmp_path):
+    (tmp_path / "Textures").mkdir()
+    (tmp_path / "textures").symlink_to("Textures")
+    with pytest.raises(OutputError, match="leads elsewhere"):
+        check_inside(tmp_path, "textures/a.png")
