@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,15 +19,21 @@ def memory_budget(meminfo: Path = Path("/proc/meminfo"), container: Path = _CONT
 
 
 def _free(meminfo: Path) -> Iterator[int]:
-    """Yield what the system says can be used without swapping; elsewhere than on Linux, half of what there is.
+    """Yield what the system says can be used without swapping; where nothing tells, half of what there is.
 
     References:
         proc_meminfo(5): MemAvailable.
+        psutil, virtual_memory(): the same of Windows and macOS, where texup depends on it.
     """
     try:
         fields = dict(line.split(":", 1) for line in meminfo.read_text("ascii").splitlines())
         yield int(fields["MemAvailable"].split()[0]) << 10
+        return
     except (OSError, ValueError, KeyError):
+        pass
+    try:
+        yield int(importlib.import_module("psutil").virtual_memory().available)
+    except ImportError:
         if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
             yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 

@@ -13,12 +13,14 @@ import time
 from functools import partial
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from texup.errors import DecoderDied, TexupError, UnreadableTexture, UnsupportedTexture
+from texup.textures.codecs import decoders as codec_process
 from texup.textures.codecs import files as codecs
 from texup.textures.codecs.decoders import BYTES_A_PIXEL, Decoders
 
@@ -202,6 +204,18 @@ def test_p15_a_decoder_gets_no_more_memory_than_its_picture_may_need(evil, pictu
     peak = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
     assert int(peak.split()[1]) << 10 < BYTES_A_PIXEL * LIMIT + (1 << 29)
     assert decoders.decode(picture, "good.png", LIMIT).pixels.shape == (12, 16, 3)
+
+
+def test_p15_macos_tells_the_address_space_by_psutil_and_windows_limits_none(monkeypatch):
+    def no_proc(*_):
+        raise FileNotFoundError
+
+    monkeypatch.setattr("builtins.open", no_proc)
+    process = SimpleNamespace(memory_info=lambda: SimpleNamespace(vms=400 << 30))
+    monkeypatch.setitem(sys.modules, "psutil", SimpleNamespace(Process=lambda: process))
+    assert codec_process._address_space() == 400 << 30
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+    assert codec_process._address_space() == 0
 
 
 def test_p16_only_the_named_decoders_are_there(evil, decoders, sound, picture):

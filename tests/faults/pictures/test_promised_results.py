@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -189,3 +192,12 @@ def test_p15_the_budget_is_what_machine_and_container_leave(tmp_path):
     assert in_container(3_000_000_000, 3_100_000_000, 0) == 1 << 28  # small textures are tried in any case
     assert memory_budget(tmp_path / "none", tmp_path / "none") > 1 << 28
     assert memory_budget() >= 1 << 28
+
+
+def test_p15_where_there_is_no_proc_psutil_tells_what_is_free(tmp_path, monkeypatch):
+    told = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=10_000_000_000))
+    monkeypatch.setitem(sys.modules, "psutil", told)
+    assert memory_budget(tmp_path / "none", tmp_path / "none") == 8_000_000_000
+    monkeypatch.setitem(sys.modules, "psutil", None)  # not installed
+    half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    assert memory_budget(tmp_path / "none", tmp_path / "none") == max(1 << 28, int(0.8 * half))

@@ -40,6 +40,7 @@ SECONDS = 120.0
 BYTES_A_PIXEL = 64
 """Memory for decoding, besides twice the file; measured: 44 for premultiplied DDS, 39 for PNG of 16-bit RGBA."""
 _SPARE_BYTES = 1 << 28  # what does not grow with the picture: tables, and what the allocator keeps
+_SPARE_BYTES_MACOS = 1 << 31  # whose allocator reserves more address space than it uses
 _READY = b"ready\n"
 _HEX = "hex"  # the one key of what stands for bytes
 _NONSENSE = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError)  # of a process gone wrong
@@ -219,12 +220,13 @@ def serve(decode: str, seconds: float) -> None:
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a library that prints must not write among the answers
     own = _address_space()
+    spare = _SPARE_BYTES_MACOS if sys.platform == "darwin" else _SPARE_BYTES
     answers.write(_READY)
     answers.flush()
     while question := questions.readline():
         size, name, max_pixels = json.loads(question)
         data = questions.read(size)
-        _limit_memory(own + BYTES_A_PIXEL * max_pixels + 2 * size + _SPARE_BYTES if own else 0)
+        _limit_memory(own + BYTES_A_PIXEL * max_pixels + 2 * size + spare if own else 0)
         faulthandler.dump_traceback_later(seconds, exit=True)  # a thread below Python: works while native code hangs
         head, pixels = _decoded(decoding, data, name, max_pixels)
         faulthandler.cancel_dump_traceback_later()
@@ -246,12 +248,20 @@ def _decoded(decode: Decode, data: bytes, name: str, max_pixels: int) -> tuple[t
 
 
 def _address_space() -> int:
-    """Return the bytes of address space in use, or 0 where the system does not tell."""
+    """Return the bytes of address space in use, or 0 where it cannot be limited or the system does not tell.
+
+    References:
+        apple-oss-distributions/xnu, bsd/kern/kern_resource.c: macOS holds a process to RLIMIT_AS; Windows has none.
+    """
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
-        return 0
+        pass
+    with suppress(ImportError):
+        importlib.import_module("resource")
+        return int(importlib.import_module("psutil").Process().memory_info().vms)
+    return 0
 
 
 def _limit_memory(size: int) -> None:
