@@ -30,6 +30,8 @@ LOSSES: dict[str, Callable[[], RuntimeError]] = {
     "cudnn": lambda: RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
     "cublas": lambda: RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx`"),
     "amd": lambda: RuntimeError("HIP error: the operation cannot be performed in the present state"),
+    "amd's kernels": lambda: RuntimeError("MIOpen Error: no device code available for function"),
+    "intel": lambda: RuntimeError("Native API failed. Native API returns: 20 (UR_RESULT_ERROR_DEVICE_LOST)"),
     "unnamed": lambda: torch.AcceleratorError("the accelerator is in an unknown state"),
 }
 RESUME = "what is finished stays, and the same command goes on from there"

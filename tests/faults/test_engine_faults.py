@@ -40,6 +40,8 @@ SHORTAGES = {
     "numpy": lambda: MemoryError("Unable to allocate 2.00 GiB for an array"),
     "cublas": lambda: RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     "kernels": lambda: torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be reported later"),
+    "amd": lambda: torch.AcceleratorError("HIP error: out of memory"),
+    "intel": lambda: RuntimeError("Native API failed. Native API returns: 39 (UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY)"),
     "mps": lambda: RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)"),
 }
 

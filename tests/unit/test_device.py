@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from texup.engines import accelerators
 from texup.engines.device import (
     CPU_BATCH_PIXELS,
+    CPU_TILE,
+    MAX_BATCH_PIXELS,
     Device,
     bytes_per_pixel,
     multiplies_bfloat16,
@@ -77,11 +81,23 @@ def planes(count, shape=(8, 8, 3), seed=0):
     return list(np.random.default_rng(seed).uniform(0, 0.9, (count, *shape)).astype(np.float32))
 
 
+def cards(monkeypatch, cuda=0, xpu=0, mps=False):
+    """Let torch tell of cards that are not there."""
+    for module, count in ((torch.cuda, cuda), (torch.xpu, xpu)):
+        monkeypatch.setattr(module, "is_available", lambda count=count: count > 0)
+        monkeypatch.setattr(module, "device_count", lambda count=count: count)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+
 def test_the_automatic_device_is_the_fastest_there_is(monkeypatch):
     assert pick_device("cpu") == CPU
-    for cuda, mps, expected in ((True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")):
-        monkeypatch.setattr(torch.cuda, "is_available", lambda cuda=cuda: cuda)
-        monkeypatch.setattr(torch.backends.mps, "is_available", lambda mps=mps: mps)
+    for cuda, xpu, mps, expected in (
+        (2, 1, True, "cuda"),
+        (0, 2, True, "xpu"),
+        (0, 0, True, "mps"),
+        (0, 0, False, "cpu"),
+    ):
+        cards(monkeypatch, cuda, xpu, mps)
         assert pick_device("auto") == torch.device(expected)
 
 
@@ -93,8 +109,111 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(name):
     assert "\n" not in str(caught.value)
 
 
-def test_the_automatic_precision_is_half_only_on_cuda():
-    assert [pick_precision("auto", torch.device(d)) for d in ("cuda", "cpu", "mps")] == ["fp16", "fp32", "fp32"]
+def test_a_refusal_names_every_card_and_amd_s_by_their_software(monkeypatch):
+    cards(monkeypatch, 2, 1, True)
+    with pytest.raises(DeviceError, match=r"this machine has cpu, cuda:0, cuda:1, xpu:0, mps$"):
+        pick_device("gpu")
+    monkeypatch.setattr(accelerators, "ROCM", True)
+    with pytest.raises(DeviceError, match=r"this machine has cpu, cuda:0 \(ROCm\), cuda:1 \(ROCm\), xpu:0, mps$"):
+        pick_device("gpu")
+    assert [accelerators.title(name) for name in ("cuda", "cpu", "mps")] == ["cuda (ROCm)", "cpu", "mps"]
+
+
+def test_the_automatic_precision_is_half_on_cards(monkeypatch):
+    for half in ("fp16", "bf16", "fp32"):
+        monkeypatch.setattr("texup.engines.device.half_of", lambda _, half=half: half)
+        found = [pick_precision("auto", torch.device(d)) for d in ("cuda", "cpu", "mps", "xpu")]
+        assert found == ["fp16", "fp32", half, half]
+
+
+@pytest.mark.parametrize(
+    ("kernels", "expected"),
+    [
+        ((torch.float16, torch.bfloat16), "fp16"),
+        ((torch.bfloat16,), "bf16"),
+        ((), "fp32"),
+    ],
+)
+@pytest.mark.parametrize("refusal", [RuntimeError, TypeError, NotImplementedError])
+def test_a_card_s_half_is_found_by_trying(monkeypatch, kernels, expected, refusal):
+    conv2d = nn.functional.conv2d
+
+    def some(x, weight):
+        if x.dtype not in kernels:
+            raise refusal("not implemented for it")
+        return conv2d(x, weight)
+
+    monkeypatch.setattr(nn.functional, "conv2d", some)
+    assert accelerators.half_of(CPU) == expected
+
+
+def test_a_card_whose_half_gives_nonsense_takes_the_next_type(monkeypatch):
+    conv2d = nn.functional.conv2d
+    monkeypatch.setattr(
+        nn.functional, "conv2d", lambda x, weight: conv2d(x, weight) * (0 if x.dtype == torch.float16 else 1)
+    )
+    assert accelerators.half_of(CPU) == "bf16"
+
+
+GIB = 1 << 30
+
+
+def test_each_kind_of_card_tells_its_memory(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (5 * GIB, 8 * GIB))
+    assert accelerators.memory_of(torch.device("cuda")) == (5 * GIB, 8 * GIB)
+    monkeypatch.setattr(torch.xpu, "mem_get_info", lambda _: (6 * GIB, 16 * GIB))
+    assert accelerators.memory_of(torch.device("xpu")) == (6 * GIB, 16 * GIB)
+
+    def untold(_):
+        raise RuntimeError("The device doesn't support querying the available free memory")
+
+    monkeypatch.setattr(torch.xpu, "mem_get_info", untold)
+    monkeypatch.setattr(torch.xpu, "get_device_properties", lambda _: SimpleNamespace(total_memory=16 * GIB))
+    monkeypatch.setattr(torch.xpu, "memory_reserved", lambda _: GIB)
+    assert accelerators.memory_of(torch.device("xpu")) == (15 * GIB, 16 * GIB)
+    assert accelerators.memory_of(CPU) == (None, None)
+
+
+@pytest.mark.parametrize(("main", "free"), [(20 * GIB, 10 * GIB), (3 * GIB, 3 * GIB)])
+def test_a_chip_that_shares_the_main_memory_has_no_more_than_is_free_there(monkeypatch, main, free):
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 12 * GIB)
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 2 * GIB)
+    monkeypatch.setattr(accelerators, "memory_budget", lambda: main)
+    assert accelerators.memory_of(torch.device("mps")) == (free, 12 * GIB)
+
+
+def test_sizes_follow_the_memory_of_a_card(nearest_model, monkeypatch):
+    sizes = {}
+    for total in (GIB, 8 * GIB, 64 * GIB):
+        monkeypatch.setattr("texup.engines.device.memory_of", lambda _, total=total: (total // 2, total))
+        card = Device([nearest_model(4)], torch.device("meta"), "fp16")
+        sizes[total] = (card.batch_pixels, card.tile)
+    need = bytes_per_pixel(nearest_model(4), "fp16")
+    assert sizes[8 * GIB][0] == min(MAX_BATCH_PIXELS, int(4 * GIB * 0.6 / need)) > CPU_BATCH_PIXELS
+    assert sizes[GIB][0] < sizes[8 * GIB][0] <= sizes[64 * GIB][0] == MAX_BATCH_PIXELS
+    assert sizes[GIB][1] > CPU_TILE
+    assert sizes[64 * GIB][1] == 1024
+
+
+def test_what_a_card_keeps_is_given_back_when_memory_runs_out(monkeypatch):
+    given = []
+    for name in ("cuda", "xpu", "mps"):
+        monkeypatch.setattr(getattr(torch, name), "empty_cache", lambda name=name: given.append(name))
+    for name in ("cuda", "xpu", "mps", "cpu"):
+        accelerators.forget_unused(torch.device(name))
+    assert given == ["cuda", "xpu", "mps"]
+
+
+def test_the_state_says_rocm(nearest_model, monkeypatch):
+    card = Device([nearest_model(4)], CPU)
+    assert card.state() == "cpu fp32"
+    monkeypatch.setattr(accelerators, "ROCM", True)
+    card.device = torch.device("cuda")
+    monkeypatch.setattr("texup.engines.device.memory_of", lambda _: (6 * 10**9, 8 * 10**9))
+    assert card.state() == "cuda (ROCm) fp32, 2.0 of 8 GB"
+
+
+def test_precisions_that_are_asked_for_are_taken():
     assert [pick_precision(p, CPU) for p in ("fp16", "bf16", "fp32")] == ["fp16", "bf16", "fp32"]
 
 

@@ -67,7 +67,7 @@ COLUMNS = {
     help=f"Write a picture of up to {SHEET_ROWS} of them side by side.",
 )
 @click.option("--force", is_flag=True, help="Replace the sheet if it is there.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, xpu or mps.")
 @click.pass_context
 def evaluate(
     ctx: click.Context,

@@ -43,7 +43,7 @@ MAX_BLENDS = 50
 @click.option(
     "--cell", type=click.IntRange(32, 2048), help="Side of a cell.  [default: the largest result, 192 to 512]"
 )
-@click.option("--device", help="auto, cpu, cuda, cuda:N or mps, for --sweep.  [default: auto]")
+@click.option("--device", help="auto, cpu, cuda, cuda:N, xpu or mps, for --sweep.  [default: auto]")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers of --sweep as one JSON object.")
 @click.option(
     "-o",

@@ -143,7 +143,7 @@ PIXEL_OPTIONS = (
         type=AutoOrShare("0 (PSNR) to 1 (GAN)"),
         help="Share of GAN in the catalog's own pair; auto: as it advises.",
     ),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, xpu or mps."),
     click.option(
         "--precision",
         type=click.Choice(get_args(Precision)),

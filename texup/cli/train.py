@@ -28,7 +28,7 @@ def run_options(command: F) -> F:
         click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Training time."),
         click.option("--iterations", type=click.IntRange(min=1), help="Training length; instead of --seconds."),
         click.option("--resume", is_flag=True, help="Go on from the checkpoint in the run folder."),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, xpu or mps."),
         click.option("--vgg-weights", type=folder, help="torchvision's vgg19-dcbb9e9d.pth, to compare its features."),
         click.option(
             "--checkpoint-parts",

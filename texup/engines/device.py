@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from texup.engines.accelerators import accelerators, forget_unused, half_of, memory_of, title
 from texup.engines.engine import GRID, Execution, Plane
 from texup.engines.failures import is_short_of_memory, watch_device
 from texup.errors import DeviceError, WeightsError
@@ -25,6 +26,7 @@ CPU_BATCH_PIXELS = 1 << 14  # a core gains nothing from larger batches, and smal
 CPU_TILE = 160  # texels: wide enough that the context around it is a fifth, small enough to give each core some
 MEMORY_SHARE = 0.6  # of the free memory; the allocator's own waste and the user's desktop take the rest
 MAX_BATCH_PIXELS = 1 << 20
+MPS_BATCH_PIXELS = 1 << 18  # Metal's arrays end at 4 GiB, which wide activations of scale 4 reach beyond that
 FAR = 1000.0  # times as bright as white: no net that works goes there, one that overflows passes by
 
 
@@ -41,30 +43,29 @@ class Upscaled:
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device that ``name`` ("auto", "cpu", "cuda", "cuda:1", "mps") stands for.
+    """Return the device that ``name`` ("auto", "cpu", "cuda", "cuda:1", "xpu", "mps") stands for.
 
     Raises:
         DeviceError: it is not there.
     """
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device([*accelerators(), "cpu"][0].partition(":")[0])
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).item()  # "meta" makes tensors, but none with values
     except (RuntimeError, AssertionError) as error:
-        found = ["cpu", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))]
-        found += ["mps"] if torch.backends.mps.is_available() else []
+        found = ["cpu", *map(title, accelerators())]
         raise DeviceError(f"device {name!r} is not available; this machine has {', '.join(found)}") from error
     return device
 
 
 def pick_precision(name: str, device: torch.device) -> str:
-    """Return "fp16", "bf16" or "fp32"; "auto" is fp16 on CUDA and fp32 elsewhere."""
-    if name == "auto":
-        return "fp16" if device.type == "cuda" else "fp32"
-    return name
+    """Return "fp16", "bf16" or "fp32"; "auto" is fp16 on CUDA, what works on other cards, and fp32 on CPUs."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "fp16"
+    return half_of(device) if device.type in ("xpu", "mps") else "fp32"
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
@@ -130,14 +131,14 @@ class Device:
             ) from error
 
     def _take_place(self, batch_pixels: int | None, tile: int | None) -> None:
-        free, total = self._memory()
+        free, total = memory_of(self.device)
         self.batch_pixels = batch_pixels or self._fitting_pixels(free)
         # Of all its memory, not of what is free today: the size of tiles decides the last bit of some pixels.
         self.tile = tile or (CPU_TILE if total is None else max(64, int(self._fitting_pixels(total) ** 0.5)))
         self.first_tile = self.tile
         dtype = PRECISIONS[self.precision]
         self.nets = [
-            copy.deepcopy(m.net).to(self.device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            copy.deepcopy(m.net).to(self.device, dtype, memory_format=_layout(self.device))  # type: ignore[call-overload]
             for m in self.models
         ]
 
@@ -151,15 +152,12 @@ class Device:
         finally:
             torch.set_num_threads(threads)
 
-    def _memory(self) -> tuple[int | None, int | None]:
-        """Return the bytes that are free and those that there are; None where more of them would not help."""
-        return torch.cuda.mem_get_info(self.device) if self.device.type == "cuda" else (None, None)
-
     def _fitting_pixels(self, memory: int | None) -> int:
         if memory is None:
             return CPU_BATCH_PIXELS
         need = max(bytes_per_pixel(model, self.precision) for model in self.models)
-        return max(1 << 12, min(MAX_BATCH_PIXELS, int(memory * MEMORY_SHARE / need)))
+        most = MPS_BATCH_PIXELS if self.device.type == "mps" else MAX_BATCH_PIXELS
+        return max(1 << 12, min(most, int(memory * MEMORY_SHARE / need)))
 
     def upscale(self, model: int, batch: Sequence[Plane]) -> list[Upscaled]:
         """Run one net on planes (h, w, C) of equal shape.
@@ -177,8 +175,7 @@ class Device:
             if not is_short_of_memory(error):
                 raise
         with watch_device(self.device):  # not above, where the error's traceback still holds what the net had made
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
+            forget_unused(self.device)
         half = len(batch) // 2
         self.batch_pixels = min(self.batch_pixels, max(1, half) * batch[0].shape[0] * batch[0].shape[1])
         if half == 0:
@@ -188,10 +185,11 @@ class Device:
     def state(self) -> str:
         """Return where and in what type nets run, and how much of the device they fill."""
         with watch_device(self.device):
-            free, total = self._memory()
+            free, total = memory_of(self.device)
+        name = title(str(self.device))
         if free is None or total is None:
-            return f"{self.device} {self.precision}"
-        return f"{self.device} {self.precision}, {(total - free) / 1e9:.1f} of {total / 1e9:.0f} GB"
+            return f"{name} {self.precision}"
+        return f"{name} {self.precision}, {(total - free) / 1e9:.1f} of {total / 1e9:.0f} GB"
 
     def batch_bytes(self) -> int:
         """Return about how much memory the largest batch takes."""
@@ -246,9 +244,14 @@ class Device:
     def _forward(net: nn.Module, planes: Tensor, dtype: torch.dtype) -> Tensor:
         """Return (N, C, h * scale, w * scale); grey planes go through as three equal channels."""
         channels = planes.shape[1]
-        x = planes.to(dtype).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = planes.to(dtype).expand(-1, 3, -1, -1).contiguous(memory_format=_layout(planes.device))
         result: Tensor = net(x)
         return result.mean(dim=1, keepdim=True, dtype=torch.float32) if channels == 1 else result
+
+
+def _layout(device: torch.device) -> torch.memory_format:
+    """Return how planes lie in memory; Metal gains nothing from channels last, and has convolved wrongly with it."""
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
 
 
 def _are_finite(results: Tensor) -> Tensor:

@@ -12,9 +12,12 @@ from texup.errors import LostDevice
 
 # Most of torch says so by a plain RuntimeError; only the allocator of CUDA has a class of its own.
 SHORT = re.compile(
-    "DefaultCPUAllocator: |std::bad_alloc|MPS backend out of memory|CUDA error: out of memory|STATUS_ALLOC_FAILED"
+    "DefaultCPUAllocator: |std::bad_alloc|MPS backend out of memory|(CUDA|HIP) error: out of memory|STATUS_ALLOC_FAILED"
+    "|UR_RESULT_ERROR_OUT_OF_(DEVICE|HOST)_MEMORY"  # of Intel's driver
 )
-LOST = re.compile("CUDA|cuDNN|CUBLAS|CUSOLVER|HIP error|MPS backend|NVML|NVIDIA driver")
+LOST = re.compile(
+    "CUDA|cuDNN|CUBLAS|CUSOLVER|HIP error|MIOpen|HIPBLAS|MPS backend|NVML|NVIDIA driver|XPU|UR_RESULT_ERROR"
+)
 
 
 def is_short_of_memory(error: BaseException) -> bool:
