@@ -96,8 +96,10 @@ def _summary(run: Run, survey: Survey, estimate: dict[str, Any]) -> list[str]:
     if run.faithful is not None:
         lines.append(f"{'':12} and {_chain(run, run.faithful)} where nothing may be invented")
     if estimate["device"]:
+        from texup.engines.accelerators import title as device_title
+
         cost = f"{estimate['seconds']:.0f} s and {estimate['memory_mb']} MB for a batch"
-        lines.append(f"{'estimate':12} {cost} on {estimate['device']}")
+        lines.append(f"{'estimate':12} {cost} on {device_title(estimate['device'])}")
     return lines
 
 
