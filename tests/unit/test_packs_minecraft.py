@@ -18,7 +18,9 @@ from texup.conventions.minecraft.mcmeta import Meta, frame_size
 from texup.conventions.minecraft.plan import MINECRAFT
 from texup.packs.opening import open_pack
 from texup.packs.walk import walk
+from texup.policy.rules import Rule
 from texup.textures.cells import Cells
+from texup.upscaling.planning import plan_pack
 
 from ..builders import encoded, pack_of, picture, plans_of, said
 
@@ -522,6 +524,15 @@ def test_an_animation_stays_where_its_picture_is_not_enlarged():
     plans = planned(pack).values()
     changed = [Planned(p.path, "copy", "rule 1", p.target) if p.path == CHEST else p for p in plans]
     assert [car.data for car in MINECRAFT.sidecars(pack, changed, Wishes())] == [ENDER]
+
+
+def test_what_describes_a_picture_grows_by_the_scale_of_its_rule():
+    described = {**CHESTS, ASSETS + "block/sea.png": png(32, 64), ASSETS + "block/sea.png.mcmeta": SEA}
+    pack = packed(described)
+    rules = [Rule(1, ("**/ender.png", "**/sea.png"), scale=2)]
+    cars = {car.source: car.data for car in plan_pack(pack, MINECRAFT, Wishes(scale=4), rules).sidecars}
+    assert b"x=16\r\n" in cars[ANIM + "ender.properties"]
+    assert b'{"width": 64, "height": 32}' in cars[ASSETS + "block/sea.png.mcmeta"]
 
 
 def test_a_picture_beside_the_animation_goes_before_one_of_an_overlay():

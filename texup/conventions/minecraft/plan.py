@@ -94,9 +94,9 @@ def plan(pack: Pack, wishes: Wishes) -> Iterator[Planned | Finding]:
     for entry in pack.entries:
         described = entry.path.removesuffix(mcmeta.SUFFIX)
         if described != entry.path and described in sheets:
-            yield _plan_meta(entry, sheets[described], wishes, is_enlarged=described in enlarged)
+            yield _plan_meta(entry, sheets[described], is_enlarged=described in enlarged)
         elif entry.path in animations and animations[entry.path].target in enlarged:
-            yield Planned(entry.path, "rewrite", f"x, y, w and h times {wishes.scale}", entry.path)
+            yield Planned(entry.path, "rewrite", "x, y, w and h grow with the picture", entry.path)
         elif entry.kind == "texture":
             for item in _plan_picture(pack, entry, sheets, role_of):
                 yield _in_palette(item) if wishes.palette == "keep" else item
@@ -161,11 +161,11 @@ def _read_sheet(pack: Pack, path: str) -> _Sheet:
     return _Sheet(meta, frame=None if (wide, tall) == size else (wide, tall))
 
 
-def _plan_meta(entry: Entry, sheet: _Sheet, wishes: Wishes, *, is_enlarged: bool) -> Planned:
+def _plan_meta(entry: Entry, sheet: _Sheet, *, is_enlarged: bool) -> Planned:
     has_size = sheet.meta.width is not None or sheet.meta.height is not None
     if not has_size or sheet.problem or not is_enlarged:
         return Planned(entry.path, "copy", target=entry.path)
-    return Planned(entry.path, "rewrite", f"frame size times {wishes.scale}", entry.path)
+    return Planned(entry.path, "rewrite", "the frame size grows with the picture", entry.path)
 
 
 def _plan_picture(
@@ -262,14 +262,16 @@ def _kind(spot: Spot) -> tuple[Kind | None, Method | None]:
 
 def sidecars(pack: Pack, planned: Sequence[Planned], wishes: Wishes) -> Iterator[Sidecar]:
     """Yield the descriptions of enlarged strips that name the size of a frame, and OptiFine's animations."""
-    actions = {plan.path: plan.action for plan in planned}
+    plans = {plan.path: plan for plan in planned}
     targets = {path: found.target for path, found in _animations(pack) if isinstance(found, Animation)}
     for plan in planned:
         if plan.action == "rewrite":
             data = pack.read(plan.path, None)
             scaled = scale_animation if plan.path in targets else mcmeta.scale_mcmeta
-            if actions.get(targets.get(plan.path) or plan.path.removesuffix(mcmeta.SUFFIX)) == "upscale":
-                data = scaled(data, wishes.scale)
+            picture = plans.get(targets.get(plan.path) or plan.path.removesuffix(mcmeta.SUFFIX))
+            if picture and picture.action == "upscale":
+                rule = picture.rules[0] if picture.rules and not picture.rules[0].needs_pixels else None
+                data = scaled(data, rule.scale if rule and rule.scale else wishes.scale)
             yield Sidecar(plan.target, data, plan.path)
 
 
