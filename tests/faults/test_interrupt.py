@@ -43,7 +43,8 @@ for name in sys.argv[1].split(","):
     child = os.fork()
     if child == 0:
         signal.alarm(60)  # a child that never ends must not outlive the test
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which the tests may have inherited as ignored, under nohup
+        for heard in main.SIGNALS:  # the tests may have inherited them as ignored, under nohup or in a background
+            signal.signal(heard, signal.SIG_DFL)
         os.dup2(os.open(f"{{name}}.err", os.O_WRONLY | os.O_CREAT, 0o666), 2)
         numbers = [getattr(signal, each) for each in name.split("-") if each.startswith("SIG")]
         if numbers:

@@ -292,6 +292,16 @@ def test_p21_an_ignored_signal_stays_ignored(launcher, weights, scene, tmp_path,
     assert command.wait() == CODES[number]
 
 
+def test_p21_sigterm_ends_a_job_of_the_background(launcher, weights, scene, tmp_path):
+    """A shell ignores Ctrl-C for it; ``kill`` must still reach it."""
+    numbers = [int(signal.SIGINT), int(signal.SIGTERM)]
+    before = f"import os; [os.kill(os.getpid(), number) for number in {numbers}]"
+    arguments = upscale(weights, scene / "pack", "out")
+    command = launcher.start(*arguments, cwd=tmp_path, ignored=numbers[:1], before=LATER.format(what=before))
+    assert command.wait() == CODES[signal.SIGTERM]
+    assert temporary_files(tmp_path) == []
+
+
 # Does something when the first texture has got its final name.
 LATER = """
 import os
