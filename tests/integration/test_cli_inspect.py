@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from texup.cli import inspect
 from texup.engines.device import Device
 from texup.upscaling.run import Settings
 from texup.upscaling.survey import Item
@@ -84,17 +85,39 @@ def test_the_plan_as_json(texup, pack, tmp_path):
     assert "cut\x1b[31m.png" in files
     # wall, grey and leaf with its alpha, with 8 texels around each
     assert values["net_texels"] == 2 * 32 * 40 + 2 * 40 * 40
-    assert values["estimate"]["seconds"] >= 0
+    assert 0 < values["estimate"]["shortest"] < values["estimate"]["longest"]
     assert values["estimate"]["memory_mb"] > 0
     assert values["estimate"]["device"] == "cpu"
     assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.usefixtures("catalog")
-def test_the_estimate_is_work_over_speed(texup, pack, monkeypatch):
-    monkeypatch.setattr(Device, "texels_per_second", lambda self, seconds: 100.0)
-    values = texup("inspect", pack, "--json").json
-    assert values["estimate"]["seconds"] == round(values["net_texels"] / 100, 1)
+def test_the_estimate_is_a_sample_times_the_rest(texup, pack, tmp_path, monkeypatch):
+    """Whatever a file costs here, thirty more like it cost thirty times as much."""
+    ticks = iter(range(10**6))
+    monkeypatch.setattr("texup.upscaling.estimate.time.perf_counter", lambda: next(ticks))
+    few = texup("inspect", pack, "--json", "--jobs", "1").json["estimate"]
+    for k in range(30):
+        Image.fromarray(np.random.default_rng(k).integers(0, 256, (24, 24, 3), np.uint8)).save(pack / f"{k}.png")
+    many = texup("inspect", pack, "--json", "--jobs", "1").json["estimate"]
+    assert few["shortest"] < few["seconds"] < few["longest"]
+    assert many["longest"] / many["shortest"] == pytest.approx(few["longest"] / few["shortest"], rel=0.1)
+    assert many["seconds"] > 3 * few["seconds"]
+
+
+@pytest.mark.parametrize(
+    ("shortest", "longest", "text"),
+    [
+        (1.2, 2.4, "1.2 to 2.4 seconds"),
+        (20, 39.6, "20 to 40 seconds"),
+        (71, 119, "71 to 119 seconds"),
+        (90, 180, "1.5 to 3 minutes"),
+        (2700, 5400, "45 to 90 minutes"),
+        (5400, 10800, "1.5 to 3 hours"),
+    ],
+)
+def test_a_time_is_a_range_in_the_unit_that_one_would_say(shortest, longest, text):
+    assert inspect._span(shortest, longest) == text
 
 
 @pytest.mark.usefixtures("catalog")

@@ -368,13 +368,6 @@ def test_no_other_error_is_taken_for_missing_memory(of_net, error):
     assert device.batch_pixels == size
 
 
-def test_the_probe_counts_texels(of_net):
-    net = Small(1 << 30)
-    device = together(of_net(net), batch_pixels=48 * 48 * 3)
-    assert device.texels_per_second(0) > 0
-    assert net.notes == [48 * 48] + [3 * 48 * 48] * device.lanes
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("precision", ["fp16", "bf16", "fp32"])

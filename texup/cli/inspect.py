@@ -12,10 +12,13 @@ from texup.cli.console import finding_lines, print_json, show
 from texup.cli.options import Options, processing_options
 
 if TYPE_CHECKING:
+    from texup.upscaling.estimate import Estimate
+    from texup.upscaling.planning import Plan
     from texup.upscaling.run import Route, Run
     from texup.upscaling.survey import Item, Survey
 
-PROBE_SECONDS = 2.0
+PROBE_SECONDS = 3.0  # of a sample that the time is estimated from
+UNITS = (("hours", 3600), ("minutes", 60), ("seconds", 1))
 SHOWN = 8  # most frequent values shown of each count
 
 
@@ -27,7 +30,7 @@ SHOWN = 8  # most frequent values shown of each count
 def inspect(source: Path, options: Options) -> None:
     """Show what is in a pack, and what `texup upscale` would do with it and why.
 
-    Nothing is written. The time is estimated from a short run on the device.
+    Nothing is written but a sample of a few seconds, in a temporary folder, from which the time is estimated.
 
     \b
     Examples:
@@ -50,11 +53,11 @@ def show_survey(run: Run, options: Options) -> None:
     for item in survey_pack(run, plan):
         survey.add(item)
         items.append(item)
-    estimate = _estimate(run, survey)
+    estimate = _estimate(run, plan, items)
     if options.as_json:
         settings = {"scale": run.settings.scale, "models": [name for name, _ in run.models], "output": str(run.out)}
         found = {"format": plan.convention.id, "why": why, "findings": [asdict(finding) for finding in plan.findings]}
-        print_json(settings | found | as_json(survey, items) | {"estimate": estimate})
+        print_json(settings | found | as_json(survey, items) | {"estimate": asdict(estimate) if estimate else None})
         return
     shown = items if options.verbose else [item for item in items if item.action == "refuse"]
     lines = [f"{'format':12} {plan.convention.id} ({plan.convention.title}): {why}"]
@@ -64,16 +67,21 @@ def show_survey(run: Run, options: Options) -> None:
         show(line)
 
 
-def _estimate(run: Run, survey: Survey) -> dict[str, Any]:
-    """Return seconds and memory, from a probe of the device when there is any work."""
-    if not survey.work:
-        return {"seconds": 0, "memory_mb": 0, "device": None}
-    device = run.load_engine().device
-    return {
-        "seconds": round(survey.work / device.texels_per_second(PROBE_SECONDS), 1),
-        "memory_mb": round(device.batch_bytes() / 1e6),
-        "device": str(device.device),
-    }
+def _estimate(run: Run, plan: Plan, items: list[Item]) -> Estimate | None:
+    """Return what the run will cost, from a sample of it; None where there is nothing to do."""
+    from texup.upscaling.estimate import estimate_run
+
+    planned = {file.path: file for file in plan.files}
+    texels = [(planned[item.path], item.width * item.height) for item in items if item.action == "upscale"]
+    return estimate_run(run, plan.convention, texels, PROBE_SECONDS) if texels else None
+
+
+def _span(shortest: float, longest: float) -> str:
+    """Return a range of seconds in the unit that one would say."""
+    unit, seconds = next((u for u in UNITS if longest >= 2 * u[1]), UNITS[-1])
+    low, high = (value / seconds for value in (shortest, longest))
+    ends = [f"{value:.0f}" if value >= 3 else f"{value:.1f}".removesuffix(".0") for value in (low, high)]
+    return f"{' to '.join(dict.fromkeys(ends))} {unit}"
 
 
 def _plan_lines(items: list[Item]) -> list[str]:
@@ -81,7 +89,7 @@ def _plan_lines(items: list[Item]) -> list[str]:
     return [f"{item.action:8} {item.path:{width}}  {item.reason}" for item in items]
 
 
-def _summary(run: Run, survey: Survey, estimate: dict[str, Any]) -> list[str]:
+def _summary(run: Run, survey: Survey, estimate: Estimate | None) -> list[str]:
     counts = {
         "plan": survey.actions,
         "kinds": survey.kinds,
@@ -95,11 +103,9 @@ def _summary(run: Run, survey: Survey, estimate: dict[str, Any]) -> list[str]:
     lines.append(f"{'result':12} {run.out}, {run.settings.scale} times as large, by {_chain(run, run.route)}")
     if run.faithful is not None:
         lines.append(f"{'':12} and {_chain(run, run.faithful)} where nothing may be invented")
-    if estimate["device"]:
-        from texup.engines.accelerators import title as device_title
-
-        cost = f"{estimate['seconds']:.0f} s and {estimate['memory_mb']} MB for a batch"
-        lines.append(f"{'estimate':12} {cost} on {device_title(estimate['device'])}")
+    if estimate is not None:
+        cost = f"{_span(estimate.shortest, estimate.longest)}, and {estimate.memory_mb} MB for a batch"
+        lines.append(f"{'estimate':12} {cost} on {estimate.device}")
     return lines
 
 

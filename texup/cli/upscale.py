@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,7 +102,7 @@ def _upscale(run: Run, archive: Path | None, options: Options) -> ExitCode:
     return ExitCode.OK if is_sound else ExitCode.SOME_FAILED
 
 
-def _report_findings(findings: list[Finding], severities: tuple[str, ...], options: Options) -> None:
+def _report_findings(findings: Sequence[Finding], severities: tuple[str, ...], options: Options) -> None:
     told = [finding for finding in findings if finding.severity in severities]
     for line in finding_lines(told, every=options.verbose):
         report(line)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -194,24 +192,6 @@ class Device:
     def batch_bytes(self) -> int:
         """Return about how much memory the largest batch takes."""
         return self.batch_pixels * max(bytes_per_pixel(model, self.precision) for model in self.models)
-
-    def texels_per_second(self, seconds: float) -> float:
-        """Measure for about ``seconds`` how many texels the first net takes a second, on all lanes."""
-        side = 48
-        batch = [np.full((side, side, 3), 0.5, np.float32)] * max(1, self.batch_pixels // side**2)
-
-        def fill(_lane: int) -> int:
-            done = 0
-            while not done or time.perf_counter() - began < seconds:
-                self.upscale(0, batch)
-                done += len(batch) * side**2
-            return done
-
-        with self.ready(), ThreadPoolExecutor(self.lanes) as lanes:
-            self.upscale(0, batch[:1])
-            began = time.perf_counter()
-            texels = sum(lanes.map(fill, range(self.lanes)))
-            return texels / (time.perf_counter() - began)
 
     @torch.inference_mode()
     def _run(self, model: int, batch: Sequence[Plane]) -> list[Upscaled]:
