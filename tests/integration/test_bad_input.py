@@ -273,7 +273,14 @@ def test_scales_out_of_bounds(refused, pack, scale):
     "options",
     [
         *(["--overlap", "-1"], ["--overlap", "257"], ["--overlap", "x"], ["--batch", "0"], ["--batch", "-5"]),
-        *(["--batch", "many"], ["--tile", "0"], ["--tile", "1.5"], ["--jobs", "0"], ["--jobs", "100"]),
+        *(
+            ["--batch", "many"],
+            ["--tile", "3"],
+            ["--tile", "5000"],
+            ["--tile", "1.5"],
+            ["--jobs", "0"],
+            ["--jobs", "100"],
+        ),
         *(
             ["--scale", "2.5"],
             ["--scale", "x"],

@@ -78,9 +78,13 @@ class EdgesType(click.ParamType[tuple[str, str]]):
 
 
 class AutoOr(click.ParamType[int | None]):
-    """A positive whole number, or ``auto`` (None)."""
+    """A whole number between bounds, or ``auto`` (None)."""
 
     name = "auto|N"
+
+    def __init__(self, least: int, most: int) -> None:
+        """Take numbers from ``least`` to ``most``."""
+        self.least, self.most = least, most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
         """Return the number, or None for ``auto``."""
@@ -89,9 +93,9 @@ class AutoOr(click.ParamType[int | None]):
         try:
             number = int(value)
         except ValueError:
-            number = 0
-        if number < 1:
-            self.fail(f"{value!r}: use a positive whole number or auto", param, ctx)
+            number = -1
+        if not self.least <= number <= self.most:
+            self.fail(f"{value!r}: use a whole number from {self.least} to {self.most}, or auto", param, ctx)
         return number
 
 
@@ -151,14 +155,23 @@ PIXEL_OPTIONS = (
         show_default=True,
         help="auto: fp16 on CUDA, fp32 elsewhere. Tiles that overflow are done again in fp32.",
     ),
-    click.option("--tile", type=AutoOr(), default="auto", help="Largest side of a tile in texels. [default: auto]"),
+    click.option(
+        "--tile",
+        type=AutoOr(16, 4096),  # smaller ones are nearly all context
+        default="auto",
+        help="Largest side of a tile in texels, 16 to 4096. [default: auto]",
+    ),
     click.option(
         "--overlap",
         type=click.IntRange(0, 256),
         help="Texels of context around tiles. [default: what the model needs]",
     ),
     click.option(
-        "--batch", type=AutoOr(), default="auto", metavar="auto|PIXELS", help="Texels in one batch. [default: auto]"
+        "--batch",
+        type=AutoOr(1, 1 << 24),
+        default="auto",
+        metavar="auto|PIXELS",
+        help="Texels in one batch. [default: auto]",
     ),
     click.option(
         "--alpha",
