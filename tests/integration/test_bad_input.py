@@ -419,3 +419,29 @@ def test_broken_output_pipes_are_quiet():
     command = f"{sys.executable} -m texup models list | true"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "text"),
+    [
+        ("notes.txt", (), "notes.txt: texup does not read .txt; it reads .png "),
+        ("a", (), "a: texup does not read files without a suffix; it reads .png "),
+        ("a.png", ("-o", "b.jpg"), "b.jpg: the result of one file keeps its format; name it .png, or give a folder"),
+        ("a.png", ("-o", "b.zip"), "b.zip: the result of one file keeps its format; name it .png, or give a folder"),
+    ],
+)
+def test_a_wrong_suffix_is_refused_before_anything_is_loaded(texup, tmp_path, monkeypatch, name, more, text):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("texup.cli.setup.choose_chain", lambda *_: pytest.fail("weights were asked for"))
+    Path(name).write_bytes(b"hello")
+    result = texup("upscale", name, *more)
+    assert result.code == 2
+    assert text in result.errors[0]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_may_have_the_name_of_a_picture(texup, tmp_path, catalog):
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "a.png")
+    (tmp_path / "b.jpg").mkdir()
+    assert texup("upscale", tmp_path / "a.png", "-o", tmp_path / "b.jpg").code == 0
+    assert (tmp_path / "b.jpg" / "a.png").exists()

@@ -19,6 +19,7 @@ from texup.models.chain import Link, choose_chain, faithful_chain
 from texup.packs.opening import folders_of
 from texup.packs.zips import SUFFIXES, unpack_archive
 from texup.policy.rules import RULES_NAME, Rule, load_rules
+from texup.textures.codecs.files import SUFFIXES as TEXTURE_SUFFIXES
 from texup.upscaling.run import Pass, Route, Run, Settings, plan_passes
 
 if TYPE_CHECKING:
@@ -85,6 +86,17 @@ def build_run(source: Path, output: Path | None, options: Options) -> Run:
     )
 
 
+def _check_suffixes(source: Path, output: Path | None) -> None:
+    """Refuse a file that is no texture, and a result in another format, before any weights are loaded."""
+    suffix = source.suffix.lower()
+    if suffix not in TEXTURE_SUFFIXES:
+        known = " ".join([*TEXTURE_SUFFIXES, *SUFFIXES])
+        raise UsageError(f"{source}: texup does not read {suffix or 'files without a suffix'}; it reads {known}")
+    wanted = "" if output is None or output.is_dir() else output.suffix.lower()
+    if wanted in {*TEXTURE_SUFFIXES, *SUFFIXES} - {suffix}:
+        raise UsageError(f"{output}: the result of one file keeps its format; name it {suffix}, or give a folder")
+
+
 def rules_for(source: Path, rules: Path | None) -> Sequence[Rule]:
     """Return the rules of a file, or of the one that lies in the pack, or none.
 
@@ -145,6 +157,8 @@ def opened_run(source: Path, output: Path | None, options: Options) -> Iterator[
         PackError: the archive is refused.
         WeightsError: a file of weights was refused.
     """
+    if os.path.isfile(source) and source.suffix.lower() not in SUFFIXES:
+        _check_suffixes(source, output)
     archive = output if output is not None and output.suffix.lower() in SUFFIXES else None
     folder = output if archive is None or output is None else output.with_suffix("")
     if source.suffix.lower() not in SUFFIXES or not source.is_file():
