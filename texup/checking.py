@@ -9,7 +9,7 @@ from pathlib import Path
 from texup.conventions.convention import Convention
 from texup.conventions.detection import detect
 from texup.errors import PackError, TextureError
-from texup.manifest.journal import records
+from texup.manifest.history import records
 from texup.packs.heads import HEAD
 from texup.packs.opening import open_path
 from texup.packs.pack import Finding, Pack

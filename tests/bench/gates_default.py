@@ -20,7 +20,7 @@ from gates_nets import Found, Measure, gains
 from gates_pictures import CLEAN, SCALE, STORED, Bytes, Picture
 
 import texup
-from texup.manifest.journal import records
+from texup.manifest.history import records
 from texup.metrics import hatching
 from texup.models.catalog import load_catalog, weights_folder
 from texup.models.reading import hash_weights

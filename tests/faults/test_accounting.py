@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from texup.manifest.journal import records
+from texup.manifest.history import records
 from texup.textures.codecs.files import encode
 from texup.textures.texture import Container, Texture
 

@@ -17,7 +17,7 @@ import pytest
 
 from texup import files
 from texup.files import read_pieces, sha256_of
-from texup.manifest.journal import history_of
+from texup.manifest.history import history_of
 from texup.textures.codecs.files import decode
 from texup.upscaling import pack as upscaling
 from texup.upscaling import reading, run

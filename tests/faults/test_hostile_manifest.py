@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from texup.errors import UsageError
-from texup.manifest.journal import NAME, Manifest, RunHeader, history_of, records
+from texup.manifest.history import NAME, history_of, records
+from texup.manifest.journal import Manifest, RunHeader
 from texup.manifest.record import Outcome, Written
 from texup.manifest.verification import verify
 from texup.packs.walk import is_safe

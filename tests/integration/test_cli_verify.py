@@ -18,7 +18,8 @@ from texup.cli.main import main
 from texup.errors import UsageError
 from texup.files import LOCK_NAME
 from texup.manifest import verification
-from texup.manifest.journal import NAME, SCHEMA, Manifest, RunHeader
+from texup.manifest.history import NAME, SCHEMA
+from texup.manifest.journal import Manifest, RunHeader
 from texup.manifest.record import Outcome, Written, gone
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from texup.errors import UsageError
-from texup.manifest.journal import NAME, SCHEMA, Manifest, RunHeader, history_of, is_done, records
+from texup.manifest.history import NAME, SCHEMA, history_of, is_done, records
+from texup.manifest.journal import Manifest, RunHeader
 from texup.manifest.record import TYPES, Outcome, Written
 from texup.manifest.verification import orphans_of, verify
 from texup.packs.walk import is_safe

@@ -17,7 +17,7 @@ from texup.engines.device import Device
 from texup.engines.engine import Job, Request, Task
 from texup.engines.inline import InlineEngine
 from texup.engines.local import IN_FLIGHT, IN_FLIGHT_PIXELS, LocalEngine
-from texup.manifest.journal import records
+from texup.manifest.history import records
 from texup.textures.codecs.files import read_texture
 from texup.textures.texture import Container
 from texup.upscaling.pack import upscale_pack

@@ -1,4 +1,4 @@
-"""texup.manifest.journal: what is written, what is believed when it is read back, and when a file counts as done."""
+"""texup.manifest.journal and .history: what is written, what is believed of it, and when a file counts as done."""
 
 from __future__ import annotations
 
@@ -13,18 +13,8 @@ from pathlib import Path
 import pytest
 
 from texup.errors import OutputError, UsageError
-from texup.manifest.journal import (
-    MAX_LINE,
-    NAME,
-    SCHEMA,
-    History,
-    LatestRecord,
-    Manifest,
-    RunHeader,
-    history_of,
-    is_done,
-    records,
-)
+from texup.manifest.history import MAX_LINE, NAME, SCHEMA, History, LatestRecord, history_of, is_done, records
+from texup.manifest.journal import Manifest, RunHeader
 from texup.manifest.record import LATER, TYPES, Outcome, Written, gone, values_of
 
 HEADER = RunHeader(SCHEMA, "0.1.0", [{"name": "net", "sha256": "ab" * 32}], {"scale": 4, "tile": None})

@@ -26,12 +26,13 @@ def verify(ctx: click.Context, out: Path, as_json: bool) -> None:
     Example:
       texup verify ./n64_textures_x4
     """
-    from texup.manifest import journal, verification  # here, so that the help of texup stays light
+    from texup.manifest.history import history_of  # here, so that the help of texup stays light
+    from texup.manifest.verification import verify as differences
 
-    history = journal.history_of(out)
+    history = history_of(out)
     checked = len(history.targets())
     findings = []
-    for finding in verification.verify(out, history):
+    for finding in differences(out, history):
         findings.append(finding)
         if not as_json:
             show(f"{finding.problem}: {finding.path}: {finding.detail}")

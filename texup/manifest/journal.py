@@ -2,33 +2,20 @@
 
 A header opens every run that adds something, then comes one line per source file, appended after its result has its
 final name. Lines are not synced one by one: a power cut that takes the last of them only makes the next run repeat
-those files. What is read back is not trusted: a line that is torn, too long, of wrong types, not what its sum says or
-whose path leaves the pack counts for nothing. What a record says was written is only ever looked at, never opened,
-replaced or removed because the record says so.
+those files. :mod:`texup.manifest.history` reads them back.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import stat
-import sys
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
-from texup.errors import UsageError
 from texup.files import CHUNK, atomic_write, output_error, read_pieces
-from texup.manifest.record import Outcome, Result, Written, line_of, outcome_from, value_of, values_of
-from texup.packs.portability import folded
-from texup.packs.walk import MANIFEST_NAME
-
-NAME = MANIFEST_NAME
-SCHEMA = 2  # 1 had one target a record, always of the source's own path
-FORMAT = "texup-manifest"
-MAX_LINE = 1 << 20
+from texup.manifest.history import FORMAT, NAME, History, history_of
+from texup.manifest.record import Outcome, line_of, values_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,72 +27,6 @@ class RunHeader:
     models: list[dict[str, str]]
     settings: dict[str, Any]
     convention: str = "plain"
-
-
-class LatestRecord(NamedTuple):
-    """The part of the newest record of a source that resuming and verifying need, small enough for 100,000 of them."""
-
-    source_sha256: bytes | None
-    settings: str
-    targets: tuple[Written, ...]
-    """Empty when the file was skipped, joined or failed."""
-    outcome: Result
-    reason: str
-    """Only why it failed."""
-    is_given_up: bool = False
-    """Whether it failed so that trying again would only fail again."""
-
-
-@dataclass(slots=True)
-class History:
-    """What the lines of a manifest say together."""
-
-    latest: dict[str, LatestRecord] = field(default_factory=dict)
-    """By path of the source, but for those that are gone."""
-    owners: dict[str, str] = field(default_factory=dict)
-    """By each file ever written, the source whose record was the last to name it."""
-    damaged: int = 0
-    """Lines that count for nothing."""
-
-    def add(self, record: Outcome) -> None:
-        """Let a newer record take the place of what was said before."""
-        for target in record.targets:
-            self.owners[target.path] = record.path
-        if record.outcome == "gone":
-            self.latest.pop(record.path, None)
-            return
-        source = None if record.source_sha256 is None else bytes.fromhex(record.source_sha256)
-        reason = (record.reason or "no reason recorded") if record.outcome == "failed" else ""
-        targets = tuple(record.targets)
-        settings, is_given_up = sys.intern(record.settings), bool(reason) and record.given_up
-        assert record.outcome != "unchanged"
-        self.latest[record.path] = LatestRecord(
-            source_sha256=source,
-            settings=settings,
-            targets=targets,
-            outcome=record.outcome,
-            reason=reason,
-            is_given_up=is_given_up,
-        )
-
-    def done(self, path: str) -> LatestRecord | None:
-        """Return the newest record of a source, if it is done for good and no other record took a file from it."""
-        last = self.latest.get(path)
-        if last is None or last.outcome == "failed" or last.source_sha256 is None:
-            return None
-        return last if all(self.owners[target.path] == path for target in last.targets) else None
-
-    def targets(self) -> dict[str, Written]:
-        """Return the files that should be in the output, by path."""
-        each = ((path, target) for path, last in self.latest.items() for target in last.targets)
-        return {target.path: target for path, target in each if self.owners[target.path] == path}
-
-    def orphans(self) -> set[str]:
-        """Return the files that some run wrote and no newest record names, also not in another case."""
-        targets = self.targets()
-        former = self.owners.keys() - targets.keys()
-        same = {folded(path) for path in targets} if former else set()
-        return {path for path in former if folded(path) not in same}
 
 
 class Manifest:
@@ -189,94 +110,6 @@ class Manifest:
         self.close()
 
 
-def records(out: Path) -> Iterator[Outcome | None]:
-    """Yield the records in ``out`` as they were appended, None for each damaged line, a torn last one included.
-
-    Raises:
-        UsageError: there is no manifest, or the file is none of texup, or of a newer one.
-    """
-    path = out / NAME
-    _check(path)
-    expects_sum = False  # lines of early versions have none; behind a header that has one, every line has
-    for line in _lines(path):
-        value, has_sum = value_of(line)
-        if _is_header(value):
-            _refuse_newer(path, value["schema"])
-            expects_sum = has_sum
-        elif has_sum == expects_sum:
-            yield outcome_from(value)
-        else:
-            yield None
-            expects_sum = has_sum or expects_sum
-            if has_sum and value is not None:  # then it is the header that is damaged
-                yield outcome_from(value)
-
-
-def history_of(out: Path) -> History:
-    """Return what the runs so far have done in ``out``.
-
-    Raises:
-        UsageError: there is no manifest, or the file is none of texup, or of a newer one.
-    """
-    history = History()
-    for record in records(out):
-        if record is None:
-            history.damaged += 1
-        else:
-            history.add(record)
-    return history
-
-
-def is_done(last: LatestRecord | None, source_sha256: str, settings: str, out: Path) -> bool:
-    """Return whether source and settings are those of the record and each target is still a file of its size.
-
-    The content of the targets is not read: they are 16 times as large as the sources. ``texup verify`` does that.
-    """
-    if last is None or last.source_sha256 != bytes.fromhex(source_sha256) or last.settings != settings:
-        return False
-    return all(is_file(out / target.path, target.size) for target in last.targets)
-
-
-def is_file(path: Path, size: int | None = None) -> bool:
-    """Return whether there is a file, no link, and of the size that is asked for."""
-    try:
-        status = path.lstat()
-    except OSError:
-        return False
-    return stat.S_ISREG(status.st_mode) and size in (None, status.st_size)
-
-
-def _check(path: Path) -> None:
-    """Refuse what is no manifest before a byte of it is used or changed; a link or a pipe is none."""
-    try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise UsageError(f"{path}: no file; move it away or choose another output folder")
-        with path.open("rb") as file:
-            first = file.readline(MAX_LINE)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read the manifest that texup upscale writes: {error.strerror}") from error
-    try:
-        value = json.loads(first.decode("ascii"))  # whatever its sum says: one wrong bit shall not cost a whole pack
-    except (ValueError, RecursionError):
-        value = None
-    if not (first.endswith(b"\n") and _is_header(value)):
-        raise UsageError(f"{path}: not a manifest of texup; move it away or choose another output folder")
-    _refuse_newer(path, value["schema"])
-
-
-def _is_header(value: Any) -> bool:
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        return False
-    return type(value.get("schema")) is int and value["schema"] > 0
-
-
-def _refuse_newer(path: Path, schema: int) -> None:
-    if schema > SCHEMA:
-        raise UsageError(
-            f"{path}: written by a newer texup (schema {schema}); update texup or choose another output folder"
-        )
-
-
 def _whole_size(path: Path) -> int:
     """Return the bytes up to the last end of line."""
     size = end = 0
@@ -286,15 +119,3 @@ def _whole_size(path: Path) -> int:
             size = end + newline + 1 if newline >= 0 else size
             end += len(piece)
     return size
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    """Yield the lines; an empty one for each that is longer than ``MAX_LINE`` or has no end."""
-    with path.open("rb") as file:
-        whole = True
-        while piece := file.readline(MAX_LINE):
-            if piece.endswith(b"\n"):
-                yield piece if whole else b""
-            whole = piece.endswith(b"\n")
-        if not whole:
-            yield b""

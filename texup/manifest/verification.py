@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from texup.files import leftovers, sha256_of
-from texup.manifest.journal import NAME, History, history_of, is_file
+from texup.manifest.history import NAME, History, history_of, is_file
 from texup.manifest.record import Written
 from texup.packs.walk import Entry, walk
 
@@ -29,7 +29,7 @@ def verify(out: Path, history: History) -> Iterator[Difference]:
 
     Args:
         out: the output pack.
-        history: what its manifest says, from :func:`texup.manifest.journal.history_of`.
+        history: what its manifest says, from :func:`texup.manifest.history.history_of`.
     """
     targets, orphans = history.targets(), history.orphans()
     if history.damaged:

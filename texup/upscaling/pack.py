@@ -29,7 +29,8 @@ from texup.files import (
     remove_leftovers_of,
     sha256_of,
 )
-from texup.manifest.journal import LatestRecord, Manifest, is_done
+from texup.manifest.history import LatestRecord, is_done
+from texup.manifest.journal import Manifest
 from texup.manifest.record import Outcome, Result, Written, gone
 from texup.packs.walk import MANIFEST_NAME, check_overlap, walk
 from texup.textures.codecs.decoders import Decode, Decoders

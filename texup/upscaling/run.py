@@ -18,7 +18,8 @@ from texup.conventions.table import convention_by_id
 from texup.engines.engine import Engine
 from texup.engines.memory import memory_budget
 from texup.errors import UsageError
-from texup.manifest.journal import SCHEMA, RunHeader
+from texup.manifest.history import SCHEMA
+from texup.manifest.journal import RunHeader
 from texup.packs.opening import folders_of, open_pack
 from texup.packs.walk import Entry, check_pack, walk
 from texup.policy.choices import AlphaChoice, EdgeChoice, GrainChoice, MethodChoice, NormalsChoice, PaletteChoice
