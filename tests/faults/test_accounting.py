@@ -141,7 +141,7 @@ def test_p08_every_source_is_in_the_manifest_exactly_once(upscale, texup, tmp_pa
     outcomes = accounted(pack, out)
     assert sum(result.json["counts"].values()) == len(outcomes)
     lines = (out / MANIFEST).read_bytes()
-    assert lines.count(b"\n") == 1 + len(outcomes), "one line each"
+    assert lines.count(b"\n") == 2 + len(outcomes), "one line each, a header and the end"
     again = upscale(pack, *options)
     assert set(again.json["counts"]) <= {"unchanged", "failed"}
     assert accounted(pack, out) == outcomes

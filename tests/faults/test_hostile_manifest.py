@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import operator
 import os
 import re
 import shutil
@@ -89,12 +91,13 @@ def test_p24_the_manifest_is_ascii_json_of_relative_paths_for_any_name_and_tells
     assert SECRET.encode() not in content
     assert str(tmp_path).encode() not in content
     lines = [json.loads(line, parse_constant=pytest.fail) for line in content.splitlines()]
-    assert (lines[0]["format"], lines[0]["schema"]) == ("texup-manifest", 2)
-    for line in lines[1:]:
+    header, *lines, end = lines
+    assert (header["format"], header["schema"], end["ended"]) == ("texup-manifest", 2, True)
+    for line in lines:
         for path in (line["path"], *(target[0] for target in line["targets"])):
             assert is_safe(path)
             assert not PurePosixPath(path).is_absolute()
-    assert {*NAMES, "damaged.png", "link.png", "notes.txt", "texup.toml"} == {line["path"] for line in lines[1:]}
+    assert {*NAMES, "damaged.png", "link.png", "notes.txt", "texup.toml"} == {line["path"] for line in lines}
     assert {*NAMES, "notes.txt", "texup.toml"} >= set(tree(home / "out"))
     codes = [texup("verify", home / "out", *more).code for more in ((), ("--json",))]
     assert codes == [3, 3], "two failed, as recorded"
@@ -123,11 +126,9 @@ def altered(**changes) -> Callable[[list[dict], Path], bytes]:
     def forge(lines: list[dict], out: Path) -> bytes:
         for each in lines:
             each.pop("check")
-        texts = [
-            lines[0],
-            *({**each, **{k: v(each) if callable(v) else v for k, v in changes.items()}} for each in lines[1:]),
-        ]
-        return b"".join(line(**each) for each in texts)
+        own = [each for each in lines if "path" in each]
+        values = [{k: v(each) if callable(v) else v for k, v in changes.items()} for each in own]
+        return b"".join(line(**each) for each in (lines[0], *map(operator.or_, own, values)))
 
     return forge
 
@@ -217,7 +218,8 @@ def test_p24_a_hostile_manifest_changes_nothing_but_what_is_done_again(scene, up
     assert result.code == 0, result.err
     assert sum(result.json["counts"].values()) == 3
     assert tree(tmp_path) == before, "what was done again is as it was, and nothing else was touched"
-    assert upscale().json["counts"] == {"unchanged": 3}
+    again = upscale().json["counts"]
+    assert again.get("unchanged", 0) + again.get("kept", 0) == 3, "what no record speaks of any more is not replaced"
 
 
 @pytest.mark.parametrize("forge", REFUSED.values(), ids=REFUSED)
@@ -253,7 +255,7 @@ def test_p24_a_manifest_that_is_no_file_is_refused(scene, upscale, texup, tmp_pa
 
 
 def test_p24_a_manifest_that_was_planted_beside_files_of_others_gives_no_power_over_them(upscale, pack, tmp_path):
-    """It stands for the consent that ``--force`` gives otherwise, to write the plan's own targets and nothing else."""
+    """What it claims of a file is not what the file holds, so the file stays."""
     out = tmp_path / "out"
     (out / "sub").mkdir(parents=True)
     mine = {"a.png": b"of the user", "keep.txt": b"precious", "sub/keep.txt": b"precious"}
@@ -264,11 +266,11 @@ def test_p24_a_manifest_that_was_planted_beside_files_of_others_gives_no_power_o
     claim |= {"settings": "", "policy": {}, "precision": None, "notes": [], "seconds": 0.0}
     (out / NAME).write_bytes(line(format="texup-manifest", schema=2) + line(**claim))
     result = upscale()
-    assert result.code == 0
-    assert result.json["orphans"] == ["keep.txt", "sub/keep.txt"], "named, never removed"
+    assert result.json["counts"] == {"kept": 1, "upscaled": 2}
+    assert result.json["orphans"] == ["a.png", "keep.txt", "sub/keep.txt"], "named, never removed"
     after = tree(out)
     assert after.keys() == {*mine, "b.png", "sub/c.png"}
-    assert {name for name, data in mine.items() if after[name] != data} == {"a.png"}
+    assert {name: after[name] for name in mine} == mine
 
 
 def test_p24_two_records_that_claim_one_file_are_not_both_done(scene, upscale, tmp_path):
@@ -276,9 +278,10 @@ def test_p24_two_records_that_claim_one_file_are_not_both_done(scene, upscale, t
     good = (scene / "a.png").read_bytes()
     lines = [json.loads(text) for text in (scene / NAME).read_bytes().splitlines()]
     (first,) = (each for each in lines if each.get("path") == "a.png")
-    thief = dict(first, path="thief.png", targets=[["a.png", SHA, len(good)]])
+    other = bytes(len(good))
+    thief = dict(first, path="thief.png", targets=[["a.png", hashlib.sha256(other).hexdigest(), len(good)]])
     thief.pop("check")
-    (scene / "a.png").write_bytes(bytes(len(good)))
+    (scene / "a.png").write_bytes(other)
     for each in lines:
         each.pop("check")
     (scene / NAME).write_bytes(b"".join(line(**each) for each in [*lines, thief]))
@@ -319,11 +322,11 @@ def test_a_manifest_that_was_deleted_makes_the_output_a_strangers(scene, upscale
     result = upscale()
     assert (result.code, result.out) == (2, "")
     assert "holds files but no manifest of texup" in result.err
-    assert "--force" in result.err
+    assert "--keep-existing" in result.err
+    assert upscale("--force").code == 2
     assert tree(tmp_path) == before
-    assert upscale("--force").json["counts"] == {"upscaled": 3}
+    assert upscale("--keep-existing").json["counts"] == {"kept": 3}
     assert tree(tmp_path) == before
-    assert upscale().json["counts"] == {"unchanged": 3}
 
 
 @pytest.mark.skipif(AS_ROOT, reason="root may write everything")

@@ -208,6 +208,7 @@ SAME = {
     "place": ("home", "pack"),
     "include": ["*.png"],
     "force": True,
+    "keep_existing": True,
     "fail_fast": True,
 }
 OTHER = {

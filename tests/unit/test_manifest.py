@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def test_a_new_manifest_is_a_header_and_a_line_for_each_record(tmp_path):
     first, second = (json.loads(line) for line in write(tmp_path, DONE).read_text("ascii").splitlines())
     assert re.fullmatch("[0-9a-f]{8}", first.pop("check"))
     assert re.fullmatch("[0-9a-f]{8}", second.pop("check"))
+    assert 0 <= time.time() - first.pop("began") < 60
     assert first == {
         "format": "texup-manifest",
         "schema": SCHEMA,

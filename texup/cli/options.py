@@ -55,6 +55,7 @@ class Options:
     jobs: int | None = None
     copy_other: bool = False
     force: bool = False
+    keep_existing: bool = False
     fail_fast: bool = False
     dry_run: bool = False
     as_json: bool = False

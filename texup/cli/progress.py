@@ -14,6 +14,7 @@ from texup.cli.console import Courtesy, is_terminal, printable, report
 if TYPE_CHECKING:
     from texup.manifest.record import Outcome
 
+ALWAYS_TOLD = ("failed", "kept")
 LINE_EVERY = 15.0  # seconds between two lines when standard error is no terminal
 
 
@@ -30,6 +31,9 @@ class Tally:
     redone: int = 0
     """Textures with tiles that were done again in a wider type."""
     failures: list[tuple[str, str]] = field(default_factory=list)
+    """Path and reason of each."""
+    kept: list[tuple[str, str]] = field(default_factory=list)
+    """The same of what would have replaced a file of the user's own."""
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
@@ -39,6 +43,8 @@ class Tally:
         self.redone += outcome.redone > 0
         if outcome.outcome == "failed":
             self.failures.append((outcome.path, outcome.explanation))
+        if outcome.outcome == "kept":
+            self.kept.append((outcome.path, outcome.explanation))
 
     @property
     def seconds(self) -> float:
@@ -54,7 +60,7 @@ class Tally:
         """Return one line that says what became of the pack."""
         parts = [
             f"{self.counts[name]} {name}"
-            for name in ("upscaled", "copied", "written", "joined", "skipped", "unchanged", "failed")
+            for name in ("upscaled", "copied", "written", "joined", "skipped", "unchanged", "kept", "failed")
         ]
         shown = [part for part in parts if not part.startswith("0 ")] or ["nothing done"]
         extra = [f"{self.twins} of them twins of others"] if self.twins else []
@@ -76,7 +82,7 @@ def follow(
     shown = tally.began
     for outcome in outcomes:
         tally.add(outcome)
-        if verbose or outcome.outcome == "failed":
+        if verbose or outcome.outcome in ALWAYS_TOLD:
             report(_line(outcome))
         elif not quiet and time.perf_counter() - shown > LINE_EVERY:
             shown = time.perf_counter()
@@ -100,7 +106,7 @@ def _follow_live(
             progress.update(bar, advance=1, speed=tally.speed())
             if outcome.precision is not None:
                 progress.update(bar, state=device_state())
-            if verbose or outcome.outcome == "failed":
+            if verbose or outcome.outcome in ALWAYS_TOLD:
                 progress.console.print(Text(_line(outcome)), soft_wrap=True)  # a string's :names: are emoji
 
 

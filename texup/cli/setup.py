@@ -82,6 +82,7 @@ def build_run(source: Path, output: Path | None, options: Options) -> Run:
         include=options.include,
         exclude=options.exclude,
         force=options.force,
+        keep_existing=options.keep_existing,
         fail_fast=options.fail_fast,
     )
 

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 )
 @processing_options
 @click.option("--copy-other", is_flag=True, help="Copy files that are no textures, so that the pack is complete.")
-@click.option("--force", is_flag=True, help="Do everything again; write into a folder that texup did not make.")
+@click.option("--force", is_flag=True, help="Do everything again, also what was changed by hand since.")
+@click.option(
+    "--keep-existing", is_flag=True, help="Write into a folder that texup did not make; files that lie there stay."
+)
 @click.option("--fail-fast", is_flag=True, help="Stop at the first texture that fails.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, as `texup inspect` does.")
 @click.option(
@@ -125,6 +128,7 @@ def _as_json(run: Run, plan: Plan, tally: Tally, findings: list[Finding]) -> dic
         "twins": tally.twins,
         "redone": tally.redone,
         "failures": [{"path": path, "reason": reason} for path, reason in tally.failures],
+        "kept": [{"path": path, "reason": reason} for path, reason in tally.kept],
         "plan": [asdict(finding) for finding in plan.findings],
         "check": [asdict(finding) for finding in findings],
         "seconds": round(tally.seconds, 3),

@@ -7,9 +7,11 @@ What a record says was written is only ever looked at, never opened, replaced or
 from __future__ import annotations
 
 import json
+import math
+import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +25,7 @@ NAME = MANIFEST_NAME
 SCHEMA = 2  # 1 had one target a record, always of the source's own path
 FORMAT = "texup-manifest"
 MAX_LINE = 1 << 20
+CLOCKS = 2.0  # seconds that the clock of a file system may be behind, or round down: FAT counts in steps of two
 
 
 class LatestRecord(NamedTuple):
@@ -47,13 +50,24 @@ class History:
     """By path of the source, but for those that are gone."""
     owners: dict[str, str] = field(default_factory=dict)
     """By each file ever written, the source whose record was the last to name it."""
+    written: dict[str, Written] = field(default_factory=dict)
+    """By each file ever written, what the last record that names it says of it."""
+    began: float | None = None
+    """When the first of the newest runs that did not come to their end began, in Unix time; None where the newest did.
+
+    The files that such a run wrote last may have no record.
+    """
+    first: float | None = None
+    """When the first run of all began."""
     damaged: int = 0
     """Lines that count for nothing."""
+    _by_folded: dict[str, Written] | None = None
 
     def add(self, record: Outcome) -> None:
         """Let a newer record take the place of what was said before."""
         for target in record.targets:
             self.owners[target.path] = record.path
+            self.written[target.path] = target
         if record.outcome == "gone":
             self.latest.pop(record.path, None)
             return
@@ -62,6 +76,7 @@ class History:
         targets = tuple(record.targets)
         settings, is_given_up = sys.intern(record.settings), bool(reason) and record.given_up
         assert record.outcome != "unchanged"
+        assert record.outcome != "kept"
         self.latest[record.path] = LatestRecord(
             source_sha256=source,
             settings=settings,
@@ -70,6 +85,21 @@ class History:
             reason=reason,
             is_given_up=is_given_up,
         )
+
+    def mark(self, header: dict[str, Any]) -> None:
+        """Take in a line that opens a run, or the one that closes it."""
+        if header.get("ended") is True:
+            self.began = None
+            return
+        value = header.get("began")
+        time = value if type(value) is float and math.isfinite(value) else 0.0  # early versions do not say it
+        self.began = time if self.began is None else self.began
+        self.first = time if self.first is None else self.first
+
+    def may_lack_record(self, status: os.stat_result) -> bool:
+        """Tell whether a file may be the result of a run that did not come to its end, or whose record is damaged."""
+        since = self.first if self.damaged else self.began
+        return since is not None and status.st_mtime >= since - CLOCKS
 
     def done(self, path: str) -> LatestRecord | None:
         """Return the newest record of a source, if it is done for good and no other record took a file from it."""
@@ -83,6 +113,19 @@ class History:
         each = ((path, target) for path, last in self.latest.items() for target in last.targets)
         return {target.path: target for path, target in each if self.owners[target.path] == path}
 
+    def last_written(self, path: str) -> Written | None:
+        """Return what was last recorded of a file of the output, also of one whose name differs in case only."""
+        if path in self.written:
+            return self.written[path]
+        if self._by_folded is None:
+            self._by_folded = {folded(written.path): written for written in self.written.values()}
+        return self._by_folded.get(folded(path))
+
+    def is_recorded(self, written: Written | None) -> bool:
+        """Tell whether the newest record of a source still is what says this of a file."""
+        last = None if written is None else self.latest.get(self.owners[written.path])
+        return last is not None and written in last.targets
+
     def orphans(self) -> set[str]:
         """Return the files that some run wrote and no newest record names, also not in another case."""
         targets = self.targets()
@@ -91,8 +134,12 @@ class History:
         return {path for path in former if folded(path) not in same}
 
 
-def records(out: Path) -> Iterator[Outcome | None]:
+def records(out: Path, marked: Callable[[dict[str, Any]], None] = lambda _: None) -> Iterator[Outcome | None]:
     """Yield the records in ``out`` as they were appended, None for each damaged line, a torn last one included.
+
+    Args:
+        out: the output pack.
+        marked: called with each line that opens or closes a run, between the records before and after it.
 
     Raises:
         UsageError: there is no manifest, or the file is none of texup, or of a newer one.
@@ -105,6 +152,7 @@ def records(out: Path) -> Iterator[Outcome | None]:
         if _is_header(value):
             _refuse_newer(path, value["schema"])
             expects_sum = has_sum
+            marked(value)
         elif has_sum == expects_sum:
             yield outcome_from(value)
         else:
@@ -121,7 +169,7 @@ def history_of(out: Path) -> History:
         UsageError: there is no manifest, or the file is none of texup, or of a newer one.
     """
     history = History()
-    for record in records(out):
+    for record in records(out, history.mark):
         if record is None:
             history.damaged += 1
         else:

@@ -1,20 +1,21 @@
 """What has been done to an output pack: a journal of JSON lines that resuming and verifying read back.
 
 A header opens every run that adds something, then comes one line per source file, appended after its result has its
-final name. Lines are not synced one by one: a power cut that takes the last of them only makes the next run repeat
-those files. :mod:`texup.manifest.history` reads them back.
+final name, and a last line closes a run that came to its end. Lines are not synced one by one: a power cut that takes
+the last of them only makes the next run repeat those files. :mod:`texup.manifest.history` reads them back.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from texup.files import CHUNK, atomic_write, output_error, read_pieces
-from texup.manifest.history import FORMAT, NAME, History, history_of
+from texup.manifest.history import FORMAT, NAME, SCHEMA, History, history_of
 from texup.manifest.record import Outcome, line_of, values_of
 
 
@@ -40,14 +41,16 @@ class Manifest:
             OutputError: it cannot be written.
         """
         self._path = out / NAME
+        opening = line_of({"format": FORMAT, **asdict(header), "began": time.time()})
         self._ahead = b""
         self.history = History()
         """What earlier runs have done."""
         if os.path.lexists(self._path):
             self.history = history_of(out)
-            self._ahead = line_of({"format": FORMAT, **asdict(header)})  # written with this run's first record, if any
+            self._ahead = opening  # written with this run's first line, if any
         else:
-            atomic_write(self._path, line_of({"format": FORMAT, **asdict(header)}))
+            atomic_write(self._path, opening)
+        self._is_begun = not self._ahead
         try:
             if self._path.stat().st_nlink > 1:  # also the manifest of a copy that is made of hard links
                 atomic_write(self._path, read_pieces(self._path))
@@ -64,16 +67,32 @@ class Manifest:
         Raises:
             OutputError: it cannot be written.
         """
-        rest = self._ahead + line_of(values_of(record))
-        try:
-            while rest:  # one round, except on a disk that fills up just here
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            raise output_error(self._path, error) from error
+        self._write(line_of(values_of(record)))
+
+    def begin(self) -> None:
+        """Say, durably, that this run writes results from here on; else a power cut could leave some that look foreign.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if not self._is_begun:
+            self._write(b"")
+            self._sync()
+            self._is_begun = True
+
+    def end(self) -> None:
+        """Say that the run came to its end, so that every file that it wrote has its record.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if self._ahead and self.history.began is None:
+            return  # it added nothing, and no run before it is open
         self._ahead = b""
+        self._write(line_of({"format": FORMAT, "schema": SCHEMA, "ended": True}))
 
     def retract(self, path: str) -> None:
-        """Unsay, durably, that a file is done, before its results are replaced.
+        """Begin, and unsay, durably, that a file is done, before its results are replaced.
 
         Else a run with other settings that is killed between a result and its line would leave that result under the
         old line, and where sizes do not change with the settings the next run with the old ones would believe it.
@@ -81,13 +100,10 @@ class Manifest:
         Raises:
             OutputError: it cannot be written.
         """
-        if self.history.done(path) is None:
-            return
-        self.append(Outcome(path=path, outcome="failed", reason="a run stopped while it was doing this again"))
-        try:
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise output_error(self._path, error) from error
+        self.begin()
+        if self.history.done(path) is not None:
+            self.append(Outcome(path=path, outcome="failed", reason="a run stopped while it was doing this again"))
+            self._sync()
 
     def close(self) -> None:
         """Make the lines durable and close the file.
@@ -98,6 +114,22 @@ class Manifest:
         try:
             with self._file:
                 os.fsync(self._file.fileno())
+        except OSError as error:
+            raise output_error(self._path, error) from error
+
+    def _write(self, line: bytes) -> None:
+        """Add a line, behind the header where it is still to be written."""
+        rest = self._ahead + line
+        try:
+            while rest:  # one round, except on a disk that fills up just here
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            raise output_error(self._path, error) from error
+        self._ahead = b""
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._file.fileno())
         except OSError as error:
             raise output_error(self._path, error) from error
 

@@ -57,10 +57,10 @@ class Outcome:
 
     path: str
     """Relative POSIX path of the source in its pack; of a file without source, that of the file."""
-    outcome: Result | Literal["unchanged"]
-    """"unchanged" where an earlier run has done it; that is not written into the manifest again."""
+    outcome: Result | Literal["unchanged", "kept"]
+    """"unchanged" where an earlier run has done it, "kept" where a file of the user's lies there; no line says so."""
     reason: str | None = None
-    """Why it was skipped, joined, failed or is gone."""
+    """Why it was skipped, joined, kept, failed or is gone."""
     source_sha256: str | None = None
     """64 hexadecimal digits; of several sources, the SHA-256 of their digests; for "written", of what was written.
 

@@ -11,7 +11,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -29,17 +30,19 @@ from texup.files import (
     remove_leftovers_of,
     sha256_of,
 )
-from texup.manifest.history import LatestRecord, is_done
+from texup.manifest.history import is_done
 from texup.manifest.journal import Manifest
 from texup.manifest.record import Outcome, Result, Written, gone
-from texup.packs.walk import MANIFEST_NAME, check_overlap, walk
+from texup.packs.walk import MANIFEST_NAME, check_overlap
 from texup.textures.codecs.decoders import Decode, Decoders
 from texup.textures.codecs.files import decode
 from texup.upscaling.coding import facts_of, result_files, twin_key
 from texup.upscaling.deciding import Decision, decide
+from texup.upscaling.keeping import check_empty, kept, targets_of
 from texup.upscaling.pixels import upscale_sheet
 from texup.upscaling.planning import Plan, own_suffix
-from texup.upscaling.reading import NotUpscaled, memory_for, read, sources_of, sources_sha256
+from texup.upscaling.reading import NotUpscaled, memory_for, read, sources_sha256
+from texup.upscaling.resuming import given_up, is_unchanged
 from texup.upscaling.run import Digest, Run, plan_of
 
 SIDECAR = "sidecar"  # stands for the settings digest of a file that no setting changes
@@ -54,8 +57,9 @@ def upscale_pack(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
 
     Yields:
         One outcome for every file of the pack, and one for each file that texup adds; those that an earlier run
-        finished come as "unchanged". Once all have come, each has a record, the last of its path; after a stop, also
-        by ``run.fail_fast``, files that were not reached or not recorded yet have none, and are done by the next run.
+        finished come as "unchanged", those that would replace a file of the user's own as "kept". Once all have come,
+        each has a record, the last of its path, but for those kept from the start; after a stop, also by
+        ``run.fail_fast``, files that were not reached or not recorded yet have none, and are done by the next run.
 
     Raises:
         PackError: the pack is refused, before anything is written.
@@ -63,9 +67,9 @@ def upscale_pack(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
         OutputError: the output cannot be written; finished files stay, and the same command goes on from there.
     """
     plan = plan or plan_of(run)[0]
-    if not (run.out / MANIFEST_NAME).exists():
-        if not run.force:
-            _check_empty(run.out)
+    if not os.path.lexists(run.out / MANIFEST_NAME):
+        if not run.keep_existing:
+            check_empty(run.out)
         run.load_engine()  # refuses bad weights and a missing device before the first write
     with output_lock(run.out):
         remove_leftovers(run.out)
@@ -77,13 +81,16 @@ def upscale_pack(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
                 manifest.append(gone(path))
             todo = chain(_todo(plan, run, manifest, digest), _sidecars(plan, run, manifest))
             for outcome in _outcomes(todo, planned, run, plan.convention):
-                if outcome.outcome != "unchanged":
+                if outcome.outcome not in ("unchanged", "kept"):
                     is_made = outcome.outcome == "written"
                     settings = SIDECAR if is_made else digest(planned[outcome.path])
                     manifest.append(replace(outcome, settings=settings))
                 yield outcome
                 if run.fail_fast and outcome.outcome == "failed":
                     return
+            is_partial = bool(run.include or run.exclude)
+            if not is_partial or manifest.history.began is None:  # else files without a record may be left by others
+                manifest.end()
 
 
 def upscale_file(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
@@ -108,16 +115,6 @@ def job_of(planned: Planned, source: Path, out: Path) -> Job:
     return Job(path=planned.path, source=source, out=out, target=planned.target, level_target=planned.level_target)
 
 
-def _check_empty(out: Path) -> None:
-    """Refuse to write among files that texup did not put there."""
-    stranger = next(walk(out), None) if out.is_dir() else None
-    if stranger is not None:
-        raise UsageError(
-            f"{out}: holds files but no manifest of texup ({stranger.path});"
-            " give another --output, or --force to write there"
-        )
-
-
 def _todo(plan: Plan, run: Run, manifest: Manifest, digest: Digest) -> Iterator[Job | Outcome]:
     """Yield as outcomes what is settled, and as jobs what must be upscaled."""
     for planned in plan.files:
@@ -128,51 +125,23 @@ def _todo(plan: Plan, run: Run, manifest: Manifest, digest: Digest) -> Iterator[
             yield Outcome(path=planned.path, outcome="failed", reason=planned.reason)
         elif planned.action == "rewrite":
             continue  # its new content comes with the sidecars
-        elif _is_unchanged(job, planned, manifest.history.done(planned.path), digest(planned), run):
+        elif is_unchanged(job, planned, manifest.history.done(planned.path), digest(planned), run):
             yield Outcome(path=planned.path, outcome="unchanged")
-        elif given_up := _given_up(job, planned, manifest.history.latest.get(planned.path), digest(planned), run):
-            yield given_up
+        elif failed := given_up(job, planned, manifest.history.latest.get(planned.path), digest(planned), run):
+            yield failed
+        elif hindered := _hindered(planned.path, run, targets_of(job, planned), manifest):
+            yield hindered
         else:
             manifest.retract(planned.path)
             yield job if planned.action == "upscale" else _settled(job, planned)
 
 
-def _is_unchanged(job: Job, planned: Planned, latest: LatestRecord | None, digest: str, run: Run) -> bool:
-    if latest is not None and latest.targets and not planned.selected:
-        return True  # what this run is not asked for stays as it was done, by whatever settings
-    if latest is None or run.force or not _is_own(job, planned, latest):
-        return False
+def _hindered(path: str, run: Run, targets: Iterable[str], manifest: Manifest) -> Outcome | None:
+    """Return the outcome of a file that cannot be written, or would replace one of the user's own."""
     try:
-        return is_done(latest, sources_of(planned, job.source), digest, job.out)
-    except OSError:
-        return False  # the error is reported when it is read again
-
-
-def _given_up(job: Job, planned: Planned, latest: LatestRecord | None, digest: str, run: Run) -> Outcome | None:
-    """Return the failure of a file that killed or hung its decoder in an earlier run, if it would do so again."""
-    if latest is None or not latest.is_given_up or run.force:
-        return None
-    try:
-        sha256 = sources_of(planned, job.source)
-    except OSError:
-        return None  # the error is reported when it is read again
-    if not is_done(latest, sha256, digest, job.out):
-        return None
-    return Outcome(
-        path=job.path,
-        outcome="failed",
-        reason=latest.reason,
-        source_sha256=sha256,
-        given_up=True,
-        tried_before=True,
-    )
-
-
-def _is_own(job: Job, planned: Planned, latest: LatestRecord) -> bool:
-    """Tell whether what a record claims is what the job may write."""
-    paths = [target.path for target in latest.targets]
-    is_kept = latest.outcome == "copied" and planned.target and paths == [own_suffix(planned)]
-    return bool(is_kept) or paths == [job.target_of(k) for k in range(len(paths))]
+        return kept(path, run.out, targets, manifest.history, redo=run.force)
+    except TextureError as error:
+        return Outcome(path=path, outcome="failed", reason=error.reason)
 
 
 def _settled(job: Job, planned: Planned) -> Outcome:
@@ -236,6 +205,9 @@ def _sidecars(plan: Plan, run: Run, manifest: Manifest) -> Iterator[Outcome]:
         written = Written(sidecar.target, sha256, len(sidecar.data))
         if not run.force and is_done(manifest.history.done(path), sha256, SIDECAR, run.out):
             yield Outcome(path=path, outcome="unchanged")
+            continue
+        if hindered := _hindered(path, run, [sidecar.target], manifest):
+            yield hindered
             continue
         manifest.retract(path)
         atomic_write(run.out / sidecar.target, sidecar.data)

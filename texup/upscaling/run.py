@@ -109,7 +109,9 @@ class Run:
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     force: bool = False
-    """Do everything again, and write into a folder that texup did not make."""
+    """Do everything again, also what was changed by hand."""
+    keep_existing: bool = False
+    """Write into a folder that texup did not make, beside the files that lie there."""
     fail_fast: bool = False
     memory: int = field(default_factory=memory_budget)
     """Bytes that a texture and its result may take."""

@@ -1,0 +1,50 @@
+"""What earlier runs have done, so that it is not done again."""
+
+from __future__ import annotations
+
+from texup.conventions.convention import Planned
+from texup.engines.engine import Job
+from texup.manifest.history import LatestRecord, is_done
+from texup.manifest.record import Outcome
+from texup.upscaling.planning import own_suffix
+from texup.upscaling.reading import sources_of
+from texup.upscaling.run import Run
+
+
+def is_unchanged(job: Job, planned: Planned, latest: LatestRecord | None, digest: str, run: Run) -> bool:
+    """Tell whether an earlier run has done what a job asks for, by the same settings."""
+    if latest is not None and latest.targets and not planned.selected:
+        return True  # what this run is not asked for stays as it was done, by whatever settings
+    if latest is None or run.force or not _is_own(job, planned, latest):
+        return False
+    try:
+        return is_done(latest, sources_of(planned, job.source), digest, job.out)
+    except OSError:
+        return False  # the error is reported when it is read again
+
+
+def given_up(job: Job, planned: Planned, latest: LatestRecord | None, digest: str, run: Run) -> Outcome | None:
+    """Return the failure of a file that killed or hung its decoder in an earlier run, if it would do so again."""
+    if latest is None or not latest.is_given_up or run.force:
+        return None
+    try:
+        sha256 = sources_of(planned, job.source)
+    except OSError:
+        return None  # the error is reported when it is read again
+    if not is_done(latest, sha256, digest, job.out):
+        return None
+    return Outcome(
+        path=job.path,
+        outcome="failed",
+        reason=latest.reason,
+        source_sha256=sha256,
+        given_up=True,
+        tried_before=True,
+    )
+
+
+def _is_own(job: Job, planned: Planned, latest: LatestRecord) -> bool:
+    """Tell whether what a record claims is what the job may write."""
+    paths = [target.path for target in latest.targets]
+    is_kept = latest.outcome == "copied" and planned.target and paths == [own_suffix(planned)]
+    return bool(is_kept) or paths == [job.target_of(k) for k in range(len(paths))]
