@@ -315,6 +315,15 @@ def test_one_file_goes_beside_itself_or_where_it_is_told(texup, tmp_path, wall):
 
 
 @pytest.mark.usefixtures("catalog")
+def test_a_file_that_fails_is_not_said_to_be_written(texup, tmp_path):
+    (tmp_path / "wall.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    result = texup("upscale", tmp_path / "wall.png")
+    assert result.code == 3
+    assert result.err.splitlines()[-1].endswith("; nothing written")
+    assert "wall_x4" not in result.err
+
+
+@pytest.mark.usefixtures("catalog")
 def test_a_file_that_exists_is_not_replaced_unasked(texup, tmp_path, wall):
     source, target = tmp_path / "wall.png", tmp_path / "wall_x4.png"
     Image.fromarray(wall(16, 16)).save(source)

@@ -39,11 +39,11 @@ def inspect(source: Path, options: Options) -> None:
     """
     from texup.cli.setup import opened_run
 
-    with opened_run(source, None, options) as (run, _):
-        show_survey(run, options)
+    with opened_run(source, None, options) as (run, archive):
+        show_survey(run, archive, options)
 
 
-def show_survey(run: Run, options: Options) -> None:
+def show_survey(run: Run, archive: Path | None, options: Options) -> None:
     """Print the plan of a run, as text or as JSON."""
     from texup.upscaling.run import plan_of
     from texup.upscaling.survey import Survey, as_json, survey_pack
@@ -53,9 +53,9 @@ def show_survey(run: Run, options: Options) -> None:
     for item in survey_pack(run, plan):
         survey.add(item)
         items.append(item)
-    estimate = _estimate(run, plan, items)
+    estimate, output = _estimate(run, plan, items), archive or run.out
     if options.as_json:
-        settings = {"scale": run.settings.scale, "models": [name for name, _ in run.models], "output": str(run.out)}
+        settings = {"scale": run.settings.scale, "models": [name for name, _ in run.models], "output": str(output)}
         found = {"format": plan.convention.id, "why": why, "findings": [asdict(finding) for finding in plan.findings]}
         print_json(settings | found | as_json(survey, items) | {"estimate": asdict(estimate) if estimate else None})
         return
@@ -63,7 +63,7 @@ def show_survey(run: Run, options: Options) -> None:
     lines = [f"{'format':12} {plan.convention.id} ({plan.convention.title}): {why}"]
     lines += [f"{name:12} {fact}" for name, fact in plan.convention.facts.items() if name != "dump"]
     findings = finding_lines(plan.findings, every=options.verbose)
-    for line in [*_plan_lines(shown), *findings, *lines, *_summary(run, survey, estimate)]:
+    for line in [*_plan_lines(shown), *findings, *lines, *_summary(run, output, survey, estimate)]:
         show(line)
 
 
@@ -89,7 +89,7 @@ def _plan_lines(items: list[Item]) -> list[str]:
     return [f"{item.action:8} {item.path:{width}}  {item.reason}" for item in items]
 
 
-def _summary(run: Run, survey: Survey, estimate: Estimate | None) -> list[str]:
+def _summary(run: Run, output: Path, survey: Survey, estimate: Estimate | None) -> list[str]:
     counts = {
         "plan": survey.actions,
         "kinds": survey.kinds,
@@ -100,7 +100,7 @@ def _summary(run: Run, survey: Survey, estimate: Estimate | None) -> list[str]:
         "edges (x,y)": survey.edges,
     }
     lines = [f"{title:12} {_top(count)}" for title, count in counts.items()]
-    lines.append(f"{'result':12} {run.out}, {run.settings.scale} times as large, by {_chain(run, run.route)}")
+    lines.append(f"{'result':12} {output}, {run.settings.scale} times as large, by {_chain(run, run.route)}")
     if run.faithful is not None:
         lines.append(f"{'':12} and {_chain(run, run.faithful)} where nothing may be invented")
     if estimate is not None:

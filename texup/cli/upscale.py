@@ -11,7 +11,7 @@ import click
 
 from texup.cli.console import finding_lines, print_json, report
 from texup.cli.options import Options, processing_options
-from texup.errors import ExitCode
+from texup.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from texup.cli.progress import Tally
@@ -61,7 +61,7 @@ def upscale(ctx: click.Context, /, source: Path, output: Path | None, options: O
         if options.dry_run:
             from texup.cli.inspect import show_survey
 
-            show_survey(run, options)
+            show_survey(run, archive, options)
             return
         ctx.exit(_upscale(run, archive, options))
 
@@ -76,6 +76,7 @@ def _upscale(run: Run, archive: Path | None, options: Options) -> ExitCode:
     from texup.upscaling.pack import upscale_file, upscale_pack
     from texup.upscaling.run import plan_of
 
+    _check_archive(run, archive)
     plan, why = plan_of(run)
     is_pack = run.source.is_dir()
     if plan.convention.id != "plain" and not options.quiet:
@@ -95,13 +96,17 @@ def _upscale(run: Run, archive: Path | None, options: Options) -> ExitCode:
     if orphans and not options.quiet:
         report(_orphans_line(orphans, run.out))
     is_sound = not tally.failures and all(finding.severity != "error" for finding in findings)
-    if archive is not None and is_sound:
+    has_results = _has_results(run, orphans) if is_pack else not tally.failures
+    is_whole = not (run.fail_fast and tally.failures)
+    is_packed = archive is not None and has_results and is_whole
+    if archive is not None and is_packed:
         with output_lock(run.out):  # no other run may change what is being packed
             write_zip(run.out, archive, stored=bool(run.wishes.resource_pack), without=orphans)
     if not options.quiet:
-        report(f"{tally.summary()}; written to {archive or run.out}")
+        report(f"{tally.summary()}; {_where(run, archive, has_results=has_results, is_packed=is_packed)}")
     if options.as_json:
-        print_json(_as_json(run, plan, tally, findings) | {"orphans": orphans})
+        packed = {"archive": str(archive) if is_packed else None, "orphans": orphans}
+        print_json(_as_json(run, plan, tally, findings) | packed)
     return ExitCode.OK if is_sound else ExitCode.SOME_FAILED
 
 
@@ -109,6 +114,33 @@ def _report_findings(findings: Sequence[Finding], severities: tuple[str, ...], o
     told = [finding for finding in findings if finding.severity in severities]
     for line in finding_lines(told, every=options.verbose):
         report(line)
+
+
+def _check_archive(run: Run, archive: Path | None) -> None:
+    """Refuse to replace an archive that no run into this output can have written."""
+    from texup.packs.walk import MANIFEST_NAME
+
+    if archive is not None and archive.exists() and not run.force and not (run.out / MANIFEST_NAME).exists():
+        raise UsageError(f"{archive}: exists already; give another place with --output, or --force")
+
+
+def _has_results(run: Run, orphans: list[str]) -> bool:
+    """Tell whether a pack has any file that the newest run has a use for."""
+    from texup.packs.walk import walk
+
+    left_out = frozenset(orphans)
+    return any(entry.path not in left_out for entry in walk(run.out))
+
+
+def _where(run: Run, archive: Path | None, *, has_results: bool, is_packed: bool) -> str:
+    """Return one clause that says where the results are; it names no file that is not there or not of this run."""
+    if is_packed:
+        return f"written to {archive} from the folder {run.out}, which only a later run needs"
+    written = f"written to {run.out}" if has_results else "nothing written"
+    if archive is None:
+        return written
+    rest = "is still of an earlier run" if archive.exists() else "is not made yet"
+    return f"{written}; {archive} {rest}"
 
 
 def _orphans_line(orphans: list[str], out: Path) -> str:
