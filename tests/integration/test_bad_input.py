@@ -94,7 +94,8 @@ def test_output_among_files_of_others(refused, texup, pack, tmp_path):
     (out / MANIFEST).write_text(json.dumps({"format": "texup-manifest", "schema": 99}) + "\n")
     refused(2, "written by a newer texup", "upscale", pack, "-o", out)
     (out / MANIFEST).unlink()
-    assert texup("upscale", pack, "-o", out, "--force").code == 0
+    refused(2, "holds files but no manifest of texup (deep/mine.doc)", "upscale", pack, "-o", out, "--force")
+    assert texup("upscale", pack, "-o", out, "--keep-existing").code == 0
     assert (out / "deep" / "mine.doc").read_text() == "mine"
 
 
@@ -103,15 +104,45 @@ def test_an_empty_folder_may_be_the_output(texup, pack, tmp_path):
     assert texup("upscale", pack, "-o", tmp_path / "out").code == 0
 
 
-@pytest.mark.parametrize(
-    "names", [("a.png", "A.PNG"), ("x/a.png", "X/b.png"), ("\u00e9.png", "e\u0301.png"), ("ß.png", "SS.png")]
-)
+ONE_ELSEWHERE = {
+    ("A.PNG", "a.png"): "'A.PNG' and 'a.png'",
+    ("X/b.png", "x/a.png"): "'X' and 'x'",
+    ("sub/wall.PNG/a.png", "sub/wall.png"): "'sub/wall.png' and 'sub/wall.PNG'",
+    ("e\u0301.png", "\u00e9.png"): "'e\u0301.png' and '\u00e9.png'",
+    ("SS.png", "ß.png"): "'SS.png' and 'ß.png'",
+}
+
+
+@pytest.mark.parametrize("names", ONE_ELSEWHERE)
 def test_names_that_are_one_elsewhere(refused, tmp_path, wall, names):
     for name in names:
         path = tmp_path / "pack" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(wall(8, 8)).save(path)
-    refused(2, "are one name on Windows and macOS", "upscale", tmp_path / "pack")
+    refused(2, f"{ONE_ELSEWHERE[names]} are one name on Windows and macOS", "upscale", tmp_path / "pack")
+
+
+def test_names_that_are_one_elsewhere_matter_only_for_what_is_read(texup, refused, pack, tmp_path):
+    for name in ("notes.txt", "Notes.txt", "x/b.doc", "X/c.doc"):
+        (pack / name).parent.mkdir(exist_ok=True)
+        (pack / name).write_bytes(b"x")
+    assert texup("upscale", pack, "-o", tmp_path / "out").code == 0
+    assert texup("upscale", pack, "-o", tmp_path / "some", "--include", "*.png").code == 0
+    refused(2, "are one name on Windows and macOS", "upscale", pack, "-o", tmp_path / "all", "--copy-other")
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_what_systems_leave_in_any_folder_neither_fails_nor_travels(texup, pack, tmp_path, kind):
+    apple = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        "
+    for name in ("._a.png", "__MACOSX/._a.png", ".DS_Store", "Thumbs.db", ".git/objects/x.png"):
+        (pack / name).parent.mkdir(parents=True, exist_ok=True)
+        (pack / name).write_bytes(apple)
+    textures = {path.relative_to(pack).as_posix() for path in pack.rglob("[!.]*.png")} - {".git/objects/x.png"}
+    source = pack if kind == "folder" else shutil.make_archive(str(tmp_path / "zipped"), "zip", pack)
+    result = texup("upscale", source, "-o", tmp_path / "out", "--copy-other", "--json")
+    assert (result.code, result.json["failures"]) == (0, [])
+    assert {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")} == textures
+    assert not any((tmp_path / "out" / name).exists() for name in ("__MACOSX", ".git", "Thumbs.db", ".DS_Store"))
 
 
 def bomb(width, height) -> bytes:

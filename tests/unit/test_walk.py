@@ -239,28 +239,17 @@ def test_a_pack_without_textures_is_refused_with_the_suffixes(tmp_path):
     assert "--include" in refusal(pack, tmp_path / "out", include=["*.tga"])
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("A.png", "a.png"),
-        ("sub/Tex/a.png", "sub/tex/b.png"),
-        ("sub/wall.PNG/", "sub/wall.png"),
-        ("caf\u00e9.png", "cafe\u0301.png"),
-        ("CAF\u00c9.png", "cafe\u0301.png"),
-        ("stra\u00dfe.png", "STRASSE.png"),
-    ],
-)
-def test_two_names_that_are_one_elsewhere_are_refused_and_named(tmp_path, names):
-    pack = fill(tmp_path / "pack", "x.png", *names)
-    message = refusal(pack, tmp_path / "out")
-    depth = 2 if "sub/" in names[0] else 1
-    for name in names:
-        assert "'" + "/".join(name.rstrip("/").split("/")[:depth]) + "'" in message
+LITTER = ("._a.png", "sub/._b.tga", "__MACOSX/sub/._a.png", ".DS_Store", "sub/Thumbs.db", "desktop.ini", ".git/x.png")
 
 
-def test_equal_names_in_different_folders_and_stems_are_no_collision(tmp_path):
-    pack = fill(tmp_path / "pack", "a.png", "b/A.png", "a.tga", "a")
-    assert check_pack(pack, tmp_path / "out").textures == 3
+def test_what_systems_leave_in_any_folder_is_passed_over(tmp_path):
+    fill(tmp_path, "a.png", *LITTER, "sub/THUMBS.DB", ".git.png", ".hidden/c.png", "_._d.png")
+    assert paths(tmp_path) == [".git.png", "_._d.png", "a.png", ".hidden/c.png"]
+
+
+def test_names_that_are_one_elsewhere_are_for_the_plan_to_judge(tmp_path):
+    pack = fill(tmp_path / "pack", "a.png", "A.png", "b/A.png", "a.tga", "a")
+    assert check_pack(pack, tmp_path / "out").textures == 4
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,20 @@ from typing import Literal, NamedTuple
 
 from texup.errors import PackError
 from texup.files import LOCK_NAME, is_temp
-from texup.packs.portability import folded
 from texup.textures.codecs.files import SUFFIXES
 
 MANIFEST_NAME = "texup-manifest.jsonl"
 NOT_SELECTED = "not selected"
 DRIVE = re.compile("[A-Za-z]:")
+APPLE_DOUBLE = "._"  # begins the name of what macOS writes beside a file on a disk that is not its own
+LITTER = frozenset(
+    (
+        *(".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory"),
+        *("__macosx", ".appledouble", ".spotlight-v100", ".trashes", ".fseventsd"),
+        *("$recycle.bin", "system volume information", "@eadir", ".git", ".svn", ".hg"),
+    )
+)
+"""Names of files and folders that systems and version control leave in any folder, in lower case."""
 
 Kind = Literal["texture", "other", "refused"]
 Listing = list[os.DirEntry[str]]
@@ -59,15 +67,25 @@ def is_own(name: str) -> bool:
     return name in (MANIFEST_NAME, LOCK_NAME) or is_temp(name)
 
 
+def is_litter(name: str) -> bool:
+    """Return whether a file or folder of this bare name is no part of any pack; the name is enough, whatever it holds.
+
+    References:
+        RFC 1740: AppleDouble, whose header file is "._" and the name of the other.
+    """
+    return name.startswith(APPLE_DOUBLE) or name.lower() in LITTER
+
+
 def walk(root: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Iterator[Entry]:
     """Yield the files below ``root``: those of a folder by name, then its subfolders by name, one folder in memory.
 
     Links are refused, never followed; so is everything that is neither file nor folder, and a folder that cannot be
-    listed. texup's own files are left out. With ``include``, only files that match one of its patterns are selected;
-    those that match one of ``exclude`` never are; what is not selected comes as kind "other". A pattern is compared
-    without regard to case with the whole relative path and with the bare name: ``*.png`` finds PNGs everywhere,
-    ``ui/*`` the files of one folder, ``ui/**`` all that is below it, and ``**`` stands for any number of folders.
-    ``*``, ``?`` and ``[...]`` stay inside one name.
+    listed. texup's own files are left out, and so is litter, as ``.DS_Store`` and ``.git``.
+
+    With ``include``, only files that match one of its patterns are selected; those that match one of ``exclude`` never
+    are; what is not selected comes as kind "other". A pattern is compared without regard to case with the whole
+    relative path and with the bare name: ``*.png`` finds PNGs everywhere, ``ui/*`` the files of one folder, ``ui/**``
+    all that is below it, and ``**`` stands for any number of folders. ``*``, ``?`` and ``[...]`` stay inside one name.
     """
     wanted, unwanted = patterns(include), patterns(exclude)
     for folder, found in _folders(root):
@@ -87,8 +105,7 @@ def check_pack(source: Path, out: Path, include: Sequence[str] = (), exclude: Se
     """Look through the folder ``source`` before any work and count what :func:`walk` will yield.
 
     Raises:
-        PackError: the folder is missing or cannot be listed, overlaps ``out``, has two names that some systems take for
-            one, or holds no selected texture.
+        PackError: the folder is missing or cannot be listed, overlaps ``out``, or holds no selected texture.
     """
     try:
         os.scandir(source).close()
@@ -135,19 +152,13 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _check_folders(root: Path, out: Path) -> None:
-    """Refuse names that are one elsewhere, and overlaps that only mounts of one folder in two places make."""
+    """Refuse overlaps that only mounts of one folder in two places make."""
     outs = set(_identities(out)) - {None}
     for folder, found in _folders(root):
         if isinstance(found, OSError):
             continue  # walk() names it
         if _identity(root / folder) in outs:
             raise PackError(f"{out}: the output lies inside the input {root}; choose a place outside it with --output")
-        seen: dict[str, str] = {}
-        for item in found:
-            first = seen.setdefault(folded(item.name), item.name)
-            if first != item.name:
-                both = f"'{_join(folder, first)}' and '{_join(folder, item.name)}'"
-                raise PackError(f"{root}: {both} are one name on Windows and macOS; rename one of them")
     source = _identity(root)
     if any(_identity(out / folder) == source for folder, found in _folders(out) if not isinstance(found, OSError)):
         raise PackError(f"{out}: the output contains the input {root}; choose a place beside it with --output")
@@ -164,7 +175,7 @@ def _folders(root: Path) -> Iterator[tuple[str, Listing | OSError]]:
         folder = waiting.pop()
         try:
             with os.scandir(root / folder) as items:
-                found = sorted(items, key=lambda item: item.name)
+                found = sorted((item for item in items if not is_litter(item.name)), key=lambda item: item.name)
             below = [_join(folder, item.name) for item in found if item.is_dir(follow_symlinks=False)]
         except OSError as error:
             yield folder, error

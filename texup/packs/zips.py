@@ -17,7 +17,7 @@ from texup.errors import OutputError, PackError
 from texup.files import CHUNK, atomic_write, output_error, read_pieces, remove_leftovers_of
 from texup.packs.portability import folded, windows_problem
 from texup.packs.temporary import temporary_folder
-from texup.packs.walk import Entry, is_safe, walk
+from texup.packs.walk import Entry, is_litter, is_safe, walk
 
 SUFFIXES = (".zip", ".pk3")
 """Suffixes of a target that is written as a zip."""
@@ -53,7 +53,7 @@ def is_zip(path: Path) -> bool:
 def unpack_archive(path: Path) -> Iterator[Path]:
     """Give a temporary folder, named as the archive without its suffix, with the files of a zip; removed at the end.
 
-    Folders without files are left out.
+    Folders without files are left out, and so is what systems leave in any folder.
 
     Raises:
         PackError: no zip, damaged, or with a member that is unsafe, encrypted, twice there, too large or of a kind that
@@ -196,6 +196,8 @@ def _targets(path: Path, members: list[zipfile.ZipInfo]) -> list[tuple[zipfile.Z
     seen: dict[str, str] = {}
     for info in members:
         name = _name(info)
+        if is_safe(name.removesuffix("/")) and any(is_litter(part) for part in name.split("/")):
+            continue
         problem = _problem(info, name.removesuffix("/")) or _clash(name, seen)
         if problem:
             raise PackError(f"{path}: {info.orig_filename}: {problem}")

@@ -44,7 +44,8 @@ def plan_pack(
         out: names of the folders down to the output; where it ends in the loader's own folders they are not repeated.
 
     Raises:
-        PackError: the convention refuses the pack, or two files would have one target.
+        PackError: the convention refuses the pack, two files that are read have one name on some systems, or two would
+            have one target.
     """
     planned: dict[str, Planned] = {}
     findings: list[Finding] = []
@@ -58,6 +59,7 @@ def plan_pack(
             planned[item.path] = item
     _refuse(findings)
     files = [_overruled(_settled(entry, planned, wishes), rules) for entry in pack.entries]
+    _check_names([file.path for file in files if file.action not in ("skip", "refuse")])
     used = {path for file in files if file.action == "upscale" for path in file.others}
     files = [_unless_left_over(file, used) for file in files]
     sidecars = list(convention.sidecars(seen, files, wishes))
@@ -172,6 +174,16 @@ def _is_bc7(path: str, pack: Pack) -> bool:
     except TextureError:
         return False  # the error is reported when it is read
     return header.block == "bc7" and not header.extra
+
+
+def _check_names(paths: Sequence[str]) -> None:
+    """Refuse files that some systems take for one, or that lie in folders which those take for one."""
+    seen: dict[str, str] = {}
+    for path in paths:
+        for name in (*map(str, PurePosixPath(path).parents), path):
+            first = seen.setdefault(folded(name), name)
+            if first != name:
+                raise PackError(f"'{first}' and '{name}' are one name on Windows and macOS; rename one of them")
 
 
 def _check_targets(files: Sequence[Planned], sidecars: Sequence[Sidecar]) -> None:
