@@ -13,6 +13,7 @@
     ├── WeightsError           4  weights refused
     ├── LostDevice             1  the device stopped working in the middle of a run
     ├── OutputError            5  the output cannot be written, or the disk is full
+    │   └── BadTarget          5  no file can have this name there; others can (in a pack, 3)
     └── LockedError            6  another run holds the output
 """
 
@@ -104,6 +105,15 @@ class OutputError(TexupError):
     """The output cannot be written."""
 
     exit_code = ExitCode.OUTPUT
+
+
+class BadTarget(OutputError):
+    """No file can have this name there: it is too long, or taken by a folder. Others can still be written."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        """Say which file cannot be written, and why."""
+        super().__init__(f"{path}: cannot write: {reason}")
+        self.reason = reason
 
 
 class LockedError(TexupError):

@@ -13,18 +13,21 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from texup.errors import LockedError, OutputError
+from texup.errors import BadTarget, LockedError, OutputError
 
 TEMP_PREFIX, TEMP_SUFFIX = ".texup-", ".tmp"
 TEMP_NAME = re.compile(rf"{re.escape(TEMP_PREFIX)}[0-9a-f]{{12}}{re.escape(TEMP_SUFFIX)}")
 LOCK_NAME = ".texup-lock"
 CHUNK = 1 << 20
+_locked: set[Path] = set()
+"""Outputs that this process holds: one that is gone was removed by somebody, and is not made anew."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _ON_WINDOWS = os.name == "nt"
 # What Windows says while another program has a file open: access denied, sharing violation, lock violation.
 _HELD = (5, 32, 33)
 _WAITS = (0.05, 0.1, 0.2, 0.3, 0.5)  # seconds before each further try: a scanner lets go of a new file within one
 _LOCKED_BYTE = 1 << 20  # far beyond what is written: Windows lets nobody else read a byte that is locked
+NAMES = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EILSEQ, errno.EINVAL)
 
 
 def read_pieces(path: Path) -> Iterator[bytes]:
@@ -58,6 +61,8 @@ def output_error(path: Path, error: OSError) -> OutputError:
     """Return the one-line refusal for a failed write to ``path``."""
     if error.errno in FULL:
         return OutputError(f"{path}: the disk is full; free some space and run the same command again to go on")
+    if error.errno in NAMES and error.filename is not None:  # of a name: a write or a sync names no file
+        return BadTarget(path, error.strerror or str(error))
     return OutputError(f"{path}: cannot write: {error.strerror or error}")
 
 
@@ -75,11 +80,13 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, so that they outlive a power cut.
+    """Make a folder, and those above it, so that they outlive a power cut; but for one that this process has locked.
 
     Another thread may write into it before its place is synced: a power cut then takes both, and the next run sees it.
     """
     if not folder.is_dir():
+        if folder in _locked:
+            raise FileNotFoundError(errno.ENOENT, "the output was removed meanwhile; run the same command again")
         _make_folder(folder.parent)
         try:
             folder.mkdir()
@@ -111,13 +118,17 @@ def _replace(temp: Path, path: Path) -> None:
     os.replace(temp, path)
 
 
-def atomic_write(path: Path, data: bytes | Iterable[bytes]) -> None:
+def atomic_write(path: Path, data: bytes | Iterable[bytes]) -> int:
     """Put ``data``, whole or in pieces, at ``path`` so that a file under that name is always whole and durable.
 
     The order is: write and fsync a temporary file in the same folder, rename it, fsync the folder. Missing parent
     folders are made. The temporary file is removed on every error.
 
+    Returns:
+        How many bytes were written.
+
     Raises:
+        BadTarget: no file can have this name.
         OutputError: no permission, no space, or any other failure of the file system.
     """
     # A name of its own, not the final one with something added: that may already be 255 bytes long.
@@ -129,6 +140,7 @@ def atomic_write(path: Path, data: bytes | Iterable[bytes]) -> None:
                 file.writelines([data] if isinstance(data, bytes) else data)
                 file.flush()
                 os.fsync(file.fileno())
+                size = file.tell()
             _replace(temp, path)
         except BaseException:
             with suppress(OSError):
@@ -137,6 +149,7 @@ def atomic_write(path: Path, data: bytes | Iterable[bytes]) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         raise output_error(path, error) from error
+    return size
 
 
 def check_inside(out: Path, target: str) -> None:
@@ -280,10 +293,12 @@ def output_lock(folder: Path) -> Iterator[None]:
         with suppress(OSError):  # the number is only a courtesy; a full disk is for the first real write to tell
             os.ftruncate(fd, 0)
             os.write(fd, f"{os.getpid()}\n".encode())
+        _locked.add(folder)
         yield
     finally:
         if _ON_WINDOWS:
             os.close(fd)  # first, or the file could not be removed; one that the next run has opened meanwhile stays
+        _locked.discard(folder)
         with suppress(OSError):
             path.unlink()
         if not _ON_WINDOWS:

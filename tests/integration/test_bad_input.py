@@ -368,10 +368,35 @@ def test_a_target_that_is_in_the_way(texup, pack, tmp_path):
     (out / "a.png").unlink()
     (out / "a.png").mkdir()
     (out / "a.png" / "x").write_text("x")
-    result = texup("upscale", pack, "-o", out)
-    assert result.code == 5
-    assert result.err == f"texup: error: {out / 'a.png'}: cannot write: Is a directory\n"
+    (pack / "z").mkdir()
+    for name in ("b.png", "z/c.png"):
+        shutil.copy(pack / "a.png", pack / name)
+    (out / "z").write_text("a file where a folder should go")
+    result = texup("upscale", pack, "-o", out, "--json")
+    assert (result.code, result.json["counts"]["upscaled"]) == (3, 1)
+    reasons = {each["path"]: each["reason"] for each in result.json["failures"]}
+    assert reasons == {
+        "a.png": "a folder lies where it should go, a.png; move that away",
+        "z/c.png": "cannot be written to z/c.png: Not a directory",
+    }
+    assert (out / "b.png").exists()
     assert not list(out.rglob(".texup-*.tmp"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="paths have another limit there")
+def test_a_path_too_long_for_the_output_costs_that_file(texup, pack, tmp_path):
+    deep = "/".join(["d" * 200] * 18)
+    (pack / deep).mkdir(parents=True)
+    shutil.copy(pack / "a.png", pack / deep / "a.png")
+    out = tmp_path
+    while len(str(out)) < 700:
+        out /= "o" * 100
+    for options in ((), ("--copy-other", "--exclude", "d*/**")):
+        result = texup("upscale", pack, "-o", out, "--json", *options)
+        assert result.code == 3
+        assert [each["path"] for each in result.json["failures"]] == [f"{deep}/a.png"]
+        assert "File name too long" in result.json["failures"][0]["reason"]
+    assert (out / "a.png").exists()
 
 
 def test_a_link_in_the_output_leads_nowhere(texup, pack, tmp_path):

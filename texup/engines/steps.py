@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from texup.engines.engine import Execution, Files, Job, Plane, Request, Task
-from texup.errors import OutputError, TextureError
+from texup.errors import BadTarget, OutputError, TextureError, UnsupportedTexture
 from texup.files import atomic_write, check_inside
 from texup.manifest.record import Outcome, Written
 
@@ -38,15 +39,29 @@ def next_requests(task: Task, planes: list[Plane] | None) -> list[Request] | Fin
         return Finished(stop.value)
 
 
+def put(out: Path, target: str, data: bytes | Iterable[bytes]) -> int:
+    """Write a file of the output ``out`` under its final name, and return its size.
+
+    Raises:
+        UnsupportedTexture: no file can have this name there.
+        OutputError: it cannot be written.
+    """
+    check_inside(out, target)
+    try:
+        return atomic_write(out / target, data)
+    except BadTarget as error:
+        raise UnsupportedTexture(f"cannot be written to {target}: {error.reason}") from error
+
+
 def write(job: Job, level: int, data: bytes) -> Written:
     """Write the file of one level under its final name, and read it again.
 
     Raises:
+        UnsupportedTexture: no file can have its name.
         OutputError: it cannot be written, or does not read back as what was written.
     """
     path = job.target_of(level)
-    check_inside(job.out, path)
-    atomic_write(job.out / path, data)
+    put(job.out, path, data)
     check_written(job.out / path, data)
     return Written(path, hashlib.sha256(data).hexdigest(), len(data))
 
@@ -75,6 +90,7 @@ def finish(task: Task, files: Files, execution: Execution | None, began: float) 
         began: ``time.perf_counter()`` at the start of reading.
 
     Raises:
+        UnsupportedTexture: no file can have its name.
         OutputError: it cannot be written.
     """
     written = [write(task.job, level, data) for level, data in enumerate(files)]

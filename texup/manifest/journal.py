@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from texup.errors import OutputError
 from texup.files import CHUNK, atomic_write, output_error, read_pieces
 from texup.manifest.history import FORMAT, NAME, SCHEMA, History, history_of
 from texup.manifest.record import Outcome, line_of, values_of
@@ -41,21 +42,22 @@ class Manifest:
             OutputError: it cannot be written.
         """
         self._path = out / NAME
-        opening = line_of({"format": FORMAT, **asdict(header), "began": time.time()})
+        self._opening = line_of({"format": FORMAT, **asdict(header), "began": time.time()})
         self._ahead = b""
         self.history = History()
         """What earlier runs have done."""
         if os.path.lexists(self._path):
             self.history = history_of(out)
-            self._ahead = opening  # written with this run's first line, if any
+            self._ahead = self._opening  # written with this run's first line, if any
         else:
-            atomic_write(self._path, opening)
+            atomic_write(self._path, self._opening)
         self._is_begun = not self._ahead
         try:
             if self._path.stat().st_nlink > 1:  # also the manifest of a copy that is made of hard links
                 atomic_write(self._path, read_pieces(self._path))
             whole = _whole_size(self._path)
             self._file = self._path.open("r+b", buffering=0)
+            self._status = os.fstat(self._file.fileno())
             os.ftruncate(self._file.fileno(), whole)  # which goes on after a signal, as file.truncate does not
             self._file.seek(whole)
         except OSError as error:
@@ -108,12 +110,16 @@ class Manifest:
     def close(self) -> None:
         """Make the lines durable and close the file.
 
+        Where somebody has removed it, but not the folder, a new one lets the next run go on with what still lies there.
+
         Raises:
             OutputError: the system could not write them.
         """
         try:
             with self._file:
                 os.fsync(self._file.fileno())
+            if self._path.parent.is_dir() and not os.path.lexists(self._path):
+                atomic_write(self._path, self._opening)
         except OSError as error:
             raise output_error(self._path, error) from error
 
@@ -121,11 +127,19 @@ class Manifest:
         """Add a line, behind the header where it is still to be written."""
         rest = self._ahead + line
         try:
+            if not self._is_in_place():
+                raise OutputError(f"{self._path}: was removed or replaced meanwhile; run the same command again")
             while rest:  # one round, except on a disk that fills up just here
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
             raise output_error(self._path, error) from error
         self._ahead = b""
+
+    def _is_in_place(self) -> bool:
+        try:
+            return os.path.samestat(self._status, self._path.lstat())
+        except FileNotFoundError:
+            return False
 
     def _sync(self) -> None:
         try:

@@ -19,11 +19,11 @@ from pathlib import Path
 
 from texup.conventions.convention import Convention, Planned, Sidecar
 from texup.engines.engine import Files, Job, Task, Upscaling
-from texup.engines.steps import failure
+from texup.engines.steps import failure, put
 from texup.errors import TextureError, UnreadableTexture, UsageError
 from texup.files import (
-    atomic_write,
     check_inside,
+    output_error,
     output_lock,
     read_pieces,
     remove_leftovers,
@@ -99,10 +99,18 @@ def upscale_file(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
     Raises:
         PackError: they are the same file.
         UsageError: ``run.out`` exists and ``run.force`` is not set.
+        OutputError: there can be no such file, or it cannot be written.
     """
     check_overlap(run.source, run.out)
-    if run.out.exists() and not run.force:
-        raise UsageError(f"{run.out}: exists already; give another place with --output, or --force")
+    try:
+        run.out.lstat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise output_error(run.out, error) from error
+    else:
+        if not run.force:
+            raise UsageError(f"{run.out}: exists already; give another place with --output, or --force")
     remove_leftovers_of(run.out)
     plan = plan or plan_of(run)[0]
     planned = replace(plan.files[0], target=run.out.name, level_target="")
@@ -170,10 +178,9 @@ def _copied(job: Job, planned: Planned, reason: str | None, expected: str | None
     Raises:
         TextureError: it cannot be read, or is another file by now.
     """
-    digest, target = hashlib.sha256(), job.out / job.target
-    check_inside(job.out, job.target)
-    atomic_write(target, _pieces(job, planned, digest, expected))
-    written = Written(job.target, digest.hexdigest(), target.stat().st_size)
+    digest = hashlib.sha256()
+    size = put(job.out, job.target, _pieces(job, planned, digest, expected))
+    written = Written(job.target, digest.hexdigest(), size)
     sha256 = expected or written.sha256
     return Outcome(path=job.path, outcome="copied", reason=reason, source_sha256=sha256, targets=[written])
 
@@ -210,7 +217,11 @@ def _sidecars(plan: Plan, run: Run, manifest: Manifest) -> Iterator[Outcome]:
             yield hindered
             continue
         manifest.retract(path)
-        atomic_write(run.out / sidecar.target, sidecar.data)
+        try:
+            put(run.out, sidecar.target, sidecar.data)
+        except TextureError as error:
+            yield Outcome(path=path, outcome="failed", reason=error.reason)
+            continue
         yield Outcome(path=path, outcome="written", source_sha256=sha256, targets=[written])
 
 

@@ -1,0 +1,78 @@
+"""The output is removed while a run writes there: the run stops at the next write, and the next run works."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from texup.errors import OutputError
+from texup.files import atomic_write, output_lock
+from texup.manifest.history import NAME
+
+from ..builders import noise
+
+COUNT = 6
+
+# When the third result has got its name, what lies there is removed as ``rm -rf`` does it, or all but a late file.
+REMOVED = """
+import os, pathlib, shutil
+real, seen = os.replace, []
+def replace(old, new):
+    real(old, new)
+    if str(new).endswith(".png"):
+        seen.append(new)
+        if len(seen) == 3:
+            {what}
+os.replace = replace
+"""
+WAYS = {
+    "all": 'shutil.rmtree("out")',
+    "all but the folder": '[shutil.rmtree(e) if e.is_dir() else os.unlink(e) for e in list(os.scandir("out"))]',
+    "all but what was just written": '[p.unlink() for p in [*pathlib.Path("out").rglob("*.*")] if str(p) != str(new)]',
+    "the manifest": 'os.unlink("out/texup-manifest.jsonl")',
+    "replaced by another": 'shutil.rmtree("out"); shutil.copytree("other", "out")',
+}
+
+
+@pytest.fixture
+def pack(tmp_path):
+    (tmp_path / "pack" / "sub").mkdir(parents=True)
+    for k in range(COUNT):
+        (tmp_path / "pack" / ("sub" if k % 2 else "") / f"{k}.png").write_bytes(noise(k))
+    return tmp_path / "pack"
+
+
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_whose_output_is_removed_stops_at_once_and_the_next_one_works(
+    launcher, weights, pack, tmp_path, way, copied
+):
+    def run(out, before=""):
+        more = ["--copy-other", "--include", "0.png"] * copied
+        command = ["upscale", "pack", "-o", out, "--model", weights, "--overlap", "8", "--jobs", "1", "--json", *more]
+        return launcher.run(*command, cwd=tmp_path, before=before)
+
+    assert run("other")[0] == 0
+    code, said, told = run("out", REMOVED.format(what=WAYS[way]))
+    assert (code, said) == (5, ""), told
+    assert told.startswith("texup: error: out")
+    assert "run the same command again" in told or "No such file" in told or "cannot be read back" in told
+    code, said, told = run("out")
+    assert code == 0, told
+    names = [path.relative_to(tmp_path / "out") for path in sorted((tmp_path / "out").rglob("*.png"))]
+    assert names == [path.relative_to(pack) for path in sorted(pack.rglob("*.png"))]
+    assert copied or json.loads((tmp_path / "out" / NAME).read_text().splitlines()[-1])["ended"] is True
+    for name in names:
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+
+
+def test_no_write_makes_the_output_anew(tmp_path):
+    with output_lock(tmp_path / "out"):
+        assert atomic_write(tmp_path / "out" / "sub" / "deep" / "a", b"abc") == 3
+        shutil.rmtree(tmp_path / "out")
+        with pytest.raises(OutputError, match="the output was removed meanwhile; run the same command again"):
+            atomic_write(tmp_path / "out" / "sub" / "a", b"abc")
+    assert not (tmp_path / "out").exists()
+    assert atomic_write(tmp_path / "out" / "sub" / "a", b"abc") == 3
