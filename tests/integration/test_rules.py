@@ -141,3 +141,23 @@ def test_a_rule_that_fits_nothing_is_a_warning(texup, pack, tmp_path):
     result = texup("upscale", pack, "-o", tmp_path / "out", "--rules", tmp_path / "my.toml")
     assert result.code == 0
     assert any(line.startswith("warning: ") and "rule 1" in line for line in result.err.splitlines())
+
+
+@pytest.mark.usefixtures("catalog")
+def test_a_large_scale_of_one_rule_bounds_only_what_it_is_for(texup, tmp_path, wall, monkeypatch):
+    """At 16 times a side of 16 would be the most here, at 4 times one of 64."""
+    monkeypatch.setattr("texup.upscaling.reading.MAX_RESULT_PIXELS", 1 << 16)
+    monkeypatch.setattr("texup.cli.inspect.PROBE_SECONDS", 0.01)
+    folder = tmp_path / "pack"
+    for name, side in {"icons/i.png": 8, "icons/large.png": 32, "wall.png": 32, "sky.png": 96}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(wall(side, side)).save(folder / name)
+    (folder / "texup.toml").write_text('[[rule]]\nmatch = "icons/*"\nwhen = { max_side = 64 }\nscale = 16\n')
+    planned = texup("inspect", folder, "--json").json["files"]
+    assert {file["path"] for file in planned if file["action"] == "refuse"} == {"icons/large.png", "sky.png"}
+    result = texup("upscale", folder, "-o", tmp_path / "out", "--json")
+    assert {each["path"]: each["reason"] for each in result.json["failures"]} == {
+        "icons/large.png": "32 x 32 is more than the limit of 256 pixels",
+        "sky.png": "96 x 96 is more than the limit of 4096 pixels",
+    }
+    assert pixels(tmp_path / "out" / "icons" / "i.png").shape[:2] == (128, 128)

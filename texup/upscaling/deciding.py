@@ -11,7 +11,7 @@ from texup.policy.rules import Facts, Rule, apply_rule, first_fit
 from texup.textures.cells import Cells, cut, grid_boxes, island_boxes
 from texup.textures.seams import Edge, detect_edges
 from texup.textures.texture import Texture
-from texup.upscaling.reading import NotUpscaled, Sources
+from texup.upscaling.reading import NotUpscaled, Sources, check_size
 from texup.upscaling.run import Route, Run, Settings
 
 
@@ -33,7 +33,11 @@ class Decision:
 def decide(
     sources: Sources | NotUpscaled, planned: Planned, run: Run, convention: Convention
 ) -> Decision | NotUpscaled:
-    """Decide what is done with a texture, from its name, its pixels and the user's rules, unless reading settled it."""
+    """Decide what is done with a texture, from its name, its pixels and the user's rules, unless reading settled it.
+
+    Raises:
+        UnsupportedTexture: its result would be too large by the rule that fits it.
+    """
     if isinstance(sources, NotUpscaled):
         return sources
     treatment = _chosen(planned.treatment, run.settings)
@@ -46,12 +50,15 @@ def decide(
     policy = _policy(works[0], treatment, run.settings)
     if policy.method == "copy":
         return NotUpscaled(action="copy", reason=f"{policy.kind}: kept as it is", source_sha256=sources.sha256)
+    route = run.route_of(rule, faithful=policy.faithful)
+    for work in works:
+        check_size(work.pixels.shape[0], work.pixels.shape[1], run.limits_of(route), planned.path.rpartition("/")[2])
     return Decision(
         sources=sources,
         works=works,
         planned=replace(planned, treatment=treatment),
         policy=policy,
-        route=run.route_of(rule, faithful=policy.faithful),
+        route=route,
         rule=rule,
     )
 

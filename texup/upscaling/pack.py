@@ -246,10 +246,10 @@ def start(job: Job, planned: Planned, run: Run, convention: Convention, decode: 
     Raises:
         TextureError: the file cannot be read, or its result would be too large.
     """
-    limits = run.limits
-    decision = decide(read(planned, job.source, limits, decode), planned, run, convention)
+    decision = decide(read(planned, job.source, run.limits_for(planned), decode), planned, run, convention)
     if isinstance(decision, NotUpscaled):
         return _not_upscaled(job, planned, decision)
+    limits = run.limits_of(decision.route)
     sizes = [(texture.pixels.shape[0], texture.pixels.shape[1]) for texture in decision.works]
     return Task(
         job=job,

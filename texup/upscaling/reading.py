@@ -28,7 +28,7 @@ class Limits:
     """What a texture may take on its way."""
 
     growth: int
-    """How many times as wide as its source the widest plane of any texture gets."""
+    """How many times as wide as its source the widest plane of a texture gets."""
     memory: int
     """Bytes that a texture and its result may take."""
 
@@ -107,18 +107,29 @@ def memory_for(height: int, width: int, growth: int) -> int:
     return height * width * (SOURCE_BYTES + RESULT_BYTES * growth**2)
 
 
-def _decoded(data: bytes, path: str, limits: Limits, decode: Decode) -> Texture:
-    """Decode a file whose header says that its result suits graphics cards and the memory of this machine."""
-    name, most = path.rpartition("/")[2], MAX_RESULT_PIXELS // limits.growth**2
-    head = read_header(data, name)
-    need = memory_for(head.height, head.width, limits.growth)
-    if head.width * head.height <= most and need > limits.memory:
+def check_size(height: int, width: int, limits: Limits, name: str) -> None:
+    """Refuse a texture whose result does not suit graphics cards or the memory of this machine.
+
+    Raises:
+        UnsupportedTexture: it is too large.
+    """
+    most, need = MAX_RESULT_PIXELS // limits.growth**2, memory_for(height, width, limits.growth)
+    if width * height > most:
+        raise UnsupportedTexture(f"{width} x {height} is more than the limit of {most} pixels", name)
+    if need > limits.memory:
         raise UnsupportedTexture(
-            f"{head.width} x {head.height} pixels take about {need / 1e9:.1f} GB of memory on their way, and"
+            f"{width} x {height} pixels take about {need / 1e9:.1f} GB of memory on their way, and"
             f" texup may use {limits.memory / 1e9:.1f} GB of what is free; close programs, or use a smaller --scale",
             name,
         )
-    return decode(data, name, most)
+
+
+def _decoded(data: bytes, path: str, limits: Limits, decode: Decode) -> Texture:
+    """Decode a file whose header says that it may be done."""
+    name = path.rpartition("/")[2]
+    head = read_header(data, name)
+    check_size(head.height, head.width, limits, name)
+    return decode(data, name, MAX_RESULT_PIXELS // limits.growth**2)
 
 
 def _with_joined_alpha(sources: Sequence[Texture], paths: Sequence[str]) -> Texture:

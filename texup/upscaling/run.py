@@ -128,10 +128,18 @@ class Run:
 
     @property
     def limits(self) -> Limits:
-        """What a texture may take on its way."""
-        routes = (self.route, *self.routes.values())
-        growth = max(max(prod(p.scale for p in route.passes), route.settings.scale) for route in routes)
+        """What a texture may take on its way that no rule changes."""
+        return self.limits_of(self.route)
+
+    def limits_of(self, route: Route) -> Limits:
+        """Return what a texture may take on its way along a route."""
+        growth = max(prod(p.scale for p in route.passes), route.settings.scale)
         return Limits(growth=growth, memory=self.memory)
+
+    def limits_for(self, planned: Planned) -> Limits:
+        """Return what a texture may take by the least of the routes that its rules may choose once it is read."""
+        routes = [self.route_of(rule) for rule in (None, *planned.rules)]
+        return min(map(self.limits_of, routes), key=lambda limits: limits.growth)
 
     def route_of(self, rule: Rule | None, *, faithful: bool = False) -> Route:
         """Return the route of a texture that ``rule`` decides, and whose policy is ``faithful`` or not."""

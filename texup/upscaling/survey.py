@@ -120,7 +120,7 @@ def _texture_item(
     planned: Planned, source: Path, run: Run, convention: Convention, seen: dict[bytes, str], decode: Decode
 ) -> Item:
     try:
-        decision = decide(read(planned, source, run.limits, decode), planned, run, convention)
+        decision = decide(read(planned, source, run.limits_for(planned), decode), planned, run, convention)
     except TextureError as error:
         return Item(planned.path, "refuse", error.reason)
     if isinstance(decision, NotUpscaled):
