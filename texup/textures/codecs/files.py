@@ -42,9 +42,7 @@ class PictureHeader:
     format: str
     """One of the values of :data:`SUFFIXES`."""
     width: int
-    """Pixels as stored; an Exif rotation of JPEG, WebP or PNG may swap width and height on decoding."""
     height: int
-    """Pixels as stored."""
     mode: str
     """How pixels are stored, in words for people."""
 

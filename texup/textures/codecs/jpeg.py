@@ -17,7 +17,6 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from texup.errors import UnreadableTexture, UnsupportedTexture
-from texup.textures.codecs.exif import upright
 from texup.textures.texture import Container, Texture
 
 SIGNATURE = b"\xff\xd8\xff"
@@ -31,7 +30,6 @@ _MARKER = re.compile(rb"\xff+[^\x00\xff]")  # among coded pixels, where a 0 foll
 _NOISE = b"\xa5\x5a\xc3\x3c\x96\x69\x0f\xf0" * 4
 _MAX_SEGMENTS = 10_000  # before the pixels; even a colour profile and a preview in pieces take a few hundred
 _MAX_SCANS = 200  # tools write up to 12; each is a pass over the whole picture
-_EXIF = 0xE1
 _IGNORED = (*range(0xE1, 0xEE), 0xEF, 0xFE)  # all applications but JFIF and Adobe, which say what the channels mean
 
 
@@ -65,13 +63,13 @@ def _frame(data: bytes) -> tuple[int, int, int, int, int]:
 
 
 def header(data: bytes) -> tuple[int, int, str]:
-    """Return width and height as stored (an Exif rotation may swap them) and how the pixels are stored."""
+    """Return width and height and how the pixels are stored."""
     width, height, channels, precision, _ = _frame(data)
     return width, height, f"{_KINDS.get(channels, f'{channels} channels')}, {channels * precision} bits a pixel"
 
 
 def decode(data: bytes) -> Texture:
-    """Decode a grey or RGB JPEG and turn it upright.
+    """Decode a grey or RGB JPEG as it is stored; no loader of games asks Exif which way up that is.
 
     Raises:
         UnreadableTexture: damaged or truncated.
@@ -80,10 +78,8 @@ def decode(data: bytes) -> Texture:
     _, _, channels, precision, frame = _frame(data)
     if channels not in (1, 3) or precision != 8:
         raise UnsupportedTexture(f"a JPEG with {channels} channels of {precision} bits; save it as 8-bit RGB")
-    head, exif, start = [data[:2]], None, 0
+    head, start = [data[:2]], 0
     for marker, start, end in _segments(data):
-        if marker == _EXIF and data[start + 4 : start + 10] == b"Exif\0\0":
-            exif = data[start + 4 : end]
         if marker not in (*_IGNORED, _SCAN):
             head.append(data[start:end])
     pieces, traps = _pieces(data, start)
@@ -91,7 +87,7 @@ def decode(data: bytes) -> Texture:
     # libjpeg fills in missing pixels without a word, with zeros; of a sound stretch it never looks behind the end.
     if frame < _ARITHMETIC and not np.array_equal(pixels, _decoded(head, [*chain(*zip(pieces, traps, strict=True))])):
         raise UnreadableTexture("some of its pixels are missing")
-    return Texture(upright(pixels, exif), Container("jpeg", lossless=False))
+    return Texture(pixels, Container("jpeg", lossless=False))
 
 
 def _pieces(data: bytes, start: int) -> tuple[list[bytes], list[bytes]]:

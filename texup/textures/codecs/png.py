@@ -20,7 +20,6 @@ from PIL import Image
 
 from texup.errors import UnreadableTexture, UnsupportedTexture
 from texup.textures.codecs.bitfields import narrow, spread
-from texup.textures.codecs.exif import upright
 from texup.textures.codecs.palette import entries
 from texup.textures.texture import Container, Pixels, Texture
 
@@ -89,8 +88,8 @@ def header(data: bytes) -> tuple[int, int, str]:
 def decode(data: bytes) -> Texture:
     """Decode a PNG; every checksum up to the end chunk is verified.
 
-    Colour space chunks (gAMA, cHRM, iCCP, sRGB) are dropped and the samples left as they are: the loaders of games
-    ignore these chunks, so the stored numbers are what players see, and converting them would change the game.
+    Colour space chunks (gAMA, cHRM, iCCP, sRGB) and the orientation of eXIf are dropped and the samples left as and
+    where they are: the loaders of games ignore these chunks, so what is stored is what players see.
 
     Raises:
         UnreadableTexture: damaged or truncated.
@@ -105,7 +104,7 @@ def decode(data: bytes) -> Texture:
         palette=palette,
         grab=struct.unpack(">ii", grab) if len(grab) == 8 else None,
     )
-    return Texture(upright(pixels, chunks.get(b"eXIf")), container)
+    return Texture(pixels, container)
 
 
 def _collect(data: bytes) -> tuple[_Head, dict[bytes, bytes], bytes]:
@@ -177,7 +176,8 @@ def _expand(samples: Pixels, head: _Head, chunks: dict[bytes, bytes]) -> tuple[P
     transparent = chunks.get(b"tRNS", b"")
     if head.colour == _INDEXED:
         palette = _palette(chunks.get(b"PLTE", b""), transparent)
-        return entries(palette)[samples[..., 0]][..., : 4 if transparent else 3], palette
+        colours = np.ascontiguousarray(entries(palette)[:, : 4 if transparent else 3])
+        return colours[samples[..., 0]], palette
     pixels = spread(samples, head.bits) if head.bits < 8 else samples
     if not transparent or head.colour not in (_GREY, _RGB):
         return pixels, None

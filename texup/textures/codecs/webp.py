@@ -16,7 +16,6 @@ from PIL import Image
 from PIL.WebPImagePlugin import WebPImageFile
 
 from texup.errors import UnreadableTexture, UnsupportedTexture
-from texup.textures.codecs.exif import upright
 from texup.textures.texture import Container, Texture
 
 MAX_SIDE = 16383
@@ -39,7 +38,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def header(data: bytes) -> tuple[int, int, str]:
-    """Return width and height as stored (an Exif rotation may swap them) and how, from the first 30 bytes."""
+    """Return width and height and how the pixels are stored, from the first 30 bytes."""
     kind, body = data[_FIRST : _FIRST + 4], data[_FIRST + 8 : _FIRST + 18].ljust(10, b"\0")
     if kind == b"VP8X":
         width, height = (int.from_bytes(body[k : k + 3], "little") + 1 for k in (4, 7))
@@ -54,7 +53,7 @@ def header(data: bytes) -> tuple[int, int, str]:
 
 
 def decode(data: bytes) -> Texture:
-    """Decode a still WebP and turn it upright; colour under alpha 0 is kept.
+    """Decode a still WebP as it is stored, whatever Exif says of its orientation; colour under alpha 0 is kept.
 
     Raises:
         UnreadableTexture: damaged or truncated.
@@ -65,7 +64,7 @@ def decode(data: bytes) -> Texture:
         raise UnsupportedTexture("an animated WebP; save its frames as separate files")
     with WebPImageFile(io.BytesIO(data)) as image:
         pixels = np.array(image)
-    return Texture(upright(pixels, chunks.get(b"EXIF")), Container("webp", lossless=b"VP8L" in chunks))
+    return Texture(pixels, Container("webp", lossless=b"VP8L" in chunks))
 
 
 def encode(pixels: NDArray[np.uint8], container: Container) -> bytes:
