@@ -4,6 +4,7 @@ import io
 import struct
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from texup.textures.texture import Container, Layout, Texture
 MODEST = settings(deadline=None, derandomize=True, max_examples=60)
 
 RANDOM = np.random.default_rng(4)
+SHIPPED_FILES = Path(__file__).parents[3] / "shared" / "cases" / "B03"
+BC1 = Container("dds", block="bc1")
 ALPHA, FOURCC, RGB, GREY = 0x1, 0x4, 0x40, 0x20000
 RGB888, BGR888 = (0xFF0000, 0xFF00, 0xFF), (0xFF, 0xFF00, 0xFF0000)
 
@@ -180,7 +183,19 @@ def test_levels_of_plain_pixels_come_after_the_first(layout):
     assert np.array_equal(whole.pixels, levels[0].pixels)
     assert whole.container.mips
     with pytest.raises(UnreadableTexture, match=r"it is truncated, .* with 3 mips of 7 x 5 pixels"):
-        decode(data[:-1], "a.dds")
+        decode(data[: start + 1], "a.dds")
+
+
+def test_a_file_of_blocks_cut_off_within_a_level_is_refused():
+    levels = [Texture(RANDOM.integers(0, 256, (side, side, 3), dtype=np.uint8), BC1) for side in (16, 8, 4, 2, 1)]
+    whole = encode_levels(levels)
+    for cut in range(len(whole)):
+        at_the_end_of_a_level = cut in (128 + 128, 128 + 128 + 32)
+        if at_the_end_of_a_level or cut >= 128 + 128 + 32 + 8:  # less than a block: old writers wrote too few bytes
+            assert np.array_equal(decode(whole[:cut], "a.dds").pixels, decode(whole, "a.dds").pixels)
+        else:
+            with pytest.raises(UnreadableTexture):
+                decode(whole[:cut], "a.dds")
 
 
 def plain(height, width, channels=3, format_="dds", dtype=np.uint8):
@@ -224,7 +239,7 @@ def test_every_truncation_is_refused():
             decode(data[:cut], "a.dds")
 
 
-@pytest.mark.parametrize(("at", "value"), [(4, 123), (76, 31), (12, 0), (16, 0)])
+@pytest.mark.parametrize(("at", "value"), [(4, 123), (4, 0), (76, 31), (76, 64), (12, 0), (16, 0)])
 def test_headers_that_make_no_sense_are_refused(at, value):
     data = bytearray(dds(bytes(18)))
     data[at : at + 4] = struct.pack("<I", value)
@@ -232,10 +247,68 @@ def test_headers_that_make_no_sense_are_refused(at, value):
         read_header(bytes(data), "a.dds")
 
 
+WITH_FLAGS, WITH_FORMAT, WITH_SIZE = 80, 76, 4
+SHIPPED = {
+    "FlatOut 2: size of the pixel format": {WITH_FORMAT: 24},
+    "STALKER: size of the header": {WITH_SIZE: 24},
+    "UT 2004: nothing of the pixel format but its FourCC": {WITH_FORMAT: 0, WITH_FLAGS: 0},
+    "NVTT: marks for sRGB and normal maps": {WITH_FLAGS: 0xC0000000 | FOURCC},
+    "a FourCC and flags of masks": {WITH_FLAGS: FOURCC | RGB},
+    "no flags, caps or size at all": {8: 0, 20: 0, 108: 0},
+    "both flags of pitch and size, and a wrong one": {8: 0x81007 | 8, 20: 2**32 - 1},
+    "one level too many": {8: 0x21007, 28: 7},
+    "2**32 levels": {8: 0x21007, 28: 2**32 - 1},
+    "levels that are not there": {8: 0x21007, 28: 6},
+}
+
+
+@pytest.mark.parametrize("kind", SHIPPED)
+def test_headers_that_games_ship_are_read_and_written_right(kind):
+    picture = Texture(RANDOM.integers(0, 256, (32, 32, 3), dtype=np.uint8), BC1)
+    right = encode(picture)
+    wrong = bytearray(right)
+    for at, value in SHIPPED[kind].items():
+        struct.pack_into("<I", wrong, at, value)
+    assert bytes(wrong) != right
+    texture = decode(bytes(wrong), "a.dds")
+    assert np.array_equal(texture.pixels, decode(right, "a.dds").pixels)
+    assert read_header(bytes(wrong), "a.dds").width == 32
+    assert must_copy(bytes(wrong)) is None
+    assert parse_dds(encode(texture)) == parse_dds(right)
+
+
+def test_flags_of_a_fourcc_that_is_not_there_leave_it_to_the_masks():
+    body = RANDOM.integers(0, 256, 18, dtype=np.uint8).tobytes()
+    wrong = decode(dds(body, kind=RGB | FOURCC), "a.dds")
+    assert np.array_equal(wrong.pixels, decode(dds(body), "a.dds").pixels)
+
+
+@pytest.mark.parametrize(("dimension", "count"), [(0, 1), (3, 0), (0, 0)])
+def test_a_newer_header_without_dimension_or_count_is_of_one_picture(dimension, count):
+    body = RANDOM.integers(0, 256, 24, dtype=np.uint8).tobytes()
+    texture = decode(dx10(28, body, dimension=dimension, count=count), "a.dds")
+    again = parse_dds(encode(texture))
+    assert (again.dimension, again.array_size) == (3, 1)
+
+
+def test_wrong_sizes_are_read_in_old_headers_only():
+    data = bytearray(dx10(28, bytes(24)))
+    struct.pack_into("<I", data, WITH_FORMAT, 24)
+    with pytest.raises(UnreadableTexture, match="its header makes no sense"):
+        decode(bytes(data), "a.dds")
+
+
 @pytest.mark.parametrize(("mips", "size"), [(4, (7, 5)), (2, (1, 1)), (2**32 - 1, (4096, 4096))])
-def test_more_levels_than_there_can_be_are_refused(mips, size):
+def test_more_levels_than_there_can_be_are_no_header_for_a_loader(mips, size):
     with pytest.raises(UnreadableTexture, match=f"{mips} mips of {size[0]} x {size[1]} pixels"):
-        decode(dds(bytes(200), mips=mips, size=size), "a.dds")
+        parse_dds(dds(bytes(200), mips=mips, size=size))
+
+
+@pytest.mark.skipif(not SHIPPED_FILES.is_dir(), reason="no ../shared/cases/B03")
+def test_files_that_games_ship_all_come_out_alike():
+    pictures = [decode(path.read_bytes(), path.name).pixels for path in sorted(SHIPPED_FILES.iterdir())]
+    assert len(pictures) == 7
+    assert all(np.array_equal(picture, pictures[0]) for picture in pictures)
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def _is_bc7(path: str, pack: Pack) -> bool:
     if not path.lower().endswith(".dds"):
         return False
     try:
-        header = parse_dds(pack.read(path, HEADER_SIZE))
+        header = parse_dds(pack.read(path, HEADER_SIZE), permissive=True)
     except TextureError:
         return False  # the error is reported when it is read
     return header.block == "bc7" and not header.extra

@@ -18,7 +18,15 @@ from texup.textures.blocks.bc7 import NEEDS_EXTRA
 from texup.textures.blocks.levels import can_compress, decode_blocks, encode_blocks
 from texup.textures.codecs import dds_header as fields
 from texup.textures.codecs.bitfields import is_valid, pack_pixels, unpack_pixels
-from texup.textures.codecs.dds_header import DdsHeader, blocks_bytes, dxgi_of, level_sizes, pack_header, parse_dds
+from texup.textures.codecs.dds_header import (
+    BLOCK_SIDE,
+    DdsHeader,
+    blocks_bytes,
+    dxgi_of,
+    level_sizes,
+    pack_header,
+    parse_dds,
+)
 from texup.textures.texture import Container, Layout, Texture
 
 SIGNATURE = fields.SIGNATURE
@@ -78,7 +86,7 @@ def _packing(head: DdsHeader) -> str:
 
 def header(data: bytes) -> tuple[int, int, str]:
     """Return width, height and how the pixels are stored, from the first 148 bytes; also for kinds that are refused."""
-    head = parse_dds(data)
+    head = parse_dds(data, permissive=True)
     return head.width, head.height, _mode(head)
 
 
@@ -92,7 +100,7 @@ def must_copy(data: bytes, *, rewritten: bool = True) -> str | None:
     Raises:
         UnreadableTexture: the header is damaged.
     """
-    head = parse_dds(data)
+    head = parse_dds(data, permissive=True)
     if head.extra:
         return f"{_mode(head)}: texup redoes single pictures only"
     if head.is_signed:
@@ -111,19 +119,17 @@ def decode(data: bytes) -> Texture:
     alpha. Typeless formats are read as unsigned.
 
     Raises:
-        UnreadableTexture: damaged, or shorter than its levels.
+        UnreadableTexture: damaged, or cut off within a level.
         UnsupportedTexture: cube map, volume, array, signed or float values, or channels of more than 8 bits.
     """
-    head = parse_dds(data)
+    head = parse_dds(data, permissive=True)
     reason = must_copy(data, rewritten=False)
     if reason:
         raise UnsupportedTexture(f"{reason}; it is left as it is")
     block, layout = head.block, _layout(head)
-    count = max(head.mips, 1)
-    sizes = [_level_bytes(block, layout, *size) for size in islice(level_sizes(head.width, head.height), count)]
-    if head.start + sum(sizes) > len(data):
+    if not _is_whole(head, layout, len(data) - head.start):
         raise UnreadableTexture(f"it is truncated, {_mode(head)} of {head.width} x {head.height} pixels takes more")
-    first = data[head.start : head.start + sizes[0]]
+    first = data[head.start : head.start + _level_bytes(block, layout, head.width, head.height)]
     if block:
         pixels = decode_blocks(first, block, head.width, head.height)
     else:
@@ -132,6 +138,21 @@ def decode(data: bytes) -> Texture:
         pixels = unpack_pixels(stored, layout)
     container = _container(head, layout)
     return Texture(_straight(pixels) if container.premultiplied else pixels, container)
+
+
+def _is_whole(head: DdsHeader, layout: Layout | None, size: int) -> bool:
+    """Tell whether ``size`` bytes hold levels 0 to n wholly and nothing of a level n + 1.
+
+    Games ship files whose header counts more levels than they hold. A file that ends within a level was cut off, but
+    for levels smaller than a block, of which old writers wrote too few bytes.
+    """
+    sizes = islice(level_sizes(head.width, head.height), max(head.mips, 1))
+    for k, (width, height) in enumerate(sizes):
+        needed = _level_bytes(head.block, layout, width, height)
+        if size < needed:
+            return k > 0 and (size == 0 or (head.block is not None and max(width, height) < BLOCK_SIDE))
+        size -= needed
+    return True
 
 
 def _container(head: DdsHeader, layout: Layout | None) -> Container:

@@ -3,6 +3,8 @@
 References:
     Microsoft, Direct3D programming guide, "DDS_HEADER", "DDS_PIXELFORMAT", "DDS_HEADER_DXT10" and "DXGI_FORMAT":
     fields, flag values and format numbers.
+    microsoft/DirectXTex, issues 392, 394, 399, 490 and 667: the wrong headers that games ship, and which of them
+    ``DDS_FLAGS_PERMISSIVE`` reads.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ HEADER_SIZE = 148
 CAPS_HEIGHT_WIDTH_FORMAT, HAS_PITCH, HAS_MIPS, HAS_SIZE, HAS_DEPTH = 0x1007, 0x8, 0x20000, 0x80000, 0x800000
 # DDS_PIXELFORMAT.dwFlags
 ALPHA, FOURCC, RGB, GREY = 0x1, 0x4, 0x40, 0x20000
+_MARKS_OF_NVTT = 0xC0000000  # sRGB and "a normal map", which say nothing of the packing
 # DDS_HEADER.dwCaps, dwCaps2, and DDS_HEADER_DXT10.miscFlag, resourceDimension
 TEXTURE, CAPS_OF_MIPS, CUBE, VOLUME, DX10_CUBE, DX10_2D, DX10_3D = 0x1000, 0x400008, 0x200, 0x200000, 0x4, 3, 4
 PREMULTIPLIED = 2  # DDS_HEADER_DXT10.miscFlags2, its lowest three bits
@@ -28,6 +31,7 @@ PREMULTIPLIED = 2  # DDS_HEADER_DXT10.miscFlags2, its lowest three bits
 _HEADER = struct.Struct("<4s7I44x2I4s5I2I12x")
 _EXTENSION = struct.Struct("<5I")
 _SIZE, _FORMAT_SIZE = 124, 32
+_WRITTEN_SIZES, _WRITTEN_FORMAT_SIZES = (_SIZE, 24), (_FORMAT_SIZE, 24, 0)  # STALKER; FlatOut 2, UT 2004
 _FOURCC_BLOCKS = {
     b"DXT1": "bc1", b"DXT2": "bc2", b"DXT3": "bc2", b"DXT4": "bc3", b"DXT5": "bc3",
     b"ATI1": "bc4", b"BC4U": "bc4", b"BC4S": "bc4", b"ATI2": "bc5", b"BC5U": "bc5", b"BC5S": "bc5",
@@ -37,6 +41,7 @@ _DXGI_FIRST = {"bc1": 70, "bc2": 73, "bc3": 76, "bc4": 79, "bc5": 82, "bc6": 94,
 _DXGI_BLOCKS = {first + k: block for block, first in _DXGI_FIRST.items() for k in range(3)}
 _SIGNED = (b"BC4S", b"BC5S", 81, 84, 96)
 _BLOCK_BYTES = {"bc1": 8, "bc4": 8}  # the others 16
+BLOCK_SIDE = 4  # texels
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +94,14 @@ class DdsHeader:
         return _HEADER.size + (0 if self.dxgi is None else _EXTENSION.size)
 
 
-def parse_dds(data: bytes) -> DdsHeader:
+def parse_dds(data: bytes, *, permissive: bool = False) -> DdsHeader:
     """Return the header of a file from its first ``HEADER_SIZE`` bytes; formats that texup cannot redo are no fault.
+
+    Args:
+        data: the file, or its beginning.
+        permissive: read the wrong headers that games ship as Direct3D's permissive loader does: other sizes of the two
+            structures, a FourCC without its flag, more levels than there can be. As of any, ``pack_header`` writes
+            them right.
 
     Raises:
         UnreadableTexture: no DDS, truncated, an impossible size, or more levels than a picture of that size has.
@@ -100,18 +111,31 @@ def parse_dds(data: bytes) -> DdsHeader:
     magic, size, flags, height, width, pitch, depth, mips, format_size, kind, fourcc, bits, *rest = _HEADER.unpack_from(
         data
     )
-    if magic != SIGNATURE or size != _SIZE or format_size != _FORMAT_SIZE or not width or not height:
+    is_right = size == _SIZE and format_size == _FORMAT_SIZE
+    is_known = size in _WRITTEN_SIZES and format_size in _WRITTEN_FORMAT_SIZES and permissive and fourcc != b"DX10"
+    if magic != SIGNATURE or not (is_right or is_known) or not width or not height:
         raise UnreadableTexture("its header makes no sense")
-    if mips > max(width, height, depth if flags & HAS_DEPTH else 0).bit_length():
+    most = max(width, height, depth if flags & HAS_DEPTH else 0).bit_length()
+    if mips > most and not permissive:
         raise UnreadableTexture(f"its header makes no sense: {mips} mips of {width} x {height} pixels")
+    if permissive:
+        kind, fourcc = _kind_as_meant(kind, fourcc, has_masks=any(rest[:4]))
     fourcc = fourcc if kind & FOURCC else b""
     r, g, b, a, caps, caps2 = rest
-    known = (width, height, flags, pitch, depth, mips, kind, fourcc, bits, (r, g, b, a), caps, caps2)
+    known = (width, height, flags, pitch, depth, min(mips, most), kind, fourcc, bits, (r, g, b, a), caps, caps2)
     if fourcc != b"DX10":
         return DdsHeader(*known)
     if len(data) < HEADER_SIZE:
         raise UnreadableTexture("it is truncated in the header")
     return DdsHeader(*known, *_EXTENSION.unpack_from(data, _HEADER.size))
+
+
+def _kind_as_meant(kind: int, fourcc: bytes, *, has_masks: bool) -> tuple[int, bytes]:
+    """Return the flags of a pixel format and its FourCC where one of them was forgotten."""
+    kind &= ~_MARKS_OF_NVTT
+    if not kind and any(fourcc):
+        return FOURCC, fourcc
+    return (kind & ~FOURCC, b"") if has_masks and not any(fourcc) else (kind, fourcc)
 
 
 def pack_header(header: DdsHeader) -> bytes:
@@ -135,7 +159,7 @@ def level_sizes(width: int, height: int) -> Iterator[tuple[int, int]]:
 
 def blocks_bytes(block: str, width: int, height: int) -> int:
     """Return the bytes of one level of 4 x 4 blocks."""
-    return -(-width // 4) * -(-height // 4) * _BLOCK_BYTES.get(block, 16)
+    return -(-width // BLOCK_SIDE) * -(-height // BLOCK_SIDE) * _BLOCK_BYTES.get(block, 16)
 
 
 def dxgi_of(block: str, *, srgb: bool = False) -> int:
