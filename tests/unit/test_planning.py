@@ -14,7 +14,8 @@ from texup.errors import PackError
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import NOT_SELECTED, Entry
 from texup.policy.classify import Treatment
-from texup.policy.rules import Rule, When
+from texup.policy.rule_facts import When
+from texup.policy.rules import Rule
 from texup.upscaling.planning import plan_pack
 
 HASHES = ("00112233445566aa", "00112233445566bb")

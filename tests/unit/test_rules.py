@@ -15,7 +15,8 @@ from texup.errors import ExitCode, UsageError
 from texup.packs.walk import matches, patterns
 from texup.policy import rules as module
 from texup.policy.classify import Treatment
-from texup.policy.rules import Facts, Rule, When, apply_rule, as_facts, candidates, first_fit, load_rules, unused_rules
+from texup.policy.rule_facts import Facts, When
+from texup.policy.rules import Rule, apply_rule, as_facts, candidates, first_fit, load_rules, unused_rules
 from texup.textures.cells import Cells
 
 MODEST = settings(deadline=None, derandomize=True, max_examples=200)

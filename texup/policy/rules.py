@@ -45,53 +45,13 @@ from texup.packs.pack import Finding
 from texup.packs.walk import matches, patterns
 from texup.policy.choices import AlphaChoice, EdgeChoice, GrainChoice
 from texup.policy.classify import Kind, Treatment
+from texup.policy.rule_facts import Facts, When
 from texup.policy.rule_values import SETTINGS, RuleAction, RuleMethod, read_table, shown
 from texup.textures.cells import Cells
 from texup.textures.normals import NormalForm
-from texup.textures.planes import AlphaKind
 
 RULES_NAME = "texup.toml"
 MAX_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a decoded texture is found to be."""
-
-    kind: Kind
-    alpha: AlphaKind
-    width: int
-    height: int
-    format: str
-    """As ``Container.format``."""
-
-
-@dataclass(frozen=True, slots=True)
-class When:
-    """What a picture must be; empty and None ask for nothing."""
-
-    kind: tuple[Kind, ...] = ()
-    alpha: tuple[AlphaKind, ...] = ()
-    format: tuple[str, ...] = ()
-    min_width: int | None = None
-    max_width: int | None = None
-    min_height: int | None = None
-    max_height: int | None = None
-    min_side: int | None = None
-    max_side: int | None = None
-
-    def fits(self, facts: Facts) -> bool:
-        """Return whether all that is asked holds."""
-        sides = {
-            "width": (facts.width, facts.width),
-            "height": (facts.height, facts.height),
-            "side": (min(facts.width, facts.height), max(facts.width, facts.height)),
-        }
-        named = ((self.kind, facts.kind), (self.alpha, facts.alpha), (self.format, facts.format))
-        return all(not wanted or found in wanted for wanted, found in named) and all(
-            (getattr(self, f"min_{name}") or 0) <= least and most <= (getattr(self, f"max_{name}") or most)
-            for name, (least, most) in sides.items()
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +62,7 @@ class Rule:
     """Place in its file, from 1."""
     match: tuple[str, ...] = ()
     """Globs; none fit every file."""
-    when: When = When()
+    when: When = field(default_factory=When)
     action: RuleAction | None = None
     method: RuleMethod | None = None
     treat_as: Kind | None = None

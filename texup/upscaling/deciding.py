@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from texup.conventions.convention import Convention, Planned
 from texup.policy.classify import Policy, Treatment, kind_and_alpha, of_islands, policy_for
-from texup.policy.rules import Facts, Rule, apply_rule, first_fit
+from texup.policy.rule_facts import Facts
+from texup.policy.rules import Rule, apply_rule, first_fit
 from texup.textures.cells import Cells, cut, grid_boxes, island_boxes
 from texup.textures.seams import Edge, detect_edges
 from texup.textures.texture import Texture
