@@ -300,7 +300,8 @@ def test_another_kind_drops_what_was_meant_for_the_old_one():
 
 def test_upscale_means_it():
     kept = Treatment("lookup", "copy")
-    assert apply_rule(Rule(1, action="upscale"), kept).method is None
+    assert apply_rule(Rule(1, action="upscale"), kept) == Treatment()
+    assert apply_rule(Rule(1, action="upscale", treat_as="lookup", method="nearest"), kept).kind == "lookup"
     assert apply_rule(Rule(1, action="upscale", method="nearest"), kept).method == "nearest"
     assert apply_rule(Rule(1, edges=("wrap", "wrap")), kept).method == "copy"
 

@@ -117,7 +117,7 @@ def apply_rule(rule: Rule, treatment: Treatment) -> Treatment:
     """Return a treatment with what a rule sets laid over it.
 
     Another kind takes the method and the form of normals with it that were meant for the old one, and "upscale" a
-    method that copies; what the rule sets itself stays.
+    kind and a method that copy; what the rule sets itself stays.
     """
     if rule.treat_as is not None and rule.treat_as != treatment.kind:
         treatment = replace(treatment, kind=rule.treat_as, method=None, normal=None)
@@ -125,6 +125,8 @@ def apply_rule(rule: Rule, treatment: Treatment) -> Treatment:
         treatment = replace(treatment, doubted=False)
     if rule.action == "upscale" and treatment.method == "copy":
         treatment = replace(treatment, method=None)
+    if rule.action == "upscale" and treatment.kind == "lookup" and not rule.treat_as:
+        treatment = replace(treatment, kind=None)
     return replace(
         treatment,
         method=rule.method or treatment.method,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from texup.conventions.convention import Convention, Planned
 from texup.policy.classify import Policy, Treatment, kind_and_alpha, of_islands, policy_for
+from texup.policy.lookups import lookup_table
 from texup.policy.rule_facts import Facts
 from texup.policy.rules import Rule, apply_rule, first_fit
 from texup.textures.cells import Cells, cut, grid_boxes, island_boxes
@@ -14,6 +15,9 @@ from texup.textures.seams import Edge, detect_edges
 from texup.textures.texture import Texture
 from texup.upscaling.reading import NotUpscaled, Sources, check_size
 from texup.upscaling.run import Route, Run, Settings
+
+PICTURES = (None, "colour", "interface")
+"""Kinds that a look-up table is taken for where only its place was known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,10 @@ def decide(
         return sources
     treatment = _chosen(planned.treatment, run.settings)
     works = [convention.to_work(texture, planned) for texture in sources.textures]
+    table = None if planned.others or treatment.kind not in PICTURES else lookup_table(planned.path, works[0].pixels)
+    if table is not None:
+        # A TEXTURES lump is written from names alone, and has promised the size of a result already.
+        treatment = replace(treatment, kind="lookup", method="nearest" if run.wishes.textures_lump else None)
     rule = first_fit(planned.rules, _facts(works[0], treatment)) if planned.rules else None
     if rule is not None:
         if rule.action in ("copy", "skip"):
@@ -50,7 +58,8 @@ def decide(
         treatment = apply_rule(rule, treatment)
     policy = _policy(works[0], treatment, run.settings)
     if policy.method == "copy":
-        return NotUpscaled(action="copy", reason=f"{policy.kind}: kept as it is", source_sha256=sources.sha256)
+        what = f"a look-up table, a {table}" if table is not None else policy.kind
+        return NotUpscaled(action="copy", reason=f"{what}: kept as it is", source_sha256=sources.sha256)
     route = run.route_of(rule, faithful=policy.faithful)
     for work in works:
         check_size(work.pixels.shape[0], work.pixels.shape[1], run.limits_of(route), planned.path.rpartition("/")[2])
