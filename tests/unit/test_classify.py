@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from texup.policy.classify import CORRECTED, DATA, METHODS, NORMAL_METHODS, Policy, Treatment, policy_for
+from texup.policy.classify import (
+    CORRECTED,
+    DATA,
+    METHODS,
+    NORMAL_METHODS,
+    Policy,
+    Treatment,
+    policy_for,
+    without_doubt,
+)
 from texup.textures.cells import Cells
 from texup.textures.texture import Container, Texture
 
@@ -192,11 +203,37 @@ def test_a_named_normal_map_is_one_even_if_its_vectors_are_stretched():
 
 def test_pixels_may_deny_a_kind_that_is_doubted_and_no_other():
     brown = texture(colour=np.random.default_rng(0).integers((150, 110, 70), (190, 150, 110), (SIDE, SIDE, 3)))
-    for kind in ("normal", "height"):
+    for kind in ("normal", "height", "mask"):
         assert decided(brown, Treatment(kind=kind, doubted=True)) == COLOUR
         assert decided(brown, Treatment(kind=kind))[0] == kind
     assert decided(texture(colour=grey()), Treatment(kind="height", doubted=True))[0] == "height"
-    assert decided(brown, Treatment(kind="mask", doubted=True))[0] == "mask"
+    assert decided(texture(colour=grey()), Treatment(kind="mask", doubted=True))[0] == "mask"
+    assert decided(brown, Treatment(kind="emissive", doubted=True))[0] == "emissive"
+
+
+def test_what_is_denied_takes_with_it_what_was_meant_for_it_and_leaves_what_the_user_chose():
+    brown = texture(colour=np.random.default_rng(0).integers((150, 110, 70), (190, 150, 110), (SIDE, SIDE, 3)))
+    suggested = Treatment("mask", "nearest", alpha="binary", edges=("wrap", "clamp"), doubted=True)
+    assert without_doubt(suggested, brown) == Treatment(alpha="binary", edges=("wrap", "clamp"))
+    grey_one = texture(colour=grey())
+    assert without_doubt(suggested, grey_one) == replace(suggested, doubted=False)
+    sure = replace(suggested, doubted=False)
+    assert without_doubt(sure, brown) == sure
+
+
+def test_a_blue_sky_is_no_normal_map_whatever_its_name_suggests():
+    for sky in ((100, 150, 255), (180, 200, 240), (120, 120, 200), (40, 40, 90)):
+        seen = texture(colour=np.random.default_rng(0).normal(sky, 8, (SIDE, SIDE, 3)).clip(0, 255))
+        for form in (None, "tangent", "object", "two_channel"):
+            assert decided(seen, Treatment(kind="normal", normal=form, doubted=True)) == COLOUR
+
+
+def test_channels_of_data_are_masks_even_where_they_look_coloured():
+    packed = np.random.default_rng(0).integers(80, 180, (SIDE, SIDE, 4))
+    mask = Treatment(kind="mask", doubted=True)
+    assert decided(Texture(packed.astype(np.uint8), Container("dds")), mask)[0] == "mask"  # something else in its alpha
+    assert decided(Texture(packed[..., :3].astype(np.uint8), Container("dds", block="bc5")), mask)[0] == "mask"
+    assert decided(Texture(packed[..., :3].astype(np.uint8), Container("dds")), mask)[0] == "colour"
 
 
 def test_a_normal_map_without_channels_for_its_form_has_none():

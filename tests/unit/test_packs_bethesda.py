@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,16 +13,19 @@ from texup.conventions.quake.plan import QUAKE
 from texup.packs.pack import Pack
 from texup.packs.walk import walk
 from texup.policy.classify import Treatment, policy_for
+from texup.textures.codecs.dds import must_copy
 from texup.textures.codecs.dds_header import DdsHeader, pack_header
+from texup.textures.codecs.files import read_texture
 from texup.textures.enlarge import enlarge
 from texup.textures.texture import Container, Texture
 
 from ..builders import pack_of, plans_of
 
+CASES = Path(__file__).parents[3] / "shared" / "cases" / "B14"
 CLAMP = ("clamp", "clamp")
 LIST = [
     "textures/armor/body_msn.dds",
-    "textures/armor/cube_e.dds",
+    "textures/armor/env_e.dds",
     "textures/armor/iron_sword.dds",
     "textures/armor/iron_sword_n.dds",
 ]
@@ -69,9 +73,7 @@ def test_the_specified_list():
     plans, findings = plan(LIST)
     assert findings == []
     assert {path: item.target for path, item in plans.items()} == {path: path for path in LIST}
-    assert {path for path, item in plans.items() if item.action != "upscale"} == {"textures/armor/cube_e.dds"}
-    cube = plans["textures/armor/cube_e.dds"]
-    assert (cube.action, cube.reason) == ("copy", "an environment cube map")
+    assert {item.action for item in plans.values()} == {"upscale"}
     assert {item.treatment.mips for item in plans.values() if item.action == "upscale"} == {"inside"}
 
 
@@ -138,10 +140,35 @@ def test_fallout_specular_is_no_normal_map():
         ("_HL", "mask", "smooth"),
     ],
 )
-def test_suffixes_say_how_a_texture_is_enlarged(suffix, kind, method):
-    seen = dds(np.random.default_rng(0).integers(40, 160, (16, 16, 3)))
-    policy = policy_for(seen, treatment(f"textures/armor/iron_sword{suffix}.dds"))
-    assert (policy.kind, policy.method) == (kind, method)
+def test_suffixes_suggest_how_a_texture_is_enlarged_and_pixels_agree_or_deny(suffix, kind, method):
+    picture = np.random.default_rng(0).integers(40, 160, (16, 16, 3))
+    away = coded(np.random.default_rng(0).normal((0, 0, -1), 1, (16, 16, 3)))
+    fitting = {"normal": away if suffix == "_msn" else bumps(), "mask": picture[..., :1], "height": picture[..., :1]}
+    found = policy_for(dds(fitting.get(kind, picture)), treatment(f"textures/armor/iron_sword{suffix}.dds"))
+    assert (found.kind, found.method) == (kind, method)
+    denied = policy_for(dds(picture), treatment(f"textures/armor/iron_sword{suffix}.dds"))
+    assert denied.kind == (kind if kind == "emissive" else "colour")
+    assert denied.method == "net"
+
+
+@pytest.mark.parametrize("header", [replace(BC3, caps2=0xFE00), replace(BC7, misc=4)])
+def test_a_cube_map_is_one_by_its_header_and_not_by_its_name(header):
+    assert "cube map" in must_copy(pack_header(header))
+    assert must_copy(pack_header(BC3)) is None
+    picture = np.random.default_rng(0).integers(40, 160, (16, 16, 3))
+    assert policy_for(dds(picture), treatment("textures/armor/cube_e.dds")).method == "net"
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="no ../shared/cases/B14")
+def test_night_snow_and_ruins_of_another_game_are_pictures():
+    folder = CASES / "packG"
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*.dds")]
+    other = pack({name: (folder / name).read_bytes() for name in names}, ("mods", "packG"))
+    assert BETHESDA.detect(other) == pytest.approx(0.4)
+    plans, _ = plans_of(BETHESDA, other)
+    assert {plan.action for plan in plans.values()} == {"upscale"}
+    policies = [policy_for(read_texture(folder / name), plans[name].treatment) for name in names]
+    assert (len(names), {policy.method for policy in policies}) == (11, {"net"})
 
 
 @pytest.mark.parametrize(
@@ -154,7 +181,6 @@ def test_suffixes_say_how_a_texture_is_enlarged(suffix, kind, method):
         "interface/map.dds",
         "textures/cubemaps/ore.dds",
         "textures/actors/character/FaceGenData/facetint/a.dds",
-        "textures/armor/Cube_E.DDS",
     ],
 )
 def test_what_the_games_or_their_tools_make_is_copied_with_a_reason(path):
@@ -240,7 +266,9 @@ def test_the_specified_list_is_found_out():
         (["dds/textures/a_n.dds"], 0),
         (["other/a_n.dds"], 0),
         (["textures/a_n.png"], 0),
-        (["textures/a_n.dds", "textures/b.png"], 0.5),
+        (["textures/a_n.dds", "textures/b.png"], 0.2),
+        (["textures/a_n.dds", "textures/a_s.dds", "textures/a_e.dds", "textures/a.dds"], 0.4),
+        (["textures/armor/a_n.dds", "textures/b.png"], 0.5),
     ],
 )
 def test_dds_below_textures_needs_something_else_that_speaks_of_the_games(files, score):
@@ -250,12 +278,11 @@ def test_dds_below_textures_needs_something_else_that_speaks_of_the_games(files,
 @pytest.mark.parametrize(
     "file",
     [
-        *(f"textures/iron{end}.dds" for end in ("_n", "_msn", "_s", "_g", "_m", "_em", "_sk", "_p", "_N")),
         *(f"textures/{folder}/iron.dds" for folder in ("actors", "architecture", "armor", "clothes", "clutter")),
         *(f"textures/{folder}/iron.dds" for folder in ("creatures", "dungeons", "landscape", "Weapons")),
     ],
 )
-def test_each_suffix_and_folder_of_the_games_speaks_of_them(file):
+def test_each_folder_of_the_games_speaks_of_them(file):
     assert BETHESDA.detect(pack([file])) == 1
     assert BETHESDA.detect(pack([file, "textures/iron_x.dds", "textures/other/iron.dds"])) == 1
 

@@ -5,6 +5,7 @@ makes of it.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,12 +19,16 @@ from texup.conventions.minecraft.mcmeta import Meta, frame_size
 from texup.conventions.minecraft.plan import MINECRAFT
 from texup.packs.opening import open_pack
 from texup.packs.walk import walk
+from texup.policy.classify import DATA, policy_for
 from texup.policy.rules import Rule
 from texup.textures.cells import Cells
+from texup.textures.codecs.files import read_texture
+from texup.textures.texture import Container, Texture
 from texup.upscaling.planning import plan_pack
 
 from ..builders import encoded, pack_of, picture, plans_of, said
 
+CASES = Path(__file__).parents[3] / "shared" / "cases" / "B37"
 ASSETS = "assets/minecraft/textures/"
 ROOT = b'{"pack": {"pack_format": 15, "description": "x"}}'
 LAW = settings(deadline=None, derandomize=True)
@@ -108,8 +113,9 @@ def test_the_frame_size_of_the_listed_sea_is_scaled():
 def test_normals_and_material_numbers_are_no_colours():
     plans = planned(packed(LISTED))
     normal, material = (plans[f"{ASSETS}block/stone{role}.png"].treatment for role in ("_n", "_s"))
-    assert (normal.kind, normal.normal, normal.alpha) == ("normal", "two_channel", "data")
-    assert (material.method, material.alpha) == ("nearest", "data")
+    assert (normal.kind, normal.normal) == ("normal", "two_channel")
+    assert (material.kind, material.method) == ("mask", "nearest")
+    assert {normal.kind, material.kind} <= DATA  # so that their alpha is a channel like the others
 
 
 def test_the_listed_pack_has_nothing_to_warn_of():
@@ -264,10 +270,53 @@ def test_a_suffix_makes_a_map_only_where_its_base_or_its_twin_is_there():
     }
 
 
-def test_pixels_may_deny_a_normal_map_for_which_nothing_vouches():
-    alone = planned(packed({ASSETS + "block/wall_n.png": png(16, 16)}))[ASSETS + "block/wall_n.png"].treatment
-    vouched = planned(packed(LISTED))[ASSETS + "block/stone_n.png"].treatment
-    assert (alone.kind, alone.doubted, vouched.doubted) == ("normal", True, False)
+def policies(pixels):
+    """What becomes of stone_n and stone_s with these pixels."""
+    plans = planned(packed(LISTED))
+    seen = Texture(np.ascontiguousarray(pixels, np.uint8), Container("png"))
+    found = [policy_for(seen, plans[f"{ASSETS}block/stone{role}.png"].treatment) for role in ("_n", "_s")]
+    return [(policy.kind, policy.method, policy.alpha) for policy in found]
+
+
+def labpbr_normals(side=16):
+    y, x = np.mgrid[:side, :side]
+    slopes = [128 + 60 * np.sin(x / 2), 128 + 60 * np.sin(y / 2)]
+    return np.stack([*slopes, np.full((side, side), 255), np.full((side, side), 200)], axis=2)
+
+
+def labpbr_materials(side=16):
+    y, x = np.mgrid[:side, :side]
+    return np.stack([x * 16, np.where(y < 8, 10, 230), np.where(x < 8, 0, 64), np.full((side, side), 255)], axis=2)
+
+
+def test_pixels_of_maps_are_taken_for_what_their_names_suggest():
+    assert policies(labpbr_normals())[0] == ("normal", "vectors", "constant")
+    assert policies(labpbr_normals()[..., :3])[0] == ("normal", "vectors", "none")
+    assert policies(labpbr_materials())[1] == ("mask", "nearest", "constant")
+    assert policies(labpbr_materials()[..., :3])[1] == ("mask", "nearest", "none")
+    grey = labpbr_materials()[..., :1].repeat(3, 2)
+    assert policies(grey)[1] == ("mask", "nearest", "none")
+    glowing = labpbr_materials()
+    glowing[4:8, 4:8, 3] = 0
+    assert policies(glowing)[1] == ("mask", "nearest", "data")
+
+
+def test_coloured_pictures_are_colour_whatever_their_names_suggest(disc):
+    y, x = np.mgrid[:16, :16]
+    picture = np.stack([40 + 12 * x, 230 - 9 * y, 90 + 5 * (x + y)], axis=2)
+    assert [kind for kind, _, _ in policies(picture)] == ["colour", "colour"]
+    assert {method for _, method, _ in policies(picture)} == {"net"}
+    normal, _ = policies(np.dstack([picture, disc(16, 16) * 255]))
+    assert normal == ("colour", "net", "binary")
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="no ../shared/cases/B37")
+def test_machines_and_gates_of_a_real_mod_are_colour():
+    folder = CASES / "packN"
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*.png")]
+    plans = planned(packed({name: (folder / name).read_bytes() for name in names}))
+    kinds = {policy_for(read_texture(folder / name), plans[name].treatment).kind for name in names}
+    assert (len(names), kinds) == (8, {"colour"})
 
 
 def test_optifine_may_name_another_suffix_for_what_glows():

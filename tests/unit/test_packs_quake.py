@@ -105,10 +105,10 @@ def test_an_asterisk_is_written_as_engines_look_for_it():
     [
         ("textures/wall.tga", Treatment()),
         ("textures/e1m1/wall.tga", Treatment()),
-        ("textures/wall_norm.tga", Treatment(kind="normal", normal="tangent")),
+        ("textures/wall_norm.tga", Treatment(kind="normal", normal="tangent", doubted=True)),
         ("textures/wall_bump.tga", Treatment(kind="height", doubted=True)),
-        ("textures/wall_gloss.tga", Treatment(kind="mask")),
-        ("progs/player.mdl_0_shirt.tga", Treatment(kind="mask")),
+        ("textures/wall_gloss.tga", Treatment(kind="mask", doubted=True)),
+        ("progs/player.mdl_0_shirt.tga", Treatment(kind="mask", doubted=True)),
         ("textures/WALL_GLOW.TGA", Treatment(kind="emissive")),
         ("textures/leaf_alpha.jpg", Treatment(kind="mask", method="net")),
         ("textures/lamp_fbr.png", Treatment(kind="colour")),

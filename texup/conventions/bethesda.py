@@ -27,12 +27,11 @@ Severity = Literal["error", "warning", "hint"]
 DISTANT = re.compile("lod(?!ge)")
 GRAMMAR = re.compile(r"(?P<stem>.+)\.(?P<ext>dds|tga)", re.IGNORECASE)
 
-TELLING = frozenset(("_n", "_msn", "_s", "_g", "_m", "_em", "_sk", "_p"))
 GAME_FOLDERS = frozenset(
     ("actors", "architecture", "armor", "clothes", "clutter", "creatures", "dungeons", "landscape", "weapons")
 )
 GAME_FILES = (".nif", ".esp", ".esm", ".esl", ".bgsm", ".bgem", ".bsa", ".ba2")
-UNTOLD = 0.4  # of the weight, where neither suffixes nor folders nor files speak of the game: below what is enough
+UNTOLD = 0.4  # of the weight, where neither folders nor files speak of the games: below what is enough
 LEFT_ALONE = {
     "terrain": "distant land, made by tools from the rest",
     "interface": "part of the interface, whose layout counts in texels",
@@ -53,16 +52,18 @@ def format_name(name: Name) -> str:
 
 
 def detect(pack: Pack) -> float:
-    """Return the share of textures that are DDS below ``textures``, if anything else speaks of these games."""
+    """Return the share of textures that are DDS below ``textures``, if folders or files speak of these games.
+
+    Suffixes do not: in Generals and others ``_n`` is the night and ``_s`` the snow.
+    """
     paths = [entry.path.lower() for entry in pack.entries if entry.kind == "texture"]
     found = [path for path in paths if path.endswith(".dds") and _is_own(path, pack)]
     if not found:
         return 0.0
-    has_roles = any(split_role(bare_stem(path), ROLES)[1] in TELLING for path in found)
     has_folders = any(GAME_FOLDERS & set(path.split("/")) for path in found)
     has_files = any(entry.path.lower().endswith(GAME_FILES) for entry in pack.entries)
     share = len(found) / len(paths)
-    return share + 0.1 * has_files if has_roles or has_folders or has_files else UNTOLD * share
+    return share + 0.1 * has_files if has_folders or has_files else UNTOLD * share
 
 
 def _is_own(path: str, pack: Pack) -> bool:
@@ -89,8 +90,6 @@ def plan(pack: Pack, wishes: Wishes) -> Iterator[Planned | Finding]:
 
 def _reason_to_copy(path: str) -> str:
     *folders, _ = path.lower().split("/")
-    if split_role(bare_stem(path), ROLES)[1] == "_e":
-        return "an environment cube map"
     if any(DISTANT.match(folder) for folder in _below_textures(folders)[:1]):
         return "distant models, made by tools from the rest"
     return next((LEFT_ALONE[folder] for folder in folders if folder in LEFT_ALONE), "")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from texup.policy.choices import AlphaChoice, EdgeChoice, GrainChoice, MethodChoice, NormalsChoice
 from texup.textures.cells import Cells, grid_boxes
@@ -42,6 +43,9 @@ DATA: frozenset[Kind] = frozenset({"normal", "mask", "height", "lookup"})
 """Kinds whose alpha is a channel like the others: Skyrim keeps the strength of highlights in that of normals."""
 
 GREYISH = 0.03  # of the full range: how far the channels of a height map's texels differ on average
+COLOURED = 0.12  # of the full range: from here on the channels of a texel are a colour and no tint of compression
+MIDDLE = (0.25, 0.9)  # green of LabPBR: up to 0.25 how much is reflected, from 230 of 255 on which metal it is
+PICTURE_SHARE = 0.2  # of a picture's texels are such colours, at least; of masks some are, by filtering
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ def policy_for(
         normals: how normal maps are enlarged.
         method: what pictures go through that would go through a net; "auto" asks their pixels.
     """
+    treatment = without_doubt(treatment, texture)
     kind, form = _kind_of(texture, treatment)
     alpha = _alpha_kind(texture, treatment.alpha, kind)
     found = detect_edges(texture.pixels, alpha=alpha not in ("none", "data"))
@@ -132,8 +137,21 @@ def policy_for(
 
 def kind_and_alpha(texture: Texture, treatment: Treatment) -> tuple[Kind, AlphaKind]:
     """Return what a texture's policy says of its kind and of its alpha; a user's rule may ask for them."""
+    treatment = without_doubt(treatment, texture)
     kind, _ = _kind_of(texture, treatment)
     return kind, _alpha_kind(texture, treatment.alpha, kind)
+
+
+def without_doubt(treatment: Treatment, texture: Texture) -> Treatment:
+    """Return a treatment whose kind, if a name alone suggests it, is believed or denied by the pixels of a texture.
+
+    What is denied takes the method and the form of normals with it that were meant for it.
+    """
+    if treatment.kind is None or not treatment.doubted:
+        return treatment
+    if _is_believable(treatment.kind, treatment.normal, texture):
+        return replace(treatment, doubted=False)
+    return replace(treatment, kind=None, method=None, normal=None, doubted=False)
 
 
 def of_islands(policy: Policy, treatment: Treatment) -> Policy:
@@ -161,8 +179,6 @@ def _roughness(texture: Texture, policy: Policy) -> float:
 
 def _kind_of(texture: Texture, treatment: Treatment) -> tuple[Kind, NormalForm | None]:
     pixels, kind = texture.pixels, treatment.kind
-    if kind is not None and treatment.doubted and not _is_believable(kind, pixels):
-        kind = None
     if kind not in (None, "normal"):
         return kind, None
     if texture.container.block == "bc5":
@@ -177,19 +193,41 @@ def _kind_of(texture: Texture, treatment: Treatment) -> tuple[Kind, NormalForm |
     return "normal", form if fits(pixels, form) else None
 
 
-def _is_believable(kind: Kind, pixels: Pixels) -> bool:
-    """Tell whether pixels may be of a kind."""
+def _is_believable(kind: Kind, form: NormalForm | None, texture: Texture) -> bool:
+    """Tell whether the pixels of a texture may be of a kind, and normals of a form."""
+    pixels, one_or_two_channels = texture.pixels, texture.container.block in ("bc4", "bc5")
     if kind == "normal":
-        return could_be_normals(pixels) or looks_like_normals(pixels) is not None
+        has_slopes = form == "two_channel" and fits(pixels, form) and could_be_slopes(pixels, form)
+        is_level = form != "object" and could_be_normals(pixels)
+        return one_or_two_channels or has_slopes or is_level or looks_like_normals(pixels) is not None
+    if kind == "mask":
+        return one_or_two_channels or not _is_picture(pixels)
     return kind != "height" or _is_greyish(pixels)
 
 
 def _is_greyish(pixels: Pixels) -> bool:
     """Tell whether all colours are near grey; compression tints it."""
-    if pixels.shape[2] < 3:
-        return True
-    shades = pixels[..., :3].astype(np.float32)
-    return float(np.ptp(shades, axis=2).mean()) <= GREYISH * np.iinfo(pixels.dtype).max
+    return pixels.shape[2] < 3 or float(_chroma(pixels).mean()) <= GREYISH
+
+
+def _is_picture(pixels: Pixels) -> bool:
+    """Tell pictures from masks: they show colours of middle brightness, and hold nothing else in their alpha.
+
+    Masks are grey, or put into each channel something else: of LabPBR's green, which tells a metal or how much is
+    reflected, nothing lies in the middle.
+    """
+    if pixels.shape[2] < 3 or (pixels.shape[2] == 4 and len(np.unique(pixels[..., 3])) > 1):
+        return False
+    green = pixels[..., 1] / np.iinfo(pixels.dtype).max
+    shows = (_chroma(pixels) > COLOURED) & (green > MIDDLE[0]) & (green < MIDDLE[1])
+    return bool(shows.mean() > PICTURE_SHARE)
+
+
+def _chroma(pixels: Pixels) -> NDArray[np.float32]:
+    """Return how far apart the colour channels of each texel are (H, W), 0 to 1."""
+    shades = pixels[..., :3].astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    chroma: NDArray[np.float32] = np.ptp(shades, axis=2)
+    return chroma
 
 
 def _shows_hidden(pixels: Pixels, choice: AlphaChoice, alpha: AlphaKind) -> bool:

@@ -2,7 +2,8 @@
 
 A suffix is a custom, not a promise; a convention decides when to believe it, and pixels may deny it. In real packs
 ``grass_n`` is the north of the grass (Dungeon Crawl), ``rail_normal`` the usual rail (ProgrammerArt) and ``rock3_bump``
-a bumpy rock (LibreQuake), all of them coloured pictures.
+a bumpy rock (LibreQuake), all of them coloured pictures; in Generals, which has DDS too, ``_n``, ``_s`` and ``_e`` are
+a building by night, in snow and in ruins.
 """
 
 from __future__ import annotations
@@ -32,30 +33,30 @@ Roles = Mapping[str, Role]
 # Kinds from nifskope, res/shaders (sk_default.frag, sk_msn.frag, fo4_default.frag) and community pages on the slots.
 BETHESDA: Roles = {
     "_d": Role("colour"),
-    "_n": Role("normal", "tangent"),
-    "_msn": Role("normal", "object"),
-    "_s": Role("mask"),
+    "_n": Role("normal", "tangent", doubted=True),
+    "_msn": Role("normal", "object", doubted=True),
+    "_s": Role("mask", doubted=True),
     "_g": Role("emissive"),
-    "_m": Role("mask"),
-    "_em": Role("mask"),
-    "_e": Role("lookup"),
+    "_m": Role("mask", doubted=True),
+    "_em": Role("mask", doubted=True),
+    "_e": Role("colour"),  # a cube map, which its header says: those are copied
     "_sk": Role("colour"),
-    "_p": Role("height"),
+    "_p": Role("height", doubted=True),
     "_b": Role("emissive"),
-    "_hl": Role("mask"),
+    "_hl": Role("mask", doubted=True),
 }
 
 # DarkPlaces, gl_rmain.c, R_SkinFrame_LoadExternal; ``_alpha`` is opacity, so a net draws its outlines.
 QUAKE: Roles = {
-    "_norm": Role("normal", "tangent"),
+    "_norm": Role("normal", "tangent", doubted=True),
     "_bump": Role("height", doubted=True),
-    "_gloss": Role("mask"),
+    "_gloss": Role("mask", doubted=True),
     "_glow": Role("emissive"),
     "_luma": Role("emissive"),
-    "_pants": Role("mask"),
-    "_shirt": Role("mask"),
-    "_reflect": Role("mask"),
-    "_mask": Role("mask"),
+    "_pants": Role("mask", doubted=True),
+    "_shirt": Role("mask", doubted=True),
+    "_reflect": Role("mask", doubted=True),
+    "_mask": Role("mask", doubted=True),
     "_alpha": Role("mask", method="net"),
     "_blend": Role("colour"),
     "_fbr": Role("colour"),  # LibreQuake: the texture itself, whose bright parts the build tool keeps bright

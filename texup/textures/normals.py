@@ -40,6 +40,7 @@ SAMPLES = 256  # rows and columns that are looked at, at most
 UNIT = 0.2  # a vector this near to length 1 counts as unit: BC1 moves steep ones that far
 UNIT_SHARE = 0.7  # of the texels of a normal map, at least
 MEAN_UP = 0.5  # mean z of a tangent-space map, at least
+SHORT = 0.8  # mean length of one that was stretched, at least: that makes vectors longer
 MEAN_ASIDE = 0.15  # mean x and y of one, at most: slopes of a surface that stays level cancel out
 BENT = 0.03  # share of vectors that lean by more than LEAN; where fewer do, unit length says nothing
 LEAN = 0.3
@@ -113,11 +114,12 @@ def looks_like_normals(pixels: Pixels) -> NormalForm | None:
 
 
 def could_be_normals(pixels: Pixels) -> bool:
-    """Tell whether a texture may be a tangent-space map, stretched or of any make: it faces up by and large."""
+    """Tell whether a texture may be a tangent-space map, stretched or of any make: level, facing up, not too short."""
     if pixels.shape[2] < 3:
         return False
-    x, y, z = (float(_signed(pixels, k).mean()) for k in range(3))
-    return z > MEAN_UP / 2 and abs(x) < 2 * MEAN_ASIDE and abs(y) < 2 * MEAN_ASIDE
+    x, y, z = (_signed(pixels, k) for k in range(3))
+    is_level = max(abs(float(x.mean())), abs(float(y.mean()))) < MEAN_ASIDE
+    return is_level and float(z.mean()) > MEAN_UP / 2 and float(np.sqrt(x**2 + y**2 + z**2).mean()) > SHORT
 
 
 def _is_apart(pixels: Pixels) -> NDArray[np.bool_]:

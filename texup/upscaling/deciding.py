@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from texup.conventions.convention import Convention, Planned
-from texup.policy.classify import Policy, Treatment, kind_and_alpha, of_islands, policy_for
+from texup.policy.classify import Policy, Treatment, kind_and_alpha, of_islands, policy_for, without_doubt
 from texup.policy.lookups import lookup_table
 from texup.policy.rule_facts import Facts
 from texup.policy.rules import Rule, apply_rule, first_fit
@@ -45,8 +45,8 @@ def decide(
     """
     if isinstance(sources, NotUpscaled):
         return sources
-    treatment = _chosen(planned.treatment, run.settings)
     works = [convention.to_work(texture, planned) for texture in sources.textures]
+    treatment = without_doubt(_chosen(planned.treatment, run.settings), works[0])
     table = None if planned.others or treatment.kind not in PICTURES else lookup_table(planned.path, works[0].pixels)
     if table is not None:
         # A TEXTURES lump is written from names alone, and has promised the size of a result already.

@@ -160,7 +160,7 @@ def _plan_other(entry: Entry, view: _View) -> Planned:
 def _treatment(bare: str, view: _View) -> Treatment:
     if bare.split(".")[1:-1] != ["norm"]:
         return Treatment()
-    return Treatment(kind="normal", method="vectors" if view.wishes.normals == "copy" else None)
+    return Treatment(kind="normal", method="vectors" if view.wishes.normals == "copy" else None, doubted=True)
 
 
 def to_work(texture: Texture, planned: Planned) -> Texture:

@@ -179,9 +179,9 @@ def _plan_entry(
         return Planned(entry.path, "copy", reason, path) if wishes.copy_other else Planned(entry.path, "skip", reason)
     store, suffix = _coding(pack, entry.path, wishes)
     if kind is not None:
-        treatment = Treatment(kind, alpha="data" if kind in ("mask", "normal") else "auto", store=store)
+        treatment = Treatment(kind, store=store)
         if kind == "normal":
-            treatment = replace(treatment, normal="tangent")
+            treatment = replace(treatment, normal="tangent", doubted=True)
         return Planned(entry.path, "upscale", target=str(PurePosixPath(path).with_suffix(suffix)), treatment=treatment)
     assert lump is not None
     reason = doubles.get(entry.path) or _why_left(lump, wishes)

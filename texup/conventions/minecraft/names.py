@@ -54,8 +54,6 @@ class Role:
     """"_n", "_s", "_e" or ""."""
     base: str
     """Path of the picture that it is a map of, whether it is there or not."""
-    is_sure: bool = True
-    """Whether another file of the pack vouches for it."""
 
 
 def spot_of(path: str, place: tuple[str, ...] = ()) -> Spot | None:
@@ -92,9 +90,9 @@ def format_name(name: Name) -> str:
 def role_finder(pack: Pack) -> Callable[[str], Role]:
     """Return a function that tells what a picture of a pack is for.
 
-    A suffix alone proves nothing. A map is one where its base is there; ``_n`` and ``_s`` also vouch for each other, as
-    in packs that only add them. Beside a ``_w`` they are points of the compass. An emissive overlay may have another
-    suffix, which OptiFine reads from a file.
+    A suffix suggests a map, which pixels may deny, where its base is there; ``_n`` and ``_s`` also vouch for each
+    other, as in packs that only add them. Beside a ``_w`` they are points of the compass. An emissive overlay may have
+    another suffix, which OptiFine reads from a file.
     """
     paths = {entry.path for entry in pack.entries}
     emissive = _emissive_suffix(pack)
@@ -106,9 +104,9 @@ def role_finder(pack: Pack) -> Callable[[str], Role]:
             if bare == stem or bare.endswith("/") or f"{bare}_w{end}" in paths:
                 continue
             twin = {"_n": "_s", "_s": "_n"}.get(name)
-            is_sure = bare + end in paths or (twin is not None and bare + twin + end in paths)
-            if is_sure or name == "_n":
-                return Role(name, bare + end, is_sure)
+            has_company = bare + end in paths or (twin is not None and bare + twin + end in paths)
+            if has_company or name == "_n":
+                return Role(name, bare + end)
         return Role("", path)
 
     return find

@@ -229,10 +229,9 @@ def _treatment(spot: Spot, role: Role, sheet: _Sheet, size: tuple[int, int] | No
         cells = Cells("count", *grid)
     edges = _CLAMP if sheet.meta.clamp else _AUTO if sheet.meta.tile else _edges(spot)
     if role.name == "_n":
-        made = Treatment("normal", alpha="data", edges=edges, cells=cells, normal="two_channel", store="png")
-        return made if role.is_sure else replace(made, alpha="auto", doubted=True)
+        return Treatment("normal", edges=edges, cells=cells, normal="two_channel", doubted=True, store="png")
     if role.name == "_s":
-        return Treatment("mask", "nearest", alpha="data", edges=edges, cells=cells or "whole", store="png")
+        return Treatment("mask", "nearest", edges=edges, cells=cells or "whole", doubted=True, store="png")
     kind, method = _kind(spot)
     if role.name == "_e":
         kind = "emissive"
