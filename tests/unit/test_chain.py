@@ -219,6 +219,7 @@ OTHER = {
     "color_fix": False,
     "palette": "keep",
     "normals": "model",
+    "key": (255, 0, 255),
     "grain": 0.5,
     "method": "nearest",
     "precision": "fp32",

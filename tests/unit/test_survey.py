@@ -178,7 +178,7 @@ def test_the_survey_is_plain_json(pack):
         survey.add(item)
     values = json.loads(json.dumps(as_json(survey, items)))
     assert values["counts"]["actions"] == dict(survey.actions)
-    assert set(values["counts"]) == {"actions", "kinds", "sizes", "modes", "alphas", "edges", "methods"}
+    assert set(values["counts"]) == {"actions", "kinds", "sizes", "modes", "alphas", "edges", "methods", "keys"}
     assert values["net_texels"] == survey.work > 0
     found = {file["path"]: file for file in values["files"]}
     assert found["b/soft.png"]["policy"]["alpha"] == "soft"

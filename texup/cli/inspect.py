@@ -100,6 +100,8 @@ def _summary(run: Run, output: Path, survey: Survey, estimate: Estimate | None) 
         "edges (x,y)": survey.edges,
     }
     lines = [f"{title:12} {_top(count)}" for title, count in counts.items()]
+    if survey.keys:
+        lines.append(f"{'colour keys':12} {_top(survey.keys)}")
     lines.append(f"{'result':12} {output}, {run.settings.scale} times as large, by {_chain(run, run.route)}")
     if run.faithful is not None:
         lines.append(f"{'':12} and {_chain(run, run.faithful)} where nothing may be invented")

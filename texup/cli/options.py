@@ -16,9 +16,11 @@ from texup.policy.choices import (
     DdsChoice,
     EdgeChoice,
     GrainChoice,
+    KeyChoice,
     MethodChoice,
     NormalsChoice,
     PaletteChoice,
+    read_key,
 )
 
 Precision = Literal["auto", "fp16", "bf16", "fp32"]
@@ -43,6 +45,7 @@ class Options:
     method: MethodChoice = "auto"
     color_fix: bool = True
     grain: GrainChoice = "auto"
+    key: KeyChoice = "auto"
     palette: PaletteChoice = "expand"
     convention: str = "auto"
     rules: Path | None = None
@@ -76,6 +79,21 @@ class EdgesType(click.ParamType[tuple[str, str]]):
         if len(parts) > 2 or any(part not in EDGE_NAMES for part in parts):
             self.fail(f"{value!r}: use {', '.join(EDGE_NAMES)}, or two of them as X,Y", param, ctx)
         return parts[-1], parts[0]
+
+
+class KeyType(click.ParamType[KeyChoice]):
+    """``auto``, ``none``, or a colour as ``RRGGBB``."""
+
+    name = "auto|none|RRGGBB"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> KeyChoice:
+        """Return the colour as red, green and blue, or the word."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return read_key(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
 
 
 class AutoOr(click.ParamType[int | None]):
@@ -180,6 +198,14 @@ PIXEL_OPTIONS = (
         default="auto",
         show_default=True,
         help="What the alpha channel is; auto decides for each texture.",
+    ),
+    click.option(
+        "--key",
+        type=KeyType(),
+        default="auto",
+        show_default=True,
+        help="Colour that stands for nothing in pictures without alpha: cut out and written back exactly; auto: where"
+        " a saturated one fills the outside of a sprite.",
     ),
     click.option(
         "--edges",

@@ -60,6 +60,7 @@ def build_run(source: Path, output: Path | None, options: Options) -> Run:
         palette=options.palette,
         normals=options.normals,
         grain=options.grain,
+        key=options.key,
         method=options.method,
         precision=options.precision,
         tile=options.tile,

@@ -9,16 +9,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from texup.policy.choices import AlphaChoice, EdgeChoice, GrainChoice, MethodChoice, NormalsChoice
+from texup.policy.choices import AlphaChoice, EdgeChoice, GrainChoice, KeyChoice, MethodChoice, NormalsChoice
 from texup.textures.cells import Cells, grid_boxes
 from texup.textures.grain.roughness import surface_grain
 from texup.textures.hidden import is_picture
+from texup.textures.keys import find_key, holds_key
 from texup.textures.normals import NormalForm, could_be_normals, could_be_slopes, fits, looks_like_normals
 from texup.textures.pixelart import PixelArt, detect_pixel_art
 from texup.textures.planes import AlphaKind, classify_alpha
 from texup.textures.seams import Edges, detect_edges
 from texup.textures.storing import Store
-from texup.textures.texture import Pixels, Texture
+from texup.textures.texture import Key, Pixels, Texture
 
 Kind = Literal["colour", "normal", "mask", "emissive", "height", "interface", "font", "lookup"]
 Method = Literal["net", "pixel", "nearest", "smooth", "vectors", "copy"]
@@ -70,6 +71,8 @@ class Treatment:
     into files beside it, or given as further sources."""
     grain: GrainChoice = "auto"
     """Strength of the grain laid over what a net made, 0 to 2."""
+    key: KeyChoice = "auto"
+    """The colour that stands for nothing in a picture without alpha."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,8 @@ class Policy:
     """Whether colour under alpha 0 is part of the picture, as where alpha is a gloss or colour is premultiplied."""
     art: PixelArt | None = None
     """Whether it is pixel art and what was measured, where that was asked."""
+    key: Key | None = None
+    """The colour key that was cut out of it, so that its alpha is binary, and that is written back."""
 
 
 def policy_for(
@@ -152,6 +157,14 @@ def without_doubt(treatment: Treatment, texture: Texture) -> Treatment:
     if _is_believable(treatment.kind, treatment.normal, texture):
         return replace(treatment, doubted=False)
     return replace(treatment, kind=None, method=None, normal=None, doubted=False)
+
+
+def key_for(texture: Texture, treatment: Treatment) -> Key | None:
+    """Return the colour key of a texture, or None where it has none; data has none whatever its numbers are."""
+    if treatment.key == "none" or treatment.kind in DATA:
+        return None
+    key = find_key(texture) if treatment.key == "auto" else treatment.key
+    return key if key is not None and holds_key(texture, key) else None
 
 
 def of_islands(policy: Policy, treatment: Treatment) -> Policy:

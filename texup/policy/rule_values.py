@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, get_args
 
 from texup.errors import nearest
-from texup.policy.choices import MAX_GRAIN, AlphaChoice, EdgeChoice
+from texup.policy.choices import MAX_GRAIN, AlphaChoice, EdgeChoice, KeyChoice, read_key
 from texup.policy.classify import Kind
 from texup.textures.cells import Cells
 from texup.textures.normals import NormalForm
@@ -115,6 +115,13 @@ def _grain(value: Any, place: str) -> float | str:
     return float(value)
 
 
+def _key(value: Any, place: str) -> KeyChoice:
+    try:
+        return read_key(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise ValueError(f"{place} = {shown(value)}: {error}") from error
+
+
 def _edges(value: Any, place: str) -> tuple[str, str]:
     """Read the horizontal axis first, like width before height, and return (vertical, horizontal)."""
     known = get_args(EdgeChoice)
@@ -161,5 +168,6 @@ SETTINGS: dict[str, Reader] = {
     "blend": _blend,
     "scale": _scale,
     "grain": _grain,
+    "key": _key,
 }
 """The keys of a rule."""

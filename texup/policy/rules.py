@@ -27,8 +27,8 @@ line have it. What it sets wins over them: a rule speaks of some files, an optio
 ``when``: ``kind``, ``alpha`` and ``format`` are what the picture is found to be; ``min_`` and ``max_`` with ``width``,
 ``height`` or ``side`` bound its texels, both sides in the case of ``side``. Settings: ``action`` ("upscale", "copy",
 "skip"), ``method`` ("net", "pixel", "nearest", "smooth", "vectors"), ``treat_as`` (a kind), ``treat_alpha_as``,
-``edges``, ``cells`` (also "whole" and "islands"), ``normal_form``, and ``model``, ``blend``, ``scale`` and ``grain`` as
-on the command line.
+``edges``, ``cells`` (also "whole" and "islands"), ``normal_form``, and ``model``, ``blend``, ``scale``, ``grain`` and
+``key`` as on the command line.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from texup.errors import UsageError
 from texup.models.catalog import SUFFIXES as WEIGHTS
 from texup.packs.pack import Finding
 from texup.packs.walk import matches, patterns
-from texup.policy.choices import AlphaChoice, EdgeChoice, GrainChoice
+from texup.policy.choices import AlphaChoice, EdgeChoice, GrainChoice, KeyChoice
 from texup.policy.classify import Kind, Treatment
 from texup.policy.rule_facts import Facts, When
 from texup.policy.rule_values import SETTINGS, RuleAction, RuleMethod, read_table, shown
@@ -76,6 +76,7 @@ class Rule:
     blend: float | Literal["auto"] | None = None
     scale: int | None = None
     grain: GrainChoice | None = None
+    key: KeyChoice | None = None
     _patterns: list[list[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -135,6 +136,7 @@ def apply_rule(rule: Rule, treatment: Treatment) -> Treatment:
         cells=rule.cells or treatment.cells,
         normal=rule.normal_form or treatment.normal,
         grain=treatment.grain if rule.grain is None else rule.grain,
+        key=treatment.key if rule.key is None else rule.key,
     )
 
 

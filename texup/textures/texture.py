@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+Key = tuple[int, int, int]
+"""A colour that stands for nothing, red, green and blue of 0..255."""
 
 _SRGB = frozenset((29, 72, 75, 78, 91, 93, 99))  # DXGI_FORMAT_*_UNORM_SRGB
 

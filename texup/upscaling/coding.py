@@ -12,6 +12,7 @@ from texup.engines.engine import Files
 from texup.errors import UnsupportedTexture
 from texup.policy.classify import DATA
 from texup.textures.codecs.files import encode, encode_levels, read_header
+from texup.textures.keys import put_back
 from texup.textures.mips import smaller_levels
 from texup.textures.storing import convert_storage
 from texup.textures.texture import Texture
@@ -35,6 +36,8 @@ def result_files(decision: Decision, results: Sequence[Texture], convention: Con
             shows_hidden=policy.shows_hidden,
         )
         sources += [sources[0]] * (len(levels) - 1)
+    if policy.key is not None:
+        levels = [put_back(level, policy.key) for level in levels]
     pairs = zip(levels, sources, strict=True)
     levels = [convert_storage(convention.from_work(level, source, planned), treatment.store) for level, source in pairs]
     if levels[0].container.format == "dds" and treatment.mips != "files":

@@ -6,11 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from texup.conventions.convention import Convention, Planned
-from texup.policy.classify import Policy, Treatment, kind_and_alpha, of_islands, policy_for, without_doubt
+from texup.policy.classify import (
+    Policy,
+    Treatment,
+    key_for,
+    kind_and_alpha,
+    of_islands,
+    policy_for,
+    without_doubt,
+)
 from texup.policy.lookups import lookup_table
 from texup.policy.rule_facts import Facts
 from texup.policy.rules import Rule, apply_rule, first_fit
 from texup.textures.cells import Cells, cut, grid_boxes, island_boxes
+from texup.textures.keys import cut_out
 from texup.textures.seams import Edge, detect_edges
 from texup.textures.texture import Texture
 from texup.upscaling.reading import NotUpscaled, Sources, check_size
@@ -26,7 +35,7 @@ class Decision:
 
     sources: Sources
     works: Sequence[Texture]
-    """The sources as the pixel code takes them."""
+    """The sources as the pixel code takes them, their colour key cut out."""
     planned: Planned
     """The plan, with what the user chose laid over its treatment."""
     policy: Policy
@@ -56,7 +65,10 @@ def decide(
         if rule.action in ("copy", "skip"):
             return NotUpscaled(action=rule.action, reason=f"rule {rule.number}", source_sha256=sources.sha256)
         treatment = apply_rule(rule, treatment)
-    policy = _policy(works[0], treatment, run.settings)
+    key = key_for(works[0], treatment)
+    if key is not None:
+        works, treatment = [cut_out(work, key) for work in works], replace(treatment, alpha="auto")
+    policy = replace(_policy(works[0], treatment, run.settings), key=key)
     if policy.method == "copy":
         what = f"a look-up table, a {table}" if table is not None else policy.kind
         return NotUpscaled(action="copy", reason=f"{what}: kept as it is", source_sha256=sources.sha256)
@@ -80,7 +92,8 @@ def _chosen(treatment: Treatment, settings: Settings) -> Treatment:
         own if asked == "auto" else asked for own, asked in zip(treatment.edges, settings.edges, strict=True)
     )
     grain = treatment.grain if settings.grain == "auto" else settings.grain
-    return replace(treatment, alpha=alpha, edges=(vertical, horizontal), grain=grain)
+    key = treatment.key if settings.key == "auto" else settings.key
+    return replace(treatment, alpha=alpha, edges=(vertical, horizontal), grain=grain, key=key)
 
 
 def _policy(work: Texture, treatment: Treatment, settings: Settings) -> Policy:
@@ -105,6 +118,7 @@ def _cell_edges(work: Texture, policy: Policy, treatment: Treatment) -> tuple[Ed
 
 
 def _facts(work: Texture, treatment: Treatment) -> Facts:
-    kind, alpha = kind_and_alpha(work, treatment)
+    key = key_for(work, treatment)
+    kind, alpha = kind_and_alpha(work if key is None else cut_out(work, key), treatment)
     height, width = work.pixels.shape[:2]
     return Facts(kind, alpha, width, height, work.container.format)

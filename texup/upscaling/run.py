@@ -22,7 +22,15 @@ from texup.manifest.history import SCHEMA
 from texup.manifest.journal import RunHeader
 from texup.packs.opening import folders_of, open_pack
 from texup.packs.walk import Entry, check_pack, walk
-from texup.policy.choices import AlphaChoice, EdgeChoice, GrainChoice, MethodChoice, NormalsChoice, PaletteChoice
+from texup.policy.choices import (
+    AlphaChoice,
+    EdgeChoice,
+    GrainChoice,
+    KeyChoice,
+    MethodChoice,
+    NormalsChoice,
+    PaletteChoice,
+)
 from texup.policy.rule_values import MAX_SCALE
 from texup.policy.rules import Rule, as_facts
 from texup.upscaling.planning import Plan, plan_pack
@@ -46,6 +54,7 @@ class Settings:
     palette: PaletteChoice = "expand"
     normals: NormalsChoice = "resize"
     grain: GrainChoice = "auto"
+    key: KeyChoice = "auto"
     method: MethodChoice = "auto"
     precision: str = "auto"
     tile: int | None = None

@@ -16,9 +16,10 @@ from texup.errors import TextureError
 from texup.policy.classify import Kind, Method, Policy
 from texup.textures.cells import Cells
 from texup.textures.codecs.decoders import Decode, Decoders
+from texup.textures.keys import put_back
 from texup.textures.planes import THROUGH_NET, AlphaKind
 from texup.textures.seams import Edge
-from texup.textures.texture import Texture
+from texup.textures.texture import Key, Texture
 from texup.upscaling.coding import twin_key
 from texup.upscaling.deciding import decide
 from texup.upscaling.planning import Plan
@@ -89,6 +90,7 @@ class Survey:
     methods: Counter[str] = field(default_factory=Counter)
     edges: Counter[str] = field(default_factory=Counter)
     """By horizontal and vertical edge, as "wrap,clamp"."""
+    keys: Counter[str] = field(default_factory=Counter)
     work: int = 0
 
     def add(self, item: Item) -> None:
@@ -102,6 +104,8 @@ class Survey:
             self.kinds[item.policy.kind] += 1
             self.methods[item.policy.method] += 1
             self.edges[",".join(reversed(item.policy.edges))] += 1
+            if item.policy.key is not None:
+                self.keys[hex_of(item.policy.key)] += 1
 
 
 def survey_pack(run: Run, plan: Plan) -> Iterator[Item]:
@@ -130,7 +134,8 @@ def _texture_item(
     height, width, _ = texture.pixels.shape
     first = seen.setdefault(twin_key(decision, convention), planned.path)
     rule = None if decision.rule is None else decision.rule.number
-    facts = (width, height, mode_of(texture), policy, planned.target, rule)
+    mode = mode_of(texture if policy.key is None else put_back(texture, policy.key))
+    facts = (width, height, mode, policy, planned.target, rule)
     if first != planned.path:
         return Item(planned.path, "twin", f"same picture as {first}", *facts)
     if (texture.pixels == texture.pixels[:1, :1]).all():
@@ -145,10 +150,18 @@ def _reason(planned: Planned, policy: Policy, rule: int | None) -> str:
     parts = [f"rule {rule}" if rule else "", planned.reason, KIND_REASONS[policy.kind], METHOD_REASONS[policy.method]]
     parts.append(policy.art.reason if policy.art is not None and policy.art.is_pixel_art else "")
     parts.append("cell by cell" if isinstance(policy.cells, Cells) else "sprite by sprite" if policy.cells else "")
-    hidden = ["colour under alpha 0 is part of the picture"] if policy.shows_hidden and policy.alpha != "data" else []
-    parts += [ALPHA_REASONS[policy.alpha], *hidden, f"{horizontal} horizontally, {vertical} vertically"]
+    if policy.key is not None:
+        parts.append(f"colour key {hex_of(policy.key)}: cut out, and written back exactly")
+    elif policy.shows_hidden and policy.alpha != "data":
+        parts.append("colour under alpha 0 is part of the picture")
+    parts += ["" if policy.key else ALPHA_REASONS[policy.alpha], f"{horizontal} horizontally, {vertical} vertically"]
     parts.append(f"grain of {policy.grain:g}" if policy.grain else "")
     return "; ".join(part for part in parts if part)
+
+
+def hex_of(key: Key) -> str:
+    """Return a colour key as the command line takes it."""
+    return "".join(f"{value:02x}" for value in key)
 
 
 def mode_of(texture: Texture) -> str:
