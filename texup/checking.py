@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from texup import bounds
 from texup.conventions.convention import Convention
 from texup.conventions.detection import detect
 from texup.errors import PackError, TextureError
@@ -16,7 +17,6 @@ from texup.packs.pack import Finding, Pack
 from texup.packs.portability import folded, windows_problem
 from texup.packs.zips import is_zip
 from texup.textures.codecs.files import SUFFIXES, read_header
-from texup.upscaling.reading import MAX_SOURCE_BYTES
 
 ORDER = {"error": 0, "warning": 1, "hint": 2}
 
@@ -119,7 +119,8 @@ def _read_header(pack: Pack, path: str) -> None:
     except TextureError:
         if len(head) < HEAD:
             raise
-        read_header(pack.read(path, MAX_SOURCE_BYTES), path)  # a JPEG's size may stand behind more metadata than that
+        # A JPEG's size may stand behind more metadata than that.
+        read_header(pack.read(path, bounds.TEXTURE_BYTES), path)
 
 
 def _doubles(pack: Pack, convention: Convention, named: set[str]) -> Iterator[Finding]:

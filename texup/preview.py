@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from texup import bounds
 from texup.engines.device import Device, pick_device, pick_precision
 from texup.engines.engine import drive
 from texup.engines.inline import answer_requests
@@ -27,7 +28,6 @@ from texup.textures.codecs.files import read_texture
 from texup.textures.planes import classify_alpha
 from texup.textures.texture import Container, Pixels, Texture
 from texup.upscaling.pixels import upscale_texture
-from texup.upscaling.reading import MAX_RESULT_PIXELS
 from texup.upscaling.run import Pass, Settings
 
 Bytes = NDArray[np.uint8]
@@ -127,7 +127,7 @@ def _read(path: Path, scale: int) -> Texture:
     if not path.is_file():
         raise UsageError(f"{path}: {'a folder; name its pictures' if path.is_dir() else 'no such file'}")
     try:
-        return read_texture(path, MAX_RESULT_PIXELS // scale**2)
+        return read_texture(path, bounds.RESULT_PIXELS // scale**2)
     except TextureError as error:
         raise UsageError(f"{path}: {error.reason}") from error
 
@@ -242,10 +242,10 @@ def check_strip(alphas: Sequence[float], samples: Sequence[StripSample], side: i
     """
     shown = (len(alphas) + 2) * len(samples) * side**2
     made = sum(s.texture.pixels.shape[0] * s.texture.pixels.shape[1] * scale**2 for s in samples) * (len(alphas) + 1)
-    if max(shown, made) > MAX_RESULT_PIXELS:
+    if max(shown, made) > bounds.RESULT_PIXELS:
         raise UsageError(
             f"a strip of {len(samples)} pictures by {len(alphas)} alphas has {max(shown, made) / 1e6:.0f} megapixels;"
-            f" the limit is {MAX_RESULT_PIXELS / 1e6:.0f}: give fewer or smaller ones"
+            f" the limit is {bounds.RESULT_PIXELS / 1e6:.0f}: give fewer or smaller ones"
         )
 
 

@@ -20,9 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save as format_safetensors
 
+from texup import bounds
 from texup.cli.main import run
 from texup.errors import WeightsError
-from texup.models import pickles, reading, weights
+from texup.models import reading, weights
 from texup.models.loading import load_model
 from texup.models.weights import read_weights
 
@@ -214,7 +215,7 @@ def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
     path = tmp_path / "net.safetensors"
     with path.open("wb") as file:
-        file.truncate(reading.MAX_BYTES + 1)  # sparse
+        file.truncate(bounds.WEIGHTS_BYTES + 1)  # sparse
     monkeypatch.setattr("builtins.open", lambda *_, **__: pytest.fail("read"))
     assert "more than the 480 MiB" in refusal(path)
 
@@ -315,12 +316,12 @@ def test_an_archive_that_unpacks_to_more_than_itself_is_refused_unopened(tmp_pat
     how = zipfile.ZIP_DEFLATED if trick == "compressed" else zipfile.ZIP_STORED
     with warnings.catch_warnings(), zipfile.ZipFile(path, "w", how) as archive:
         warnings.simplefilter("ignore")
-        archive.writestr("archive/data.pkl", bytes(pickles.MAX_PICKLE + 1) if trick == "pickle" else b"x")
+        archive.writestr("archive/data.pkl", bytes(bounds.WEIGHTS_PICKLE + 1) if trick == "pickle" else b"x")
         archive.writestr("archive/data/0", bytes(1 << 22 if trick == "compressed" else 8))
         if trick == "duplicate":
             archive.writestr("archive/data.pkl", b"y")
         if trick == "many":
-            for i in range(pickles.MAX_TENSORS):
+            for i in range(bounds.WEIGHTS_TENSORS):
                 archive.writestr(f"archive/data/{i + 1}", b"")
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("opened"))
     reason = {

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from texup import bounds
 from texup.errors import UnsupportedTexture
 from texup.textures import cells as module
 from texup.textures.cells import CellBox, Cells, boxes_of, cut, grid_boxes, island_boxes, join_cells
@@ -73,7 +74,7 @@ def test_a_sheet_that_is_no_whole_number_of_cells_names_both_sizes(cells, messag
 
 
 def test_too_many_cells_are_refused():
-    assert len(grid_boxes((256, 256), Cells("texels", 1, 1))) == module.MAX_CELLS
+    assert len(grid_boxes((256, 256), Cells("texels", 1, 1))) == bounds.SHEET_CELLS
     with pytest.raises(UnsupportedTexture, match="256x257 cells"):
         grid_boxes((257, 256), Cells("texels", 1, 1))
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from texup import bounds
+
 from .test_structure import LEVEL
 
 ROOT = Path(__file__).parents[2]
@@ -20,8 +22,8 @@ DOCUMENTS = [ARCHITECTURE, CONTRIBUTING, SECURITY, ROOT / "README.md", *sorted((
 # A relative path in backticks: with a folder in it, or a file of a kind that the project has.
 PATH = re.compile(r"`(\.?[\w-]+(?:/[\w.-]+)*/?)`")
 KINDS = (".py", ".toml", ".md", ".jsonl", ".lock", ".txt", ".yaml", "/")
-NO_BOUNDS = {("models/interpolate.py", "MAX_DRIFT"), ("manifest/record.py", "MAX_SIZE")}  # of what is read
-UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "Mi": 1 << 20, "GiB": 1 << 30}
+NO_BOUNDS = {"MAX_DRIFT", "MAX_DDS_SIDE", "MAX_SIDE"}  # of models, and what loaders and cards take
+UNITS = {"MiB": 1 << 20}
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -118,22 +120,27 @@ def test_tests_that_the_architecture_names_exist():
     assert len(named) > 20
 
 
-def test_bounds_are_those_of_the_code():
+def test_the_table_of_bounds_is_that_of_the_code():
+    assert f"\n{bounds.as_markdown()}\n" in section(SECURITY, "Bounds"), "quote `python -m texup.bounds`"
+    assert len(bounds.table()) > 30
+
+
+def test_every_bound_is_asked_by_a_reader():
+    sources = "".join(path.read_text("utf-8") for path in PACKAGE.rglob("*.py") if path.name != "bounds.py")
+    assert not [name for name in bounds.table() if not re.search(rf"\bbounds\.{name}\b", sources)]
+
+
+def test_no_reader_has_a_bound_of_its_own():
+    for room in ("conventions", "manifest", "models", "packs"):
+        for path in (PACKAGE / room).rglob("*.py"):
+            found = re.findall(r"^_?MAX_\w+\b.* = ", path.read_text("utf-8"), re.MULTILINE)
+            assert {name.split()[0] for name in found} <= NO_BOUNDS, name_of(path)
+
+
+def test_numbers_of_the_memory_are_those_of_the_code():
     pattern = r"^\| .* \| `([\w/]+)\.py` \| `(\w+)` \| ([\d.,]+)(?: (\w+))? \|$"
-    rows = re.findall(pattern, section(SECURITY, "Bounds"), re.MULTILINE)
-    assert len(rows) > 30
+    rows = re.findall(pattern, section(SECURITY, "Memory"), re.MULTILINE)
+    assert len(rows) > 5
     for module, constant, number, unit in rows:
         value = getattr(importlib.import_module("texup." + module.replace("/", ".")), constant)
         assert value == float(number.replace(",", "")) * UNITS.get(unit, 1), f"{module}: {constant}"
-
-
-def test_every_bound_of_the_code_is_in_the_table():
-    known = {
-        (module, constant) for module, constant in re.findall(r"`([\w/]+\.py)` \| `(\w+)`", section(SECURITY, "Bounds"))
-    }
-    for room in ("models", "packs", "manifest"):
-        for path in (PACKAGE / room).rglob("*.py"):
-            for line in re.findall(r"^(MAX_\w+(?:, MAX_\w+)*)\b.* = ", path.read_text("utf-8"), re.MULTILINE):
-                module = path.relative_to(PACKAGE).as_posix()
-                missing = {(module, name) for name in line.split(", ")} - known - NO_BOUNDS
-                assert not missing, missing

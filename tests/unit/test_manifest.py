@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from texup import bounds
 from texup.errors import OutputError, UsageError
-from texup.manifest.history import MAX_LINE, NAME, SCHEMA, History, LatestRecord, history_of, is_done, records
+from texup.manifest.history import NAME, SCHEMA, History, LatestRecord, history_of, is_done, records
 from texup.manifest.journal import Manifest, RunHeader
 from texup.manifest.record import LATER, TYPES, Outcome, Written, gone, values_of
 
@@ -152,7 +153,7 @@ def test_a_torn_last_line_is_dropped_and_cut_off(tmp_path, cut):
 
 def test_a_long_torn_line_is_cut_off(tmp_path):
     write(tmp_path, DONE)
-    add_line(tmp_path, b"x" * (2 * MAX_LINE + 5))
+    add_line(tmp_path, b"x" * (2 * bounds.MANIFEST_LINE + 5))
     write(tmp_path, FAILED)
     assert list(records(tmp_path)) == [DONE, FAILED]
 
@@ -451,7 +452,7 @@ def test_values_that_a_later_version_adds_are_passed_over(tmp_path):
         b"\xff\xfe\n",
         b"[" * 100_000 + b"\n",
         b'{"path":' + b"9" * 5000 + b"}\n",
-        b'"' + b"x" * (3 * MAX_LINE) + b'"\n',
+        b'"' + b"x" * (3 * bounds.MANIFEST_LINE) + b'"\n',
         b"\xef\xbb\xbf{}\n",
         '{"path":"ä"}\n'.encode("utf-16"),
         b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"\n",
@@ -469,7 +470,7 @@ def test_damage_in_the_middle_costs_only_its_line(tmp_path, line):
 def test_a_huge_line_counts_for_nothing_though_its_end_is_a_record(tmp_path):
     write(tmp_path)
     record = json.dumps(as_json(DONE)).encode()
-    add_line(tmp_path, b" " * MAX_LINE + record + b"\n")
+    add_line(tmp_path, b" " * bounds.MANIFEST_LINE + record + b"\n")
     assert list(records(tmp_path)) == [None]
 
 

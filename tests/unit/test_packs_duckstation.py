@@ -153,7 +153,7 @@ def test_settings_of_any_length_are_read_so_far(monkeypatch):
     line = f"  {SEMI_NAME[:-4]}: menus/title.png\n"
     files = {"config.yaml": b"#" * 100 + b"\n" + line.encode(), "replacements/menus/title.png": picture()}
     assert plans(pack(files))["replacements/menus/title.png"].action == "upscale"
-    monkeypatch.setattr("texup.conventions.duckstation.names.MAX_CONFIG", 100)
+    monkeypatch.setattr("texup.bounds.DUCKSTATION_BYTES", 100)
     assert plans(pack(files))["replacements/menus/title.png"].action == "skip"
 
 
@@ -162,7 +162,7 @@ def test_a_check_decodes_no_picture_of_more_pixels_than_it_has_time_for(monkeypa
     assert [finding.text for finding in DUCKSTATION.check(pack(files))] == [
         "soft alpha is cut at half; make it 0 and 255"
     ]
-    monkeypatch.setattr("texup.conventions.duckstation.check.MAX_PIXELS", 19)
+    monkeypatch.setattr("texup.bounds.DUCKSTATION_PIXELS", 19)
     assert list(DUCKSTATION.check(pack(files))) == []
 
 

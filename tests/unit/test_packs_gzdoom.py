@@ -168,7 +168,7 @@ def test_an_equal_picture_is_written_once():
     assert targets(files) == {"textures/SLIME01.png": "hires/SLIME01.png"}
     assert planned(packed(files))["flats/SLIME01.png"].reason == "the same picture and name as textures/SLIME01.png"
     with pytest.MonkeyPatch.context() as patch:  # files of any size are not read for it
-        patch.setattr("texup.conventions.gzdoom.plan.MAX_COMPARED", 10)
+        patch.setattr("texup.bounds.GZDOOM_COMPARED", 10)
         assert planned(packed(files))["flats/SLIME01.png"].action == "upscale"
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup import bounds
 from texup.conventions.convention import Planned, Wishes
 from texup.conventions.minecraft import mcmeta
 from texup.conventions.minecraft.anim import MAX_BYTES, scale_animation
@@ -160,7 +161,7 @@ def test_a_strip_that_is_no_multiple_of_its_frame_is_copied_with_its_description
         b'{"animation": {"frames": ["a"]}}',
         b"\xff\xfe",
         b"[" * 100_000,
-        b" " * (mcmeta.MAX_BYTES + 1),
+        b" " * (bounds.MINECRAFT_BYTES + 1),
     ],
 )
 def test_a_broken_description_leaves_both_files_as_they_are(text):

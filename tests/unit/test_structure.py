@@ -28,7 +28,7 @@ from texup.textures.normals import NormalForm
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "texup").rglob("*.py"))
 LAYERS = [
-    {"__init__", "errors"},
+    {"__init__", "bounds", "errors"},
     {"files"},
     {"textures"},
     {"pictures"},
@@ -185,7 +185,7 @@ def test_no_words_for_people_decide_anything():
         "import texup.cli.main",
         "from texup.cli.main import main; main(['--help'], standalone_mode=False)",
         "import texup.models.catalog",
-        "import texup.errors, texup.files",
+        "import texup.bounds, texup.errors, texup.files",
     ],
 )
 def test_the_help_is_light(statement):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup import bounds
 from texup.conventions.ppsspp.textures_ini import (
-    MAX_BYTES,
     Key,
     as_path,
     parse_ini,
@@ -207,7 +207,7 @@ def test_other_paths_are_not(text):
 
 @pytest.mark.parametrize(
     ("data", "part"),
-    [(b"[options]\0", "NUL"), ("[options]".encode("utf-16"), "NUL"), (b"a" * (MAX_BYTES + 1), "4 MiB")],
+    [(b"[options]\0", "NUL"), ("[options]".encode("utf-16"), "NUL"), (b"a" * (bounds.PPSSPP_BYTES + 1), "4 MiB")],
 )
 def test_hostile_files_are_refused_in_one_line(data, part):
     with pytest.raises(UnreadableTexture, match=part) as caught:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup import bounds
 from texup.errors import OutputError, PackError
 from texup.files import LOCK_NAME
 from texup.packs import zips
@@ -190,27 +191,27 @@ def test_a_missing_zip_is_one_line(tmp_path):
 
 
 def test_a_zip_bomb_stops_by_what_was_unpacked(tmp_path, monkeypatch, temp):
-    monkeypatch.setattr(zips, "RATIO_FROM", 3 << 20)
+    monkeypatch.setattr(bounds, "ARCHIVE_RATIO_FROM", 3 << 20)
     bomb = zip_of(tmp_path / "a.zip", "a.tga", "b.tga", "c.tga", data=bytes(2 << 20))
     assert refusal(bomb).startswith("b.tga: the zip grows too large")
     assert list(temp.iterdir()) == []
 
 
-@pytest.mark.parametrize("bound", ["MAX_MEMBER", "MAX_TOTAL"])
+@pytest.mark.parametrize("bound", ["ARCHIVE_MEMBER", "ARCHIVE_TOTAL"])
 def test_the_bounds_count_real_bytes(tmp_path, monkeypatch, bound):
     path = zip_of(tmp_path / "a.zip", "a.tga", "b.tga", data=os.urandom(3000))
-    monkeypatch.setattr(zips, bound, 6000)
+    monkeypatch.setattr(bounds, bound, 6000)
     with unpack_archive(path) as folder:
         assert len(files_of(folder)) == 2
-    monkeypatch.setattr(zips, bound, 2999)
+    monkeypatch.setattr(bounds, bound, 2999)
     assert refusal(path).startswith("a.tga: ")
 
 
 def test_too_many_members_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(zips, "MAX_FILES", 2)
+    monkeypatch.setattr(bounds, "ARCHIVE_FILES", 2)
     path = zip_of(tmp_path / "a.zip", "a.png", "b.png", "c.png")
     assert refusal(path).startswith("3 members, more than 2")
-    monkeypatch.setattr(zips, "MAX_DIRECTORY", 100)
+    monkeypatch.setattr(bounds, "ARCHIVE_DIRECTORY", 100)
     assert refusal(path).startswith("damaged zip: its list of members is too long")
 
 

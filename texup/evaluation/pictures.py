@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from texup import bounds
 from texup.degradations import GAME, downscale, round_8bit
 from texup.errors import UnsupportedTexture, UsageError
 from texup.packs.walk import walk
@@ -26,7 +27,6 @@ Protocol = Literal["bicubic", "game", "files"]
 PROTOCOLS: tuple[Protocol, ...] = ("bicubic", "game", "files")
 MIN_SIDE = 32  # pixels: with fewer, little is left inside the borders that the metrics drop,
 MIN_LR_SIDE = 5  # and with fewer low-resolution ones nothing
-MAX_PIXELS = 1 << 26
 SUPPORT = 4  # low-resolution texels that a reduction reaches beyond a border, at most
 
 
@@ -165,7 +165,7 @@ def samples(pair: PicturePair, protocol: Protocol, scale: int, crop: int | None)
 
 def _read(path: Path) -> tuple[Bytes, Edges]:
     """Return the colour of a picture, (H, W, 1) or (H, W, 3), and its edges."""
-    texture = read_texture(path, MAX_PIXELS)
+    texture = read_texture(path, bounds.EVALUATED_PIXELS)
     policy = policy_for(texture, Treatment())
     full = np.iinfo(texture.pixels.dtype).max
     levels = np.rint(texture.pixels * (255 / full)).astype(np.uint8)

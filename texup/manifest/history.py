@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from texup import bounds
 from texup.errors import UsageError
 from texup.manifest.record import Outcome, Result, Written, outcome_from, value_of
 from texup.packs.portability import folded
@@ -24,7 +25,6 @@ from texup.packs.walk import MANIFEST_NAME
 NAME = MANIFEST_NAME
 SCHEMA = 2  # 1 had one target a record, always of the source's own path
 FORMAT = "texup-manifest"
-MAX_LINE = 1 << 20
 CLOCKS = 2.0  # seconds that the clock of a file system may be behind, or round down: FAT counts in steps of two
 
 
@@ -202,7 +202,7 @@ def _check(path: Path) -> None:
         if not stat.S_ISREG(path.lstat().st_mode):
             raise UsageError(f"{path}: no file; move it away or choose another output folder")
         with path.open("rb") as file:
-            first = file.readline(MAX_LINE)
+            first = file.readline(bounds.MANIFEST_LINE)
     except OSError as error:
         raise UsageError(f"{path}: cannot read the manifest that texup upscale writes: {error.strerror}") from error
     try:
@@ -228,10 +228,10 @@ def _refuse_newer(path: Path, schema: int) -> None:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """Yield the lines; an empty one for each that is longer than ``MAX_LINE`` or has no end."""
+    """Yield the lines; an empty one for each that is longer than ``bounds.MANIFEST_LINE`` or has no end."""
     with path.open("rb") as file:
         whole = True
-        while piece := file.readline(MAX_LINE):
+        while piece := file.readline(bounds.MANIFEST_LINE):
             if piece.endswith(b"\n"):
                 yield piece if whole else b""
             whole = piece.endswith(b"\n")

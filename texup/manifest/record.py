@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from types import NoneType
 from typing import Any, Literal, NamedTuple, get_args
 
+from texup import bounds
 from texup.packs.walk import is_safe
 
 TYPES: dict[str, tuple[type, ...]] = {
@@ -35,7 +36,6 @@ SHA256 = re.compile("[0-9a-f]{64}")
 CHECK = re.compile(rb',"check":"([0-9a-f]{8})"}\r?\n\Z')
 CHECK_LENGTH = len(',"check":"01234567"}\r\n')
 # No system holds longer paths or larger files; they would only fill the memory.
-MAX_PATH, MAX_TARGETS, MAX_SIZE = 4096, 64, 1 << 63
 
 Result = Literal["upscaled", "copied", "written", "joined", "skipped", "failed", "gone"]
 
@@ -149,7 +149,7 @@ def outcome_from(value: Any) -> Outcome | None:
     value = LATER | value
     if any(type(value.get(name, ...)) not in kinds for name, kinds in TYPES.items()):
         return None
-    if len(value["targets"]) > MAX_TARGETS:
+    if len(value["targets"]) > bounds.MANIFEST_TARGETS:
         return None
     targets = [_written(target) for target in value["targets"]]
     sound_targets = [target for target in targets if target is not None]
@@ -183,7 +183,7 @@ def _is_source(outcome: Outcome) -> bool:
 def _is_path(path: str) -> bool:
     """Tell whether a path stays below its folder and this system can be asked for it."""
     try:
-        return len(path) <= MAX_PATH and is_safe(path) and bool(os.fsencode(path))
+        return len(path) <= bounds.MANIFEST_PATH and is_safe(path) and bool(os.fsencode(path))
     except UnicodeEncodeError:
         return False  # a surrogate that stands for no byte
 
@@ -192,5 +192,5 @@ def _written(value: Any) -> Written | None:
     if not isinstance(value, list) or [type(part) for part in value] != [str, str, int]:
         return None
     written = Written(*value)
-    sound = _is_path(written.path) and SHA256.fullmatch(written.sha256) and 0 <= written.size < MAX_SIZE
+    sound = _is_path(written.path) and SHA256.fullmatch(written.sha256) and 0 <= written.size < 1 << 63
     return written if sound else None

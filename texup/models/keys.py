@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
+from texup import bounds
 from texup.errors import UsageError, WeightsError
 from texup.models.weights import StateDict
 
@@ -22,7 +23,6 @@ Rules = Sequence[tuple[str, str]]
 
 CANONICAL = "basicsr"
 RRDBNET_DIALECTS = (CANONICAL, "esrgan-2018", "esrgan-2019")
-MAX_DOUBLINGS = 8
 
 ESRGAN_2019: Rules = (
     ("conv_first", "conv_first"),
@@ -111,7 +111,7 @@ def _recognise(state: StateDict) -> tuple[str, Rules]:
     if num_block:
         doublings = (highest(r"model\.(\d+)\.", state, otherwise=0) - 4) // 3
         # Bounded here, since a hostile number would make a rule for every doubling below it.
-        return "esrgan-2018", esrgan_2018(num_block, min(max(doublings, 0), MAX_DOUBLINGS))
+        return "esrgan-2018", esrgan_2018(num_block, min(max(doublings, 0), bounds.WEIGHTS_DOUBLINGS))
     for marker, dialect, rules in MARKERS:
         if any(key.startswith(marker) for key in state):
             return dialect, rules

@@ -17,14 +17,11 @@ from typing import Any
 
 import torch
 
+from texup import bounds
 from texup.errors import WeightsError
 from texup.files import CHUNK
 
 DAMAGED = "damaged, or holds more than tensors; get a clean .safetensors file"
-MAX_TENSORS = 20_000  # a full training checkpoint of RRDBNet has about 4,000
-MAX_PICKLE = 4 << 20
-MAX_OPCODES = 1_000_000  # 40 for a tensor
-MAX_TUPLE = 1_000  # values, tuples inside tuples unrolled
 LEGACY_PICKLES = 5  # magic number, version, system, content, names of the storages
 
 STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
@@ -66,7 +63,7 @@ def load_pickle(file: io.BytesIO) -> Any:
         clean = _rewritten(file)
         file.close()
     elif data.startswith(b"\x80"):
-        check_pickles(data[:MAX_PICKLE], LEGACY_PICKLES)
+        check_pickles(data[: bounds.WEIGHTS_PICKLE], LEGACY_PICKLES)
         del data
         clean = file
         clean.seek(0)
@@ -79,8 +76,8 @@ def load_pickle(file: io.BytesIO) -> Any:
 
 def check_count(count: int) -> None:
     """Refuse more tensors than any file of weights has."""
-    if count > MAX_TENSORS:
-        raise WeightsError(f"{count:,} tensors are more than the {MAX_TENSORS:,} that weights may have")
+    if count > bounds.WEIGHTS_TENSORS:
+        raise WeightsError(f"{count:,} tensors are more than the {bounds.WEIGHTS_TENSORS:,} that weights may have")
 
 
 def check_pickles(data: bytes, count: int) -> None:
@@ -90,7 +87,7 @@ def check_pickles(data: bytes, count: int) -> None:
         WeightsError: one of them does.
         Exception: anything else, for damaged bytes.
     """
-    stream, left = io.BytesIO(data), MAX_OPCODES
+    stream, left = io.BytesIO(data), bounds.WEIGHTS_OPCODES
     for _ in range(count):
         left = _scan(stream, left)
 
@@ -123,8 +120,8 @@ def _check_entries(entries: list[zipfile.ZipInfo], size: int) -> None:
         raise WeightsError("the archive claims to unpack to more than its own size")
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise WeightsError("the archive is compressed, which torch never does; get the file as it was published")
-    if any(entry.file_size > MAX_PICKLE for entry in entries if entry.filename.endswith(".pkl")):
-        raise WeightsError(f"its description of the tensors is longer than {MAX_PICKLE >> 20} MiB")
+    if any(entry.file_size > bounds.WEIGHTS_PICKLE for entry in entries if entry.filename.endswith(".pkl")):
+        raise WeightsError(f"its description of the tensors is longer than {bounds.WEIGHTS_PICKLE >> 20} MiB")
 
 
 def _scan(stream: io.BytesIO, left: int) -> int:
@@ -137,7 +134,7 @@ def _scan(stream: io.BytesIO, left: int) -> int:
         name = opcode.name
         left -= 1
         if left < 0:
-            raise WeightsError(f"its description of the tensors has more than {MAX_OPCODES:,} steps")
+            raise WeightsError(f"its description of the tensors has more than {bounds.WEIGHTS_OPCODES:,} steps")
         if name not in EFFECTS or (name == "PROTO" and argument != 2):
             raise WeightsError(DAMAGED)
         takes, puts = EFFECTS[name]
@@ -167,7 +164,7 @@ def _size(name: str, argument: Any, taken: list[int], memo: dict[int, int]) -> i
         return memo[argument]
     if name in ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"):
         size = VALUE + sum(taken)
-        if size > MAX_TUPLE:
-            raise WeightsError(f"it holds tuples of more than {MAX_TUPLE:,} values, which no weights have")
+        if size > bounds.WEIGHTS_TUPLE:
+            raise WeightsError(f"it holds tuples of more than {bounds.WEIGHTS_TUPLE:,} values, which no weights have")
         return size
     return VALUE

@@ -7,10 +7,8 @@ import os
 import stat
 from pathlib import Path
 
+from texup import bounds
 from texup.errors import WeightsError
-
-# Thirty times what ESRGAN has; parsing holds two copies, which with torch itself still fit into 1.5 GiB.
-MAX_BYTES = 480 << 20
 
 LOOKALIKES = {  # what a failed download leaves behind
     b"version https://git-lfs": "a Git LFS pointer, not the weights; fetch the file itself (git lfs pull)",
@@ -20,7 +18,7 @@ LOOKALIKES = {  # what a failed download leaves behind
 }
 
 
-def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+def read_bytes(path: Path, max_bytes: int = bounds.WEIGHTS_BYTES) -> bytes:
     """Return the content of a regular file that may be weights; links to one are followed.
 
     What is hashed and what is parsed must be the same bytes: callers read once and do both with what this returns.

@@ -19,17 +19,14 @@ from safetensors.torch import load as parse_safetensors
 from safetensors.torch import save as format_safetensors
 from torch import Tensor
 
+from texup import bounds
 from texup.errors import WeightsError
 from texup.files import atomic_write
 from texup.models.pickles import DAMAGED, check_count, load_pickle
-from texup.models.reading import MAX_BYTES, read_bytes
+from texup.models.reading import read_bytes
 
 StateDict = dict[str, Tensor]
 
-MAX_HEADER = 8 << 20
-MAX_PARAMETERS = 145_000_000  # VGG19 has 143,667,240
-MAX_KEY = 200
-MAX_DIMENSIONS = 8  # parsing takes the square of their number
 
 # Dictionaries that trainers wrap the weights in, the averaged ones first.
 WRAPPERS = (
@@ -54,7 +51,9 @@ class LoadedWeights:
     dialect_of_file: Literal["safetensors", "pickle"]
 
 
-def read_weights(path: Path, *, expected_sha256: str | None = None, max_bytes: int = MAX_BYTES) -> LoadedWeights:
+def read_weights(
+    path: Path, *, expected_sha256: str | None = None, max_bytes: int = bounds.WEIGHTS_BYTES
+) -> LoadedWeights:
     """Read a file of weights without ever running code from it; its content decides the format, not its name.
 
     Raises:
@@ -119,13 +118,13 @@ def _safetensors_header(file: io.BytesIO) -> dict[str, Any] | None:
     length = int.from_bytes(start[:8], "little")
     if start[8:] != b"{" or length > len(file.getbuffer()) - 8:
         return None
-    if length > MAX_HEADER:
-        raise WeightsError(f"a header of {length:,} bytes is more than the {MAX_HEADER:,} that weights need")
+    if length > bounds.WEIGHTS_HEADER:
+        raise WeightsError(f"a header of {length:,} bytes is more than the {bounds.WEIGHTS_HEADER:,} that weights need")
     file.seek(8)
     header: dict[str, Any] = json.loads(file.read(length), object_pairs_hook=_without_duplicates)
     check_count(len(header))
     for key, entry in header.items():
-        if key != "__metadata__" and len(entry["shape"]) > MAX_DIMENSIONS:
+        if key != "__metadata__" and len(entry["shape"]) > bounds.WEIGHTS_DIMENSIONS:
             raise WeightsError(f"a tensor of {len(entry['shape']):,} dimensions, which no weights have")
     return header
 
@@ -152,8 +151,8 @@ def _unwrap(content: Any) -> StateDict:
 def _as_floats(tensors: StateDict) -> StateDict:
     """Return float32 copies of the parameters; counters and index tables (integers) are left out."""
     check_count(len(tensors))
-    if any(len(key) > MAX_KEY for key in tensors):
-        raise WeightsError(f"a tensor's name is longer than {MAX_KEY} characters")
+    if any(len(key) > bounds.WEIGHTS_KEY for key in tensors):
+        raise WeightsError(f"a tensor's name is longer than {bounds.WEIGHTS_KEY} characters")
     floats = {key: value for key, value in tensors.items() if value.is_floating_point()}
     if not floats:
         raise WeightsError("holds no float tensors, so it is no file of weights")
@@ -161,8 +160,8 @@ def _as_floats(tensors: StateDict) -> StateDict:
     if odd is not None:
         raise WeightsError(f"{odd} is of type {floats[odd].dtype}; get weights of 16 or 32 bits")
     # Counted by shape, before anything is copied: a strided view can claim far more than the file holds.
-    if (count := sum(value.numel() for value in floats.values())) > MAX_PARAMETERS:
-        raise WeightsError(f"{count:,} parameters are more than the {MAX_PARAMETERS:,} that texup runs")
+    if (count := sum(value.numel() for value in floats.values())) > bounds.WEIGHTS_PARAMETERS:
+        raise WeightsError(f"{count:,} parameters are more than the {bounds.WEIGHTS_PARAMETERS:,} that texup runs")
     copies = {
         key: value.detach().to(torch.float32, copy=True, memory_format=torch.contiguous_format)
         for key, value in floats.items()

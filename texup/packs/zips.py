@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from texup import bounds
 from texup.errors import OutputError, PackError
 from texup.files import CHUNK, atomic_write, output_error, read_pieces, remove_leftovers_of
 from texup.packs.portability import folded, windows_problem
@@ -23,12 +24,6 @@ SUFFIXES = (".zip", ".pk3")
 """Suffixes of a target that is written as a zip."""
 MAGICS = (b"PK\x03\x04", b"PK\x05\x06")  # a first member, or the end of an empty archive
 
-MAX_FILES = 200_000
-MAX_MEMBER = 1 << 30
-MAX_TOTAL = 16 << 30
-# Deflate reaches 1032: a flat TGA is sound at that. A whole pack is not, once it is large.
-MAX_RATIO, RATIO_FROM = 200, 256 << 20
-MAX_DIRECTORY = 64 << 20  # bytes of the list of members, which the library reads at once
 UTF8, ENCRYPTED = 0x800, 0x41  # bits of a member's flags
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -105,7 +100,7 @@ class _Bounded(io.BufferedReader):
     """A file that refuses to read the list of members of an absurd archive into memory."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > MAX_DIRECTORY:
+        if size is not None and size > bounds.ARCHIVE_DIRECTORY:
             raise zipfile.BadZipFile("its list of members is too long")
         return super().read(size)
 
@@ -176,10 +171,10 @@ def _next(pieces: Iterator[bytes], path: Path) -> bytes:
 
 def _extract(path: Path, archive: zipfile.ZipFile, root: Path) -> None:
     members = archive.infolist()
-    if len(members) > MAX_FILES:
-        raise PackError(f"{path}: {len(members)} members, more than {MAX_FILES}; {YOURSELF}")
+    if len(members) > bounds.ARCHIVE_FILES:
+        raise PackError(f"{path}: {len(members)} members, more than {bounds.ARCHIVE_FILES}; {YOURSELF}")
     targets = _targets(path, members)
-    room = min(MAX_TOTAL, max(RATIO_FROM, MAX_RATIO * path.stat().st_size))
+    room = min(bounds.ARCHIVE_TOTAL, max(bounds.ARCHIVE_RATIO_FROM, bounds.ARCHIVE_RATIO * path.stat().st_size))
     for info, name in targets:
         try:
             _write(root / name, _pieces(archive, info, room))
@@ -226,7 +221,7 @@ def _problem(info: zipfile.ZipInfo, name: str) -> str | None:
         (os.name == "nt" and windows_problem(name), f"Windows cannot hold this name; {YOURSELF}"),
         (info.flag_bits & ENCRYPTED, f"encrypted; {YOURSELF}"),
         (info.compress_type not in METHODS, f"compressed by method {info.compress_type}; {YOURSELF}"),
-        (info.file_size > MAX_MEMBER, f"larger than {MAX_MEMBER >> 30} GiB; {YOURSELF}"),
+        (info.file_size > bounds.ARCHIVE_MEMBER, f"larger than {bounds.ARCHIVE_MEMBER >> 30} GiB; {YOURSELF}"),
     )
     return next((text for found, text in wrong if found), None)
 
@@ -253,7 +248,7 @@ def _pieces(archive: zipfile.ZipFile, info: zipfile.ZipInfo, room: int) -> Itera
         with archive.open(info) as member:
             while piece := member.read(CHUNK):
                 count += len(piece)
-                if count > min(room, MAX_MEMBER):
+                if count > min(room, bounds.ARCHIVE_MEMBER):
                     raise PackError(f"the zip grows too large when it is unpacked; {YOURSELF}")
                 yield piece
     except OSError as error:  # its directory sends the reader to where no byte can be

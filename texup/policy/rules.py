@@ -39,6 +39,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from texup import bounds
 from texup.errors import UsageError
 from texup.models.catalog import SUFFIXES as WEIGHTS
 from texup.packs.pack import Finding
@@ -51,7 +52,6 @@ from texup.textures.cells import Cells
 from texup.textures.normals import NormalForm
 
 RULES_NAME = "texup.toml"
-MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +197,11 @@ def _text(path: Path) -> str:
         if not path.is_file():
             raise ValueError("there is no such file of rules")
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(bounds.RULES_BYTES + 1)
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"larger than {MAX_BYTES >> 20} MiB; no file of rules is")
+    if len(data) > bounds.RULES_BYTES:
+        raise ValueError(f"larger than {bounds.RULES_BYTES >> 20} MiB; no file of rules is")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

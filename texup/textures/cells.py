@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from texup import bounds
 from texup.errors import UnsupportedTexture
 from texup.textures.planes import AlphaKind
 from texup.textures.seams import Edges
@@ -22,7 +23,6 @@ Index = NDArray[np.intp]
 
 OUTLINED: frozenset[AlphaKind] = frozenset({"binary", "few", "soft", "smooth"})
 """Kinds of alpha that are opacity and may be 0 somewhere."""
-MAX_CELLS = 1 << 16  # of a grid: more is a slip of the pen, and each would be a texture with a margin of its own
 MIN_MOAT = 2  # texels between two boxes; closer ones share the texels that filters read around an outline
 GROWTH = 2  # texels of the moat that stay with a box, so that a soft outline has room to fade
 
@@ -74,15 +74,15 @@ def grid_boxes(shape: tuple[int, int], cells: Cells) -> list[CellBox]:
     """Return the cells of an (h, w) sheet row by row.
 
     Raises:
-        UnsupportedTexture: the sheet is no whole number of cells, or has more than ``MAX_CELLS``.
+        UnsupportedTexture: the sheet is no whole number of cells, or has more than ``bounds.SHEET_CELLS``.
     """
     height, width = shape
     (down, tall), (across, wide) = (_lines(side, n, cells) for side, n in ((height, cells.down), (width, cells.across)))
     if min(tall, wide) < 1 or (down * tall, across * wide) != (height, width):
         wanted = f"{cells.across}x{cells.down}" + (" texels a cell" if cells.unit == "texels" else " equal cells")
         raise UnsupportedTexture(f"its size {width}x{height} is not a whole multiple of {wanted}")
-    if down * across > MAX_CELLS:
-        raise UnsupportedTexture(f"{across}x{down} cells; texup cuts a texture into {MAX_CELLS} at most")
+    if down * across > bounds.SHEET_CELLS:
+        raise UnsupportedTexture(f"{across}x{down} cells; texup cuts a texture into {bounds.SHEET_CELLS} at most")
     return [
         CellBox(row * tall, row * tall + tall, column * wide, column * wide + wide)
         for row in range(down)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from texup import bounds
 from texup.conventions.convention import Planned
 from texup.errors import DecoderDied, UnreadableTexture, UnsupportedTexture
 from texup.files import read_pieces, sha256_of
@@ -17,8 +18,6 @@ from texup.textures.codecs.files import decode, read_header
 from texup.textures.planes import with_alpha
 from texup.textures.texture import Texture
 
-MAX_SOURCE_BYTES = 1 << 30
-MAX_RESULT_PIXELS = 1 << 28  # 16384 x 16384, the largest texture that graphics cards take
 # Memory that a texture takes on its way, measured with 16-bit RGBA at x1, x2 and x4; 8-bit RGB takes 33 for 44.
 SOURCE_BYTES, RESULT_BYTES = 260, 44  # a pixel
 
@@ -81,8 +80,8 @@ def read_file(pack: Path, path: str) -> bytes:
     """
     name = path.rpartition("/")[2]
     try:
-        if (pack / path).stat().st_size > MAX_SOURCE_BYTES:
-            raise UnsupportedTexture(f"larger than {MAX_SOURCE_BYTES >> 20} MiB; no texture is", name)
+        if (pack / path).stat().st_size > bounds.TEXTURE_BYTES:
+            raise UnsupportedTexture(f"larger than {bounds.TEXTURE_BYTES >> 20} MiB; no texture is", name)
         return b"".join(read_pieces(pack / path))
     except OSError as error:
         raise UnreadableTexture(f"cannot read: {error.strerror}", name) from error
@@ -113,7 +112,7 @@ def check_size(height: int, width: int, limits: Limits, name: str) -> None:
     Raises:
         UnsupportedTexture: it is too large.
     """
-    most, need = MAX_RESULT_PIXELS // limits.growth**2, memory_for(height, width, limits.growth)
+    most, need = bounds.RESULT_PIXELS // limits.growth**2, memory_for(height, width, limits.growth)
     if width * height > most:
         raise UnsupportedTexture(f"{width} x {height} is more than the limit of {most} pixels", name)
     if need > limits.memory:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from texup.models.reading import MAX_BYTES
+from texup.bounds import WEIGHTS_BYTES
 from texup.models.weights import save_weights
 
 from .corpus import KINDS
@@ -168,7 +168,7 @@ def special(tmp_path) -> dict[str, Path]:
     for title, target in {"to zeros": "/dev/zero", "to pipe": "pipe.pth"}.items():
         paths[title] = tmp_path / f"link {title}.pth"
         paths[title].symlink_to(target)
-    for title, size in {"large": MAX_BYTES + 1, "100 GB": 100 << 30}.items():
+    for title, size in {"large": WEIGHTS_BYTES + 1, "100 GB": 100 << 30}.items():
         paths[title] = tmp_path / f"{title}.safetensors"
         with paths[title].open("wb") as file:
             file.truncate(size)  # sparse

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from texup import bounds
 from texup.conventions.convention import Name
 from texup.conventions.shared.game_folders import Spot, locate
 from texup.errors import TextureError
@@ -29,7 +30,6 @@ WITHOUT_SOFT_ALPHA = ("1", "2", "3", "6", "7", "10", "12")  # RGB8, RGB5A1, RGB5
 
 TITLE_ID = re.compile("[0-9A-Fa-f]{16}", re.ASCII)
 CONFIG = "pack.json"
-CONFIG_LIMIT = 1 << 22
 _OPTIONS = ("skip_mipmap", "flip_png_files", "use_new_hash")
 _COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 
@@ -107,7 +107,7 @@ def configs(pack: Pack, spot: Callable[[str], Spot]) -> dict[str, Config]:
 
 def _read(pack: Pack, path: str) -> Config:
     try:
-        return read_config(pack.read(path, CONFIG_LIMIT))
+        return read_config(pack.read(path, bounds.CITRA_BYTES))
     except TextureError:
         return Config(problem="cannot be read")
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from texup import bounds
 from texup.conventions.convention import Name
 from texup.conventions.dolphin.dds import coding, faults, levels
 from texup.conventions.dolphin.names import (
@@ -33,7 +34,6 @@ from texup.textures.codecs.dds_header import parse_dds
 from texup.textures.codecs.files import read_header
 
 MANIFEST = "manifest.json"
-MAX_MANIFEST = 65536  # bytes
 _REQUIRED = ("name", "version", "id")
 
 
@@ -75,7 +75,7 @@ def check(pack: Pack) -> Iterator[Finding]:
 def read_manifest(pack: Pack) -> dict[str, Any] | None:
     """Return the manifest of a resource pack; None where it is no JSON object."""
     try:
-        found = json.loads(pack.read(MANIFEST, MAX_MANIFEST).decode("utf-8-sig"))
+        found = json.loads(pack.read(MANIFEST, bounds.DOLPHIN_BYTES).decode("utf-8-sig"))
     except (ValueError, RecursionError, TextureError):
         return None
     return found if isinstance(found, dict) else None

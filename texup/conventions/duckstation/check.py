@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from texup import bounds
 from texup.conventions.convention import Name
 from texup.conventions.duckstation.names import (
     LEVELS,
@@ -29,8 +30,6 @@ TEXELS = {"P4": 4, "P8": 2, "C16": 1}
 """Texels in one word of video memory; sources in names are measured in words."""
 PAGE = 256
 """Texels of a page along each side."""
-MAX_FILES, MAX_BYTES, MAX_PIXELS = 2000, 64 * 2**20, 1 << 24
-"""No more than this is decoded, as a check has to be done in seconds: of a pack, and pixels of one picture."""
 
 
 def check(pack: Pack) -> Iterator[Finding]:
@@ -39,7 +38,8 @@ def check(pack: Pack) -> Iterator[Finding]:
     homes = {path: f"textures/{place.serial}" for path, place in places.items()}
     aliases = aliases_of(pack, configs_of(places, homes), homes)
     textures = [entry for entry in pack.entries if entry.kind == "texture"]
-    is_cheap = len(textures) <= MAX_FILES and sum(entry.size for entry in textures) <= MAX_BYTES
+    size = sum(entry.size for entry in textures)
+    is_cheap = len(textures) <= bounds.DUCKSTATION_FILES and size <= bounds.DUCKSTATION_TOTAL
     seen: dict[str, str] = {}
     for entry in textures:
         path = entry.path
@@ -81,7 +81,7 @@ def _check_pixels(pack: Pack, entry: Entry, storage: str, *, is_cheap: bool) -> 
     if head is None:
         yield Finding("error", entry.path, "cannot be read as a picture; put back a sound copy")
         return
-    if not is_cheap or head.width * head.height > MAX_PIXELS or not entry.path.lower().endswith(".png"):
+    if not is_cheap or head.width * head.height > bounds.DUCKSTATION_PIXELS or not entry.path.lower().endswith(".png"):
         return
     try:
         pixels = decode(pack.read(entry.path, None), entry.path.rpartition("/")[2]).pixels

@@ -11,14 +11,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from texup import bounds
 from texup.conventions.convention import Name
 from texup.errors import TextureError
 from texup.packs.pack import Pack
 
 TITLE = "DuckStation"
 CONFIG = "config.yaml"
-MAX_CONFIG = 1 << 20
-"""Bytes of it that are read; a name takes about a hundred."""
 FOLDERS = ("dumps", "replacements")
 SUFFIXES = (".png", ".jpg", ".webp")
 OPAQUE, SEMI = "cut out", "semi-transparent"
@@ -120,7 +119,7 @@ def aliases_of(pack: Pack, configs: Mapping[str, str], homes: Mapping[str, str])
     found: dict[str, Name] = {}
     for path in configs:
         try:
-            text = pack.read(path, MAX_CONFIG).decode("utf-8", "replace")
+            text = pack.read(path, bounds.DUCKSTATION_BYTES).decode("utf-8", "replace")
         except TextureError:
             continue  # copying it will say so
         for line in text.splitlines():

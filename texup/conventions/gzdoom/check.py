@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from texup import bounds
 from texup.conventions.gzdoom.names import LENGTH, Lump, lump_of, why_unread
 from texup.conventions.gzdoom.textures_lump import Definition, png_grab, read_definitions
 from texup.errors import TextureError
@@ -12,7 +13,6 @@ from texup.packs.pack import Finding, Pack
 from texup.textures.codecs.dds_header import parse_dds
 from texup.textures.codecs.files import read_header
 
-_MAX_TEXT = 1 << 24
 _LUMPS = ("TEXTURES", "HIRESTEX")
 
 
@@ -72,7 +72,7 @@ def _check_picture(pack: Pack, path: str, lump: Lump) -> Iterator[Finding]:
 
 def _check_text(pack: Pack, path: str) -> Iterator[Finding]:
     try:
-        text = pack.read(path, _MAX_TEXT).decode("utf-8", "surrogateescape")
+        text = pack.read(path, bounds.GZDOOM_BYTES).decode("utf-8", "surrogateescape")
         definitions = read_definitions(text)
     except ValueError as error:
         yield Finding("error", path, f"{error}; GZDoom would stop here")

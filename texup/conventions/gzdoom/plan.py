@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from texup import bounds
 from texup.conventions.convention import Convention, Planned, Sidecar, Wishes
 from texup.conventions.gzdoom.check import check
 from texup.conventions.gzdoom.names import (
@@ -45,7 +46,6 @@ from texup.textures.storing import Store
 from texup.textures.texture import Texture
 
 HIRES, FOLDER, LUMP = "hires", "texup", "TEXTURES.txt"
-MAX_COMPARED = 1 << 26  # bytes of a file; larger ones of one name are not taken for equal
 _EDGES: dict[str, tuple[EdgeChoice, EdgeChoice]] = {
     "flats": ("wrap", "wrap"),
     "sprites": ("clamp", "clamp"),
@@ -158,10 +158,10 @@ def _doubles(pack: Pack, lumps: Mapping[str, Lump], wishes: Wishes) -> Iterator[
 
 def _is_same(pack: Pack, one: str, other: str) -> bool:
     try:
-        first, second = (pack.read(path, MAX_COMPARED + 1) for path in (one, other))
+        first, second = (pack.read(path, bounds.GZDOOM_COMPARED + 1) for path in (one, other))
     except TextureError:
         return False
-    return first == second and len(first) <= MAX_COMPARED
+    return first == second and len(first) <= bounds.GZDOOM_COMPARED
 
 
 def _plan_entry(

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from texup import bounds
 from texup.conventions.minecraft.names import Spot, spot_of
 from texup.errors import TextureError
 from texup.packs.heads import size_of
@@ -22,8 +23,6 @@ from texup.packs.pack import Finding, Pack
 
 SUFFIX = ".properties"
 FOLDER = "anim"
-MAX_BYTES = 1 << 20
-"""More is no description of an animation."""
 SIZES = ("x", "y", "w", "h")
 _LINE = re.compile(
     r"[ \t\f\r\n]*(?:[#!][^\r\n]*|(?P<key>(?:\\(?:\r\n|.)|[^\\ \t\f\r\n=:])*)"
@@ -74,7 +73,7 @@ def animation_reader(pack: Pack) -> Callable[[str], Animation]:
     def read(path: str) -> Animation:
         spot = spot_of(path, pack.place)
         assert spot is not None
-        found = _properties(pack.read(path, MAX_BYTES + 1))
+        found = _properties(pack.read(path, bounds.MINECRAFT_BYTES + 1))
         for key in ("from", "to"):
             if not found.get(key, "").strip():
                 raise ValueError(f"has no {key}=")
@@ -140,7 +139,7 @@ def _properties(data: bytes) -> dict[str, str]:
     Raises:
         ValueError: it is too large.
     """
-    if len(data) > MAX_BYTES:
+    if len(data) > bounds.MINECRAFT_BYTES:
         raise ValueError("is larger than any description of an animation")
     lines = _LINE.finditer(data.decode("latin-1"))
     return {_unescaped(line["key"]): _unescaped(line["value"]) for line in lines if line["key"]}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from texup import bounds
 from texup.conventions.minecraft import mcmeta
 from texup.conventions.minecraft.anim import animation_files, animation_reader, check_animation
 from texup.conventions.minecraft.names import Role, Spot, role_finder, spot_of
@@ -61,7 +62,7 @@ def _check_root(pack: Pack, paths: set[str], *, has_assets: bool) -> Iterator[Fi
         yield Finding("error" if has_assets else "warning", "", text)
         return
     try:
-        root = mcmeta.load(pack.read(PACK_FILE, mcmeta.MAX_BYTES))
+        root = mcmeta.load(pack.read(PACK_FILE, bounds.MINECRAFT_BYTES))
     except ValueError as error:
         yield Finding("error", PACK_FILE, f"{error}; the game does not list the pack")
         return
@@ -106,7 +107,7 @@ def _check_meta(pack: Pack, path: str, paths: set[str]) -> Iterator[Finding]:
         yield Finding("warning", path, "lies beside no picture; it is ignored")
         return
     try:
-        meta = mcmeta.parse(pack.read(path, mcmeta.MAX_BYTES + 1))
+        meta = mcmeta.parse(pack.read(path, bounds.MINECRAFT_BYTES + 1))
     except ValueError as error:
         yield Finding("error", path, f"{error}; the game does not show {picture.rpartition('/')[2]}")
         return

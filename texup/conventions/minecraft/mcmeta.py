@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from texup import bounds
+
 SUFFIX = ".mcmeta"
-MAX_BYTES = 1 << 20
-"""More is no description of a picture."""
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 _SIZES = (("animation", "width"), ("animation", "height"))
 
@@ -42,7 +42,7 @@ def parse(data: bytes) -> Meta:
     Raises:
         ValueError: no JSON, or values of which the game makes nothing; the text is one clause.
     """
-    if len(data) > MAX_BYTES:
+    if len(data) > bounds.MINECRAFT_BYTES:
         raise ValueError("is larger than any description of a picture")
     root = _mapping(load(data), "it")
     animation = _mapping(root.get("animation", {}), "animation")

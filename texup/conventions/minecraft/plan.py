@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from texup import bounds
 from texup.conventions.convention import Convention, Planned, Sidecar, Wishes
 from texup.conventions.minecraft import mcmeta
 from texup.conventions.minecraft.anim import Animation, animation_files, animation_reader, scale_animation
@@ -146,7 +147,7 @@ def _strip(pack: Pack, animation: Animation) -> _Sheet:
 
 def _read_sheet(pack: Pack, path: str) -> _Sheet:
     try:
-        meta = mcmeta.parse(pack.read(path + mcmeta.SUFFIX, mcmeta.MAX_BYTES + 1))
+        meta = mcmeta.parse(pack.read(path + mcmeta.SUFFIX, bounds.MINECRAFT_BYTES + 1))
     except ValueError as error:
         return _Sheet(problem=f"its {mcmeta.SUFFIX} {error}; the game would not show it")
     except TextureError as error:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from texup import bounds
 from texup.conventions.convention import Convention, Name, Planned, Wishes
 from texup.conventions.n64.rice_names import format_name, parse
 from texup.conventions.n64.rice_plan import Loader, from_work, plan_names, to_work
@@ -24,8 +25,6 @@ from texup.packs.walk import Entry, is_safe
 from texup.policy.classify import Treatment
 
 DATABASE = "rt64.json"
-MAX_BYTES = 256 * 2**20
-"""More than any database: the largest seen lists 9844 textures in 1.7 MB."""
 SUFFIXES = (".dds", ".png")
 """In the order in which RT64 tries them for a path."""
 MARKERS = ("texture_dump", "hires_texture")
@@ -94,7 +93,7 @@ def _database(pack: Pack, entry: Entry, files: Mapping[str, str]) -> Database:
 
 def _listed(pack: Pack, entry: Entry) -> tuple[list[str], list[str], int]:
     """Return the explicit paths with forward slashes, the extra files, and the number of textures."""
-    if entry.size > MAX_BYTES:
+    if entry.size > bounds.RT64_BYTES:
         raise ValueError("it is larger than any database")
     content: Any = json.loads(pack.read(entry.path, None).decode("utf-8-sig"))
     textures = content.get("textures") if isinstance(content, dict) else None

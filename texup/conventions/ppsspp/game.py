@@ -16,10 +16,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from texup import bounds
 from texup.conventions.ppsspp.names import DUMPS, GAME_ID, Site, format_name, locate, parse
 from texup.conventions.ppsspp.textures_ini import (
     INI_NAME,
-    MAX_BYTES,
     Key,
     TexturesIni,
     as_path,
@@ -108,7 +108,7 @@ def _game(pack: Pack, site: Site, files: dict[str, str]) -> Game:
 def _read(pack: Pack, name: str, files: Mapping[str, str], inis: dict[str, TexturesIni], broken: list[Finding]) -> None:
     path = files[name]
     try:
-        inis[name] = parse_ini(pack.read(path, MAX_BYTES + 1), path)
+        inis[name] = parse_ini(pack.read(path, bounds.PPSSPP_BYTES + 1), path)
     except TextureError as error:
         broken.append(Finding("error", path, error.reason))
 

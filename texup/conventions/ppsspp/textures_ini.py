@@ -18,11 +18,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from texup import bounds
 from texup.errors import UnreadableTexture
 
 INI_NAME = "textures.ini"
-MAX_BYTES = 4 * 2**20
-"""That of a pack of 1252 textures has 98 KB."""
 HASHES = ("quick", "xxh32", "xxh64")
 VERSION = 1
 _BOM = "\ufeff"
@@ -92,11 +91,11 @@ def parse_ini(data: bytes, name: str) -> TexturesIni:
     """Read the bytes of a file, of any line ends, with or without the mark of UTF-8.
 
     Raises:
-        UnreadableTexture: larger than ``MAX_BYTES``, or with NUL bytes, as UTF-16 has.
+        UnreadableTexture: larger than ``bounds.PPSSPP_BYTES``, or with NUL bytes, as UTF-16 has.
     """
-    if len(data) > MAX_BYTES:
+    if len(data) > bounds.PPSSPP_BYTES:
         raise UnreadableTexture(
-            f"more than {MAX_BYTES >> 20} MiB, which is no list of textures; put back a sound copy", name
+            f"more than {bounds.PPSSPP_BYTES >> 20} MiB, which is no list of textures; put back a sound copy", name
         )
     if b"\0" in data:
         raise UnreadableTexture("holds NUL bytes; save it as UTF-8 text", name)

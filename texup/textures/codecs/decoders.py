@@ -29,13 +29,13 @@ from typing import Any
 
 import numpy as np
 
+from texup import bounds
 from texup.errors import DecoderDied, TextureError, TexupError, UnreadableTexture, UnsupportedTexture
 from texup.textures.texture import Container, Layout, Texture
 
 Decode = Callable[[bytes, str, int], Texture]
 """From a file's bytes, its name, and the most pixels it may have; see :func:`texup.textures.codecs.files.decode`."""
 
-SECONDS = 120.0
 """Of decoding, at most; the largest texture takes 20."""
 BYTES_A_PIXEL = 64
 """Memory for decoding, besides twice the file; measured: 44 for premultiplied DDS, 39 for PNG of 16-bit RGBA."""
@@ -55,7 +55,9 @@ _BOOT = (
 class Decoders:
     """Processes that decode, one for each thread that asks at a time; started when needed, ended by ``close``."""
 
-    def __init__(self, decode: str = "texup.textures.codecs.files:decode", seconds: float = SECONDS) -> None:
+    def __init__(
+        self, decode: str = "texup.textures.codecs.files:decode", seconds: float = bounds.DECODER_SECONDS
+    ) -> None:
         """Decode with the function of this importable name, and give each picture so many seconds."""
         self._arguments = (decode, seconds)
         self._lock = Lock()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
+from texup import bounds
 from texup.errors import UnreadableTexture, UnsupportedTexture
 from texup.textures.texture import Container, Texture
 
@@ -28,15 +29,13 @@ _ARITHMETIC = 0xC9  # the first frame of those that are coded without Huffman's 
 _RESTARTS, _END, _SCAN = range(0xD0, 0xD8), 0xD9, 0xDA
 _MARKER = re.compile(rb"\xff+[^\x00\xff]")  # among coded pixels, where a 0 follows each byte of 255
 _NOISE = b"\xa5\x5a\xc3\x3c\x96\x69\x0f\xf0" * 4
-_MAX_SEGMENTS = 10_000  # before the pixels; even a colour profile and a preview in pieces take a few hundred
-_MAX_SCANS = 200  # tools write up to 12; each is a pass over the whole picture
 _IGNORED = (*range(0xE1, 0xEE), 0xEF, 0xFE)  # all applications but JFIF and Adobe, which say what the channels mean
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield marker, start and end of every segment up to the first scan, whose end is that of the file."""
     at = 2
-    for _ in range(_MAX_SEGMENTS):
+    for _ in range(bounds.JPEG_SEGMENTS):
         if at + 4 > len(data) or data[at] != 0xFF:
             break
         marker, end = data[at + 1], at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
@@ -105,8 +104,8 @@ def _pieces(data: bytes, start: int) -> tuple[list[bytes], list[bytes]]:
         traps.append(_NOISE if is_restart else _NOISE + bytes((0xFF, _RESTARTS[restarts % 8])) + _NOISE)
         restarts = restarts + 1 if is_restart else 0
         scans += marker == _SCAN
-        if scans > _MAX_SCANS:
-            raise UnreadableTexture(f"it has more than {_MAX_SCANS} scans")
+        if scans > bounds.JPEG_SCANS:
+            raise UnreadableTexture(f"it has more than {bounds.JPEG_SCANS} scans")
         if marker == _END:
             return pieces, traps
         if not is_restart:
