@@ -59,6 +59,12 @@ ARCHIVE_TOTAL: Annotated[int, Bound("archives", "all files, unpacked", "bytes")]
 ARCHIVE_RATIO: Annotated[int, Bound("archives", "times that a large one may grow")] = 200
 """Deflate reaches 1032: a flat TGA is sound at that. A whole pack is not, once it is large."""
 ARCHIVE_RATIO_FROM: Annotated[int, Bound("archives", "size from which that counts", "bytes")] = 256 << 20
+ARCHIVE_FOLDERS: Annotated[int, Bound("archives", "folders")] = 20_000
+ARCHIVE_DEPTH: Annotated[int, Bound("archives", "folders above a file")] = 64
+"""Ten times what packs have."""
+ARCHIVE_PATH: Annotated[int, Bound("archives", "characters of a path")] = 1_024
+ARCHIVE_NAME: Annotated[int, Bound("archives", "a name in a path", "bytes")] = 255
+"""What file systems hold."""
 ARCHIVE_DIRECTORY: Annotated[int, Bound("archives", "the list of files", "bytes")] = 64 << 20
 
 RULES_BYTES: Annotated[int, Bound("rules (`texup.toml`)", "a file", "bytes")] = 1 << 20
@@ -82,6 +88,9 @@ PPSSPP_BYTES: Annotated[int, Bound("PPSSPP's `textures.ini`", "a file", "bytes")
 """That of a pack of 1252 textures has 98 KB."""
 RT64_BYTES: Annotated[int, Bound("RT64's `rt64.json`", "a file", "bytes")] = 256 << 20
 """The largest seen lists 9844 textures in 1.7 MB."""
+
+MESSAGE_CHARACTERS: Annotated[int, Bound("messages", "characters of a line")] = 1_000
+"""Of what is printed for people, with controls escaped; JSON is whole."""
 
 
 def table() -> dict[str, tuple[Bound, float]]:

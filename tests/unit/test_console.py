@@ -9,7 +9,7 @@ import sys
 import click
 import pytest
 
-from texup import errors
+from texup import bounds, errors
 from texup.cli import console, main
 from texup.packs.pack import Finding
 
@@ -38,6 +38,19 @@ def test_reports_go_to_standard_error_in_one_line(capsys):
     console.report("a\nb")
     console.report_error("c\x1b")
     assert capsys.readouterr() == ("", "a\\nb\ntexup: error: c\\x1b\n")
+
+
+@pytest.mark.parametrize("letter", ["x", "\x1b", "漢"])
+@pytest.mark.parametrize("over", [0, 1, 64_000])
+def test_a_line_for_people_keeps_both_ends_and_has_a_bound(capsys, letter, over):
+    count = bounds.MESSAGE_CHARACTERS - len("pack.zip: : deep") + over
+    console.report(f"pack.zip: {letter * count}: deep")
+    console.show(f"pack.zip: {letter * count}: deep")
+    for text in capsys.readouterr():
+        assert text.startswith("pack.zip: ")
+        assert text.endswith(": deep\n")
+        assert ("…" in text) is (over > 0 or letter == "\x1b")
+        assert len(text) - 1 <= bounds.MESSAGE_CHARACTERS
 
 
 def test_json_is_ascii_and_whole_for_any_name(capsys):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import stat
+import struct
 import tempfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -213,6 +215,41 @@ def test_too_many_members_are_refused(tmp_path, monkeypatch):
     assert refusal(path).startswith("3 members, more than 2")
     monkeypatch.setattr(bounds, "ARCHIVE_DIRECTORY", 100)
     assert refusal(path).startswith("damaged zip: its list of members is too long")
+
+
+def test_a_list_of_too_many_members_is_refused_before_it_is_read(tmp_path):
+    record = struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, 0, 0, 0, 33, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    data = record * (bounds.ARCHIVE_FILES + 1)
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(data), 0, 0)
+    (tmp_path / "many.zip").write_bytes(data + end)
+    assert refusal(tmp_path / "many.zip") == "damaged zip: more than 200,000 members; fetch or make it again"
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "good", "bad", "text"),
+    [
+        ("ARCHIVE_DEPTH", 3, "a/b/c/x.png", "a/b/c/d/x.png", "4 folders deep, more than 3"),
+        ("ARCHIVE_PATH", 9, "abcd/xyzw", "abcd/xyzwv", "a path of more than 9 characters"),
+        ("ARCHIVE_NAME", 5, "bcdé/x", "bcdéf/x", "a name of more than 5 bytes"),
+        ("ARCHIVE_FOLDERS", 2, "a/b/x.png", "a/b/c/x.png", "more than 2 folders"),
+    ],
+)
+def test_paths_are_bounded(tmp_path, monkeypatch, temp, bound, value, good, bad, text):
+    monkeypatch.setattr(bounds, bound, value)
+    with unpack_archive(zip_of(tmp_path / "a.zip", good)) as folder:
+        assert len(files_of(folder)) == 1
+    assert text in refusal(zip_of(tmp_path / "a.zip", bad))
+    assert list(temp.iterdir()) == []
+
+
+def test_one_member_below_thousands_of_folders_costs_no_more_than_a_line(tmp_path):
+    path = zip_of(tmp_path / "a.zip", "d/" * 32_000 + "x.png")
+    tracemalloc.start()
+    try:
+        assert "32,000 folders deep, more than 64" in refusal(path)
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(("data", "expected"), [(b"PK\3\4rest", True), (b"PK\5\6", True), (b"\x89PNG", False)])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from texup import bounds
 from texup.errors import OutputError
 
 if TYPE_CHECKING:
@@ -36,6 +37,19 @@ def printable(text: str) -> str:
     return "".join(
         c.encode("unicode_escape", "surrogatepass").decode() if unicodedata.category(c) in UNSAFE else c for c in text
     )
+
+
+def brief(text: str) -> str:
+    """Return ``text`` as :func:`printable` does, without its middle where it is long: names come from strangers.
+
+    A message begins with the file and ends with what to do.
+    """
+    return _without_middle(printable(_without_middle(text)))  # the first, so that not all of it is looked at
+
+
+def _without_middle(text: str) -> str:
+    half = bounds.MESSAGE_CHARACTERS // 2
+    return text if len(text) <= 2 * half else f"{text[:half]}…{text[1 - half :]}"
 
 
 class Courtesy:
@@ -68,13 +82,13 @@ def show(text: str) -> None:
     Raises:
         OutputError: it cannot be written; a closed pipe ends the command without words instead.
     """
-    _print(printable(text))
+    _print(brief(text))
 
 
 def report(text: str) -> None:
     """Print one line of information on standard error, where there is one."""
     with suppress(OSError):
-        click.echo(printable(text), err=True)
+        click.echo(brief(text), err=True)
 
 
 def report_error(text: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, cast
 
-from texup.cli.console import Courtesy, is_terminal, printable, report
+from texup.cli.console import Courtesy, brief, is_terminal, report
 
 if TYPE_CHECKING:
     from texup.manifest.record import Outcome
@@ -111,4 +111,4 @@ def _follow_live(
 
 
 def _line(outcome: Outcome) -> str:
-    return printable(": ".join(filter(None, (outcome.outcome, outcome.path, outcome.explanation, *outcome.notes))))
+    return brief(": ".join(filter(None, (outcome.outcome, outcome.path, outcome.explanation, *outcome.notes))))

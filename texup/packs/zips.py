@@ -23,6 +23,7 @@ from texup.packs.walk import Entry, is_litter, is_safe, walk
 SUFFIXES = (".zip", ".pk3")
 """Suffixes of a target that is written as a zip."""
 MAGICS = (b"PK\x03\x04", b"PK\x05\x06")  # a first member, or the end of an empty archive
+RECORD = b"PK\x01\x02"  # begins each record of the list of members
 
 UTF8, ENCRYPTED = 0x800, 0x41  # bits of a member's flags
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -102,7 +103,11 @@ class _Bounded(io.BufferedReader):
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > bounds.ARCHIVE_DIRECTORY:
             raise zipfile.BadZipFile("its list of members is too long")
-        return super().read(size)
+        data = super().read(size)
+        # A member is read in smaller pieces, so this is the list. The library would make an object of each record.
+        if len(data) > CHUNK and data.count(RECORD) > bounds.ARCHIVE_FILES:
+            raise zipfile.BadZipFile(f"more than {bounds.ARCHIVE_FILES:,} members")
+        return data
 
 
 class _Window:
@@ -172,7 +177,7 @@ def _next(pieces: Iterator[bytes], path: Path) -> bytes:
 def _extract(path: Path, archive: zipfile.ZipFile, root: Path) -> None:
     members = archive.infolist()
     if len(members) > bounds.ARCHIVE_FILES:
-        raise PackError(f"{path}: {len(members)} members, more than {bounds.ARCHIVE_FILES}; {YOURSELF}")
+        raise PackError(f"{path}: {len(members):,} members, more than {bounds.ARCHIVE_FILES:,}; {YOURSELF}")
     targets = _targets(path, members)
     room = min(bounds.ARCHIVE_TOTAL, max(bounds.ARCHIVE_RATIO_FROM, bounds.ARCHIVE_RATIO * path.stat().st_size))
     for info, name in targets:
@@ -188,14 +193,17 @@ def _extract(path: Path, archive: zipfile.ZipFile, root: Path) -> None:
 def _targets(path: Path, members: list[zipfile.ZipInfo]) -> list[tuple[zipfile.ZipInfo, str]]:
     """Return each member that is a file with its safe relative path."""
     targets: list[tuple[zipfile.ZipInfo, str]] = []
-    seen: dict[str, str] = {}
+    files: dict[str, str] = {}
+    folders: dict[str, str] = {}
     for info in members:
         name = _name(info)
         if is_safe(name.removesuffix("/")) and any(is_litter(part) for part in name.split("/")):
             continue
-        problem = _problem(info, name.removesuffix("/")) or _clash(name, seen)
+        problem = _problem(info, name.removesuffix("/")) or _clash(name, files, folders)
         if problem:
             raise PackError(f"{path}: {info.orig_filename}: {problem}")
+        if len(folders) > bounds.ARCHIVE_FOLDERS:
+            raise PackError(f"{path}: more than {bounds.ARCHIVE_FOLDERS:,} folders; {YOURSELF}")
         if not name.endswith("/"):
             targets.append((info, name))
     return targets
@@ -214,7 +222,12 @@ def _problem(info: zipfile.ZipInfo, name: str) -> str | None:
     """Return why a member must not or cannot be unpacked."""
     kind = stat.S_IFMT(info.external_attr >> 16)
     raw = info.orig_filename
+    depth = name.count("/")
+    longest = max(len(part.encode("utf-8", "replace")) for part in name.split("/"))
     wrong = (
+        (depth > bounds.ARCHIVE_DEPTH, f"{depth:,} folders deep, more than {bounds.ARCHIVE_DEPTH}; {YOURSELF}"),
+        (len(name) > bounds.ARCHIVE_PATH, f"a path of more than {bounds.ARCHIVE_PATH:,} characters; {YOURSELF}"),
+        (longest > bounds.ARCHIVE_NAME, f"a name of more than {bounds.ARCHIVE_NAME} bytes; {YOURSELF}"),
         (not is_safe(name), "an unsafe path, which could leave the folder; do not trust this zip"),
         (kind not in (0, stat.S_IFREG, stat.S_IFDIR), "a link or a device; do not trust this zip"),
         (name == raw and not (name.isascii() or info.flag_bits & UTF8), f"its name is not UTF-8; {YOURSELF}"),
@@ -226,18 +239,23 @@ def _problem(info: zipfile.ZipInfo, name: str) -> str | None:
     return next((text for found, text in wrong if found), None)
 
 
-def _clash(name: str, seen: dict[str, str]) -> str | None:
+def _clash(name: str, files: dict[str, str], folders: dict[str, str]) -> str | None:
     """Remember a path and the folders above it; return how it clashes with an earlier one, also by case."""
-    *folders, file = name.split("/")
-    for count in range(1, len(folders) + 1):
-        folder = "/".join(folders[:count]) + "/"
-        first = seen.setdefault(folded(folder[:-1]), folder)
-        if first != folder:
+    above, _, file = name.rpartition("/")
+    new = []
+    while above and folders.get(folded(above)) != above:  # those above a known folder are known
+        new.append(above)
+        above = above.rpartition("/")[0]
+    for folder in reversed(new):
+        first = files.get(folded(folder)) or folders.setdefault(folded(folder), folder) + "/"
+        if first != folder + "/":
             return f"one name with {first}; {YOURSELF}"
     if file:
-        first = seen.setdefault(folded(name), name)
-        if first is not name:
+        key = folded(name)
+        first = f"{folders[key]}/" if key in folders else files.get(key, "")
+        if first:
             return f"one name with {first}; {YOURSELF}"
+        files[key] = name
     return None
 
 
