@@ -67,7 +67,18 @@ ARCHIVE_NAME: Annotated[int, Bound("archives", "a name in a path", "bytes")] = 2
 """What file systems hold."""
 ARCHIVE_DIRECTORY: Annotated[int, Bound("archives", "the list of files", "bytes")] = 64 << 20
 
-RULES_BYTES: Annotated[int, Bound("rules (`texup.toml`)", "a file", "bytes")] = 1 << 20
+RULES_BYTES: Annotated[int, Bound("rules (`texup.toml`)", "a file", "bytes")] = 256 << 10
+RULES_COUNT: Annotated[int, Bound("rules (`texup.toml`)", "rules")] = 1_000
+RULES_GLOBS: Annotated[int, Bound("rules (`texup.toml`)", "globs of all rules")] = 2_000
+"""Each file of a pack is compared with them."""
+RULES_GLOB: Annotated[int, Bound("rules (`texup.toml`)", "characters of a glob")] = 1_024
+RULES_MODELS: Annotated[int, Bound("rules (`texup.toml`)", "models and blends that all rules name")] = 64
+RULES_CHAIN: Annotated[int, Bound("rules (`texup.toml`)", "models of one rule")] = 8
+TOML_PARTS: Annotated[int, Bound("TOML of any kind", "parts of a dotted key")] = 8
+"""Parsing takes the square of their number."""
+TOML_BYTES: Annotated[int, Bound("TOML of texup's own (catalog, recipes)", "a file", "bytes")] = 1 << 20
+
+JSON_VALUES: Annotated[int, Bound("JSON of any kind", "commas, colons and opening brackets")] = 500_000
 
 MANIFEST_LINE: Annotated[int, Bound("manifest", "a line", "bytes")] = 1 << 20
 MANIFEST_PATH: Annotated[int, Bound("manifest", "characters of a path")] = 4_096

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -146,7 +147,7 @@ def test_a_rule_that_fits_nothing_is_a_warning(texup, pack, tmp_path):
 @pytest.mark.usefixtures("catalog")
 def test_a_large_scale_of_one_rule_bounds_only_what_it_is_for(texup, tmp_path, wall, monkeypatch):
     """At 16 times a side of 16 would be the most here, at 4 times one of 64."""
-    monkeypatch.setattr("texup.upscaling.reading.MAX_RESULT_PIXELS", 1 << 16)
+    monkeypatch.setattr("texup.bounds.RESULT_PIXELS", 1 << 16)
     monkeypatch.setattr("texup.cli.inspect.PROBE_SECONDS", 0.01)
     folder = tmp_path / "pack"
     for name, side in {"icons/i.png": 8, "icons/large.png": 32, "wall.png": 32, "sky.png": 96}.items():
@@ -161,3 +162,32 @@ def test_a_large_scale_of_one_rule_bounds_only_what_it_is_for(texup, tmp_path, w
         "sky.png": "96 x 96 is more than the limit of 4096 pixels",
     }
     assert pixels(tmp_path / "out" / "icons" / "i.png").shape[:2] == (128, 128)
+
+
+@pytest.mark.usefixtures("catalog")
+@pytest.mark.parametrize("form", ["folder", "zip"])
+@pytest.mark.parametrize("name", ["../outside.safetensors", "ABSOLUTE", "link.safetensors"])
+def test_rules_found_in_a_pack_name_no_file_outside_it(texup, tiny_weights, tmp_path, wall, form, name):
+    pack = tmp_path / "pack"
+    pack.mkdir()
+    Image.fromarray(wall(8, 8)).save(pack / "wall.png")
+    (tmp_path / "outside.safetensors").write_bytes((tiny_weights / "tiny-psnr.safetensors").read_bytes())
+    name = str(tmp_path / "outside.safetensors") if name == "ABSOLUTE" else name
+    rules = f"[[rule]]\nmodel = '{name}'\n"
+    (pack / "texup.toml").write_text(rules)
+    if form == "zip":
+        source = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", pack))
+    else:
+        source = pack
+        (pack / "link.safetensors").symlink_to("../outside.safetensors")
+    result = texup("upscale", source, "-o", tmp_path / "out")
+    missing = form == "zip" and name.startswith("link")
+    assert result.code == 2
+    assert len(result.err.splitlines()) == 1
+    assert ("no model" if missing else "is not inside the pack; rules found in a pack may name") in result.err
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "link.safetensors").write_bytes((tiny_weights / "tiny-psnr.safetensors").read_bytes())
+    (tmp_path / "own").mkdir()
+    code = 3 if form == "folder" else 0  # the link in it is no texture
+    (tmp_path / "own" / "rules.toml").write_text(rules.replace("'link", "'../link"))
+    assert texup("upscale", source, "-o", tmp_path / "out", "--rules", tmp_path / "own" / "rules.toml").code == code

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from texup import bounds
 from texup.conventions.convention import Planned, Wishes
 from texup.conventions.minecraft import mcmeta
-from texup.conventions.minecraft.anim import MAX_BYTES, scale_animation
+from texup.conventions.minecraft.anim import scale_animation
 from texup.conventions.minecraft.mcmeta import Meta, frame_size
 from texup.conventions.minecraft.plan import MINECRAFT
 from texup.packs.opening import open_pack
@@ -601,7 +601,7 @@ def test_a_picture_beside_the_animation_goes_before_one_of_an_overlay():
         ({ANIM + "ender.properties": ENDER.replace(b"y=0", b"y=-1")}, "error"),
         ({ANIM + "ender.properties": ENDER.replace(b"w=16", b"w=0")}, "error"),
         ({ANIM + "ender.properties": ENDER.replace(b"h=8", b"h=eight")}, "error"),
-        ({ANIM + "ender.properties": ENDER + b"#" * MAX_BYTES}, "error"),
+        ({ANIM + "ender.properties": ENDER + b"#" * bounds.MINECRAFT_BYTES}, "error"),
         ({ANIM + "ender.properties": ENDER.replace(b"x=8", b"x=49")}, "error"),
         ({CHEST: png(64, 7)}, "error"),
         ({ANIM + "ender.png": png(16, 20)}, "error"),

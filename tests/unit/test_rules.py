@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup import bounds
 from texup.errors import ExitCode, UsageError
 from texup.packs.walk import matches, patterns
 from texup.policy import rules as module
@@ -49,6 +51,114 @@ def refusal(load, tmp_path):
         return message.removeprefix(f"{tmp_path / 'texup.toml'}: ")
 
     return refusal
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "good", "bad", "text"),
+    [
+        ("RULES_COUNT", 2, "a b", "a b c", "holds 3 rules, more than 2"),
+        ("RULES_GLOBS", 2, "a b", "a b c", "holds 3 globs, more than 2"),
+        ("RULES_GLOB", 3, "abc", "abcd", "rule 1: a glob of more than 3 characters"),
+    ],
+)
+def test_rules_and_globs_are_bounded(load, refusal, monkeypatch, bound, value, good, bad, text):
+    def rules(names: str) -> str:
+        return "".join(f'[[rule]]\nmatch = "{name}"\nmethod = "net"\n' for name in names.split())
+
+    monkeypatch.setattr(bounds, bound, value)
+    assert len(load(rules(good))) == len(good.split())
+    assert text in refusal(rules(bad))
+
+
+def test_models_are_bounded(load, refusal):
+    chain = f"[[rule]]\nmodel = {json.dumps(['a.pth'] * bounds.RULES_CHAIN)}\n"
+    assert load(chain * (bounds.RULES_MODELS // bounds.RULES_CHAIN))
+    assert refusal(chain.replace("[[rule]]\nmodel = [", '[[rule]]\nmodel = ["b.pth", ')).endswith(
+        "8 models in one chain"
+    )
+    assert refusal(chain * 7 + "[[rule]]\nblend = 0.5\n" * 9) == "names 65 models and blends, more than 64"
+
+
+@pytest.mark.parametrize("key", ["a.", '"a" . ', "'a.b'."])
+def test_parts_of_a_key_are_bounded(refusal, key):
+    assert "unknown key" in refusal(key * (bounds.TOML_PARTS - 1) + "b = 1")
+    assert refusal(key * bounds.TOML_PARTS + "b = 1") == "a key of more than 8 parts"
+    assert refusal(f"[{key * bounds.TOML_PARTS}b]") == "a key of more than 8 parts"
+    assert refusal(f"x = {{ {key * 20_000}b = 1 }}") == "a key of more than 8 parts"
+
+
+def test_points_in_texts_and_comments_are_no_parts_of_a_key(load):
+    texts = """"{0}", '{0}', \'\'\'{0}\n'{0}\'\'\', "\\"{0}", """ + '"""{0}\n"{0}"""'
+    text = f"# don't {{0}}\n[[rule]]\nmatch = [{texts}] # {{0}}\ngrain = 0.5\n".replace("{0}", "a.b.c.d.e.f.g.h.i.j")
+    assert len(load(text)[0].match) == 5
+
+
+def test_hostile_globs_take_no_time(load):
+    began = time.process_time()
+    globs = ["[" * 120, "*a" * 60 + "b", f"[{'z-a' * 30}]", "[]" * 60] * (bounds.RULES_GLOBS // 4)
+    text = json.dumps([f"{k}{glob}" for k, glob in enumerate(globs)])
+    (rule,) = load(f'[[rule]]\nmethod = "net"\nmatch = {text}')
+    assert not any(rule.fits(f"{'a' * 200}{k}") for k in range(20))
+    assert time.process_time() - began < 5  # 1 s on a slow core; compiled again for each file they took minutes
+
+
+@pytest.mark.parametrize("name", ["a[b", "a[", "[", "[]", "[x", "]", "a]b[c", "[!", "[]]", "[a]b["])
+def test_brackets_mean_what_they_mean_to_fnmatch(name):
+    for path in ("a[b", "a[", "[", "[]", "]", "a]b[c", "[!", "a", "ab["):
+        assert matches(path, patterns([name])) is fnmatchcase(path, name)
+
+
+@pytest.fixture
+def pack_refusal(tmp_path, monkeypatch):
+    """Returns the message with which a model is refused that rules of a pack name; "" where it is taken."""
+    pack = tmp_path / "pack"
+    (pack / "nets").mkdir(parents=True)
+    (tmp_path / "outside.pth").write_bytes(b"secret")
+    (tmp_path / "secret").write_bytes(b"secret")
+    (pack / "nets" / "own.pth").write_bytes(b"weights")
+    (pack / "out.pth").symlink_to("../outside.pth")
+    (pack / "up").symlink_to("..")
+    (pack / "in.pth").symlink_to("nets/own.pth")
+    monkeypatch.chdir(tmp_path)
+
+    def refusal(name: str) -> str:
+        (pack / "texup.toml").write_text(f"[[rule]]\nmodel = {json.dumps(name)}\n", "utf-8")
+        assert load_rules(pack / "texup.toml")[0].models  # the user's own may name anything
+        try:
+            load_rules(pack / "texup.toml", is_of_pack=True)
+        except UsageError as error:
+            return str(error).removeprefix(f"{pack / 'texup.toml'}: rule 1: ")
+        return ""
+
+    return refusal
+
+
+@pytest.mark.parametrize("name", ["nets/own.pth", "./nets/own.pth", "missing.pth", "in.pth", "texup-x4-psnr"])
+def test_rules_of_a_pack_name_its_files_and_the_catalog(pack_refusal, name):
+    assert pack_refusal(name) == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../outside.pth",
+        "nets/../../outside.pth",
+        "nets/../nets/own.pth",
+        "/etc/passwd",
+        "out.pth",
+        "up/outside.pth",
+        "C:/x.pth",
+        "C:x.pth",
+        "\\\\host\\x.pth",
+        "nets//own.pth",
+    ],
+)
+def test_rules_of_a_pack_name_no_file_outside_it(pack_refusal, name):
+    assert pack_refusal(name).startswith(f"model {name!r} is not inside the pack; rules found in a pack may name ")
+
+
+def test_rules_of_a_pack_name_no_file_of_the_working_folder(pack_refusal):
+    assert pack_refusal("secret").startswith("the catalog has no model 'secret'; rules found in a pack may name ")
 
 
 def test_every_key_arrives_as_it_is_meant(load, tmp_path):
@@ -194,7 +304,7 @@ def test_what_is_no_toml_is_named_with_its_line(refusal, line):
 
 
 def test_hostile_files_are_one_line(refusal, tmp_path):
-    assert refusal(b"#" * ((1 << 20) + 1)) == "larger than 1 MiB; no file of rules is"
+    assert refusal(b"#" * (bounds.RULES_BYTES + 1)) == "larger than 256 KiB; no file of rules is"
     assert refusal(b"# fine\n[[rule]]\nmatch = '\xe9'") == "line 3 is not UTF-8; save the file as UTF-8"
     assert refusal("x = " + "[" * 100_000).startswith("no ")
     assert refusal("x = " + "9" * 5000).startswith("no valid TOML: ")

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "texup").rglob("*.py"))
 LAYERS = [
     {"__init__", "bounds", "errors"},
-    {"files"},
+    {"files", "texts"},
     {"textures"},
     {"pictures"},
     {"nets", "metrics", "degradations"},

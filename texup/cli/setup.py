@@ -108,7 +108,7 @@ def rules_for(source: Path, rules: Path | None) -> Sequence[Rule]:
     beside = source / RULES_NAME
     if rules is None and (not source.is_dir() or beside.is_symlink() or not beside.is_file()):
         return ()
-    return load_rules(rules or beside)
+    return load_rules(rules) if rules is not None else load_rules(beside, is_of_pack=True)
 
 
 def wishes_of(options: Options, scale: int) -> Wishes:

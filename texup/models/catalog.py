@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import texup
+from texup import bounds
 from texup.errors import UsageError, WeightsError
+from texup.texts import parse_toml, read_text
 
 NAME = "catalog.toml"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
@@ -106,8 +107,8 @@ def load_catalog(folder: Path | None = None) -> Catalog:
     """
     path = (folder or weights_folder()) / NAME
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        values = parse_toml(read_text(path, bounds.TOML_BYTES, "catalog"))
+    except (OSError, ValueError) as error:
         raise WeightsError(f"{path}: cannot read the catalog of models ({error}); install texup again") from error
     try:
         return _catalog(values, path.parent)

@@ -8,7 +8,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -28,9 +28,12 @@ LITTER = frozenset(
     )
 )
 """Names of files and folders that systems and version control leave in any folder, in lower case."""
+_WILD = re.compile(r"[*?\[]")
 
 Kind = Literal["texture", "other", "refused"]
 Listing = list[os.DirEntry[str]]
+Glob = Sequence[str | re.Pattern[str]]
+"""A glob by the parts between its slashes, compiled once: it is compared with every file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,18 +202,26 @@ def _entry(path: str, item: os.DirEntry[str]) -> Entry:
     return Entry(path, status.st_size, "texture" if suffix in SUFFIXES else "other")
 
 
-def patterns(globs: Sequence[str]) -> list[list[str]]:
+def patterns(globs: Sequence[str]) -> list[Glob]:
     """Return globs as :func:`matches` wants them; :func:`walk` says what they mean."""
-    return [glob.casefold().split("/") for glob in globs]
+    return [[_part(part) for part in glob.casefold().split("/")] for glob in globs]
 
 
-def matches(path: str, wanted: Sequence[Sequence[str]]) -> bool:
+def _part(text: str) -> str | re.Pattern[str]:
+    """Return a part of a glob: itself where it stands for one name, or for any folders."""
+    if text == "**" or not _WILD.search(text):
+        return text
+    head, close, tail = text.rpartition("]")  # a bracket behind it opens nothing, but each would be looked into
+    return re.compile(translate(head + close + tail.replace("[", "[[]")))
+
+
+def matches(path: str, wanted: Sequence[Glob]) -> bool:
     """Return whether a relative path, or its bare name, fits one of the patterns."""
     parts = path.casefold().split("/")
     return any(_match(parts, pattern) or _match(parts[-1:], pattern) for pattern in wanted)
 
 
-def _match(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+def _match(parts: Sequence[str], pattern: Glob) -> bool:
     """Match part by part; a misfit goes back to the last ``**`` only, for globs may come from strangers."""
     part = place = start = 0
     behind = -1  # the place behind the last ``**``, which so far stands for the parts up to ``start``
@@ -218,7 +229,7 @@ def _match(parts: Sequence[str], pattern: Sequence[str]) -> bool:
         if place < len(pattern) and pattern[place] == "**":
             place = behind = place + 1
             start = part
-        elif place < len(pattern) and fnmatchcase(parts[part], pattern[place]):
+        elif place < len(pattern) and _fits(parts[part], pattern[place]):
             part, place = part + 1, place + 1
         elif behind >= 0:
             start += 1
@@ -226,3 +237,7 @@ def _match(parts: Sequence[str], pattern: Sequence[str]) -> bool:
         else:
             return False
     return all(rest == "**" for rest in pattern[place:])
+
+
+def _fits(name: str, part: str | re.Pattern[str]) -> bool:
+    return name == part if isinstance(part, str) else part.match(name) is not None

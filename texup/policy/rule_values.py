@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, get_args
 
+from texup import bounds
 from texup.errors import nearest
 from texup.policy.choices import MAX_GRAIN, AlphaChoice, EdgeChoice, KeyChoice, read_key
 from texup.policy.classify import Kind
@@ -87,6 +88,20 @@ def _word(value: Any, place: str) -> str:
     return value
 
 
+def _globs(value: Any, place: str) -> Any:
+    globs = _some_of(_word)(value, place)
+    if any(len(glob) > bounds.RULES_GLOB for glob in globs):
+        raise ValueError(f"a glob of more than {bounds.RULES_GLOB:,} characters, which is longer than any path")
+    return globs
+
+
+def _chain(value: Any, place: str) -> Any:
+    models = _some_of(_word)(value, place)
+    if len(models) > bounds.RULES_CHAIN:
+        raise ValueError(f"more than {bounds.RULES_CHAIN} models in one chain")
+    return models
+
+
 def _whole(value: Any, place: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{place} must be a positive whole number, not {shown(value)}")
@@ -155,7 +170,7 @@ WHEN: dict[str, Reader] = {
 """The facts that a rule may ask for."""
 
 SETTINGS: dict[str, Reader] = {
-    "match": _some_of(_word),
+    "match": _globs,
     "when": lambda value, place: read_table(value, WHEN, place),
     "action": _one_of(get_args(RuleAction)),
     "method": _one_of(get_args(RuleMethod)),
@@ -164,7 +179,7 @@ SETTINGS: dict[str, Reader] = {
     "edges": _edges,
     "cells": _cells,
     "normal_form": _one_of(get_args(NormalForm)),
-    "model": _some_of(_word),
+    "model": _chain,
     "blend": _blend,
     "scale": _scale,
     "grain": _grain,

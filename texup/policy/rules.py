@@ -33,21 +33,22 @@ line have it. What it sets wins over them: a rule speaks of some files, an optio
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from texup import bounds
 from texup.errors import UsageError
-from texup.models.catalog import SUFFIXES as WEIGHTS
 from texup.packs.pack import Finding
-from texup.packs.walk import matches, patterns
+from texup.packs.walk import Glob, matches, patterns
 from texup.policy.choices import AlphaChoice, EdgeChoice, GrainChoice, KeyChoice
 from texup.policy.classify import Kind, Treatment
 from texup.policy.rule_facts import Facts, When
+from texup.policy.rule_models import any_model, pack_model
 from texup.policy.rule_values import SETTINGS, RuleAction, RuleMethod, read_table, shown
+from texup.texts import parse_toml, read_text
 from texup.textures.cells import Cells
 from texup.textures.normals import NormalForm
 
@@ -77,7 +78,7 @@ class Rule:
     scale: int | None = None
     grain: GrainChoice | None = None
     key: KeyChoice | None = None
-    _patterns: list[list[str]] = field(init=False, repr=False, compare=False)
+    _patterns: list[Glob] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Split the globs, which thousands of paths will be compared with."""
@@ -178,16 +179,22 @@ def _settings(rule: Rule) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in ("number", "match", "when", "_patterns")}
 
 
-def load_rules(path: Path) -> tuple[Rule, ...]:
+def load_rules(path: Path, *, is_of_pack: bool = False) -> tuple[Rule, ...]:
     """Read a file of rules.
+
+    Args:
+        path: the file.
+        is_of_pack: whether it was found in a pack, and not named by the user: then it may name files of the pack only.
 
     Raises:
         UsageError: it cannot be read, is no TOML, has no rules, or has a key or a value that no rule has.
     """
+    locate = partial(pack_model if is_of_pack else any_model, folder=path.parent)
     try:
-        values = _toml(_text(path))
-        tables = _tables(values)
-        return tuple(_rule(number, table, path.parent) for number, table in enumerate(tables, 1))
+        tables = _tables(parse_toml(_text(path)))
+        rules = tuple(_rule(number, table, locate) for number, table in enumerate(tables, 1))
+        _check_bounds(rules)
+        return rules
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from error
 
@@ -196,26 +203,9 @@ def _text(path: Path) -> str:
     try:
         if not path.is_file():
             raise ValueError("there is no such file of rules")
-        with path.open("rb") as file:
-            data = file.read(bounds.RULES_BYTES + 1)
+        return read_text(path, bounds.RULES_BYTES, "file of rules")
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from error
-    if len(data) > bounds.RULES_BYTES:
-        raise ValueError(f"larger than {bounds.RULES_BYTES >> 20} MiB; no file of rules is")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"line {line} is not UTF-8; save the file as UTF-8") from error
-
-
-def _toml(text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except RecursionError as error:
-        raise ValueError("no TOML that texup reads: nested too deeply") from error
-    except ValueError as error:  # a number of thousands of digits is no TOMLDecodeError
-        raise ValueError(f"no valid TOML: {error}") from error
 
 
 def _tables(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -227,19 +217,31 @@ def _tables(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         raise ValueError("rule must be a list of tables; write [[rule]], with two brackets, above each one")
     if not tables:
         raise ValueError("holds no rules; write [[rule]] tables, or remove the file")
+    if len(tables) > bounds.RULES_COUNT:
+        raise ValueError(f"holds {len(tables):,} rules, more than {bounds.RULES_COUNT:,}; join those that set the same")
     return tables
 
 
-def _rule(number: int, table: Mapping[str, Any], folder: Path) -> Rule:
+def _rule(number: int, table: Mapping[str, Any], locate: Callable[[str], str]) -> Rule:
     try:
         values = read_table(table, SETTINGS)
         when = When(**values.pop("when", {}))
-        models = tuple(_located(name, folder) for name in values.pop("model", ()))
+        models = tuple(locate(name) for name in values.pop("model", ()))
         rule = Rule(number, values.pop("match", ()), when, models=models, **values)
         _check_sense(rule)
     except ValueError as error:
         raise ValueError(f"rule {number}: {error}") from error
     return rule
+
+
+def _check_bounds(rules: Sequence[Rule]) -> None:
+    """Refuse what would take too long for every file of a pack, or too much memory for its nets."""
+    globs = sum(len(rule.match) for rule in rules)
+    if globs > bounds.RULES_GLOBS:
+        raise ValueError(f"holds {globs:,} globs, more than {bounds.RULES_GLOBS:,}; write wildcards instead of names")
+    models = sum(len(rule.models) + (rule.blend is not None) for rule in rules)
+    if models > bounds.RULES_MODELS:
+        raise ValueError(f"names {models:,} models and blends, more than {bounds.RULES_MODELS}")
 
 
 def _check_sense(rule: Rule) -> None:
@@ -256,8 +258,3 @@ def _check_sense(rule: Rule) -> None:
         least, most = (getattr(rule.when, f"{end}_{side}") for end in ("min", "max"))
         if least is not None and most is not None and least > most:
             raise ValueError(f"when.min_{side} = {least} is above when.max_{side} = {most}; nothing can fit")
-
-
-def _located(name: str, folder: Path) -> str:
-    """Return a file of weights joined to the folder of the rules, and the name of a model as it is."""
-    return str(folder / name) if Path(name).name != name or name.endswith(WEIGHTS) else name

@@ -6,14 +6,15 @@ Every schedule is a share of the budget, so that five minutes and five hours are
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from texup import bounds
 from texup.degradations import KERNELS
 from texup.errors import UsageError, nearest
+from texup.texts import parse_toml, read_text
 from texup.training.data.degrade import FORMATS
 from texup.training.objective.losses import FEATURE_CRITERIA, PIXEL_CRITERIA
 
@@ -184,8 +185,8 @@ def load_recipe(path: Path) -> Recipe:
         UsageError: the file is missing, is no TOML, or has a key or a value that no recipe has.
     """
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values: dict[str, Any] = parse_toml(read_text(path, bounds.TOML_BYTES, "recipe"))
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot read the recipe: {error}") from error
     try:
         return recipe_of({"name": path.stem, **values})

@@ -128,7 +128,7 @@ def _decoded(data: bytes, path: str, limits: Limits, decode: Decode) -> Texture:
     name = path.rpartition("/")[2]
     head = read_header(data, name)
     check_size(head.height, head.width, limits, name)
-    return decode(data, name, MAX_RESULT_PIXELS // limits.growth**2)
+    return decode(data, name, bounds.RESULT_PIXELS // limits.growth**2)
 
 
 def _with_joined_alpha(sources: Sequence[Texture], paths: Sequence[str]) -> Texture:
