@@ -84,6 +84,7 @@ MANIFEST_LINE: Annotated[int, Bound("manifest", "a line", "bytes")] = 1 << 20
 MANIFEST_PATH: Annotated[int, Bound("manifest", "characters of a path")] = 4_096
 MANIFEST_TARGETS: Annotated[int, Bound("manifest", "files of one record")] = 64
 
+TEXTS_TOTAL: Annotated[int, Bound("text files of loaders", "those of one kind in a pack", "bytes")] = 16 << 20
 CITRA_BYTES: Annotated[int, Bound("Citra's `pack.json`", "a file", "bytes")] = 4 << 20
 DOLPHIN_BYTES: Annotated[int, Bound("Dolphin's `manifest.json`", "a file", "bytes")] = 64 << 10
 DUCKSTATION_BYTES: Annotated[int, Bound("DuckStation's `config.yaml`", "a file", "bytes")] = 1 << 20
@@ -91,14 +92,19 @@ DUCKSTATION_BYTES: Annotated[int, Bound("DuckStation's `config.yaml`", "a file",
 DUCKSTATION_FILES: Annotated[int, Bound("DuckStation's packs", "files that a check decodes")] = 2_000
 DUCKSTATION_TOTAL: Annotated[int, Bound("DuckStation's packs", "those files together", "bytes")] = 64 << 20
 DUCKSTATION_PIXELS: Annotated[int, Bound("DuckStation's packs", "a picture that a check decodes", "pixels")] = 1 << 24
-GZDOOM_BYTES: Annotated[int, Bound("GZDoom's TEXTURES and HIRESTEX", "a lump", "bytes")] = 16 << 20
+GZDOOM_BYTES: Annotated[int, Bound("GZDoom's TEXTURES and HIRESTEX", "a lump", "bytes")] = 4 << 20
+GZDOOM_WORDS: Annotated[int, Bound("GZDoom's TEXTURES and HIRESTEX", "words and signs of a lump")] = 400_000
+"""A texture takes about 20."""
 GZDOOM_COMPARED: Annotated[int, Bound("GZDoom's packs", "each of two pictures that are compared", "bytes")] = 64 << 20
 """Larger ones of one name are not taken for equal."""
-MINECRAFT_BYTES: Annotated[int, Bound("Minecraft's `.mcmeta` and animations", "a file", "bytes")] = 1 << 20
+MINECRAFT_BYTES: Annotated[int, Bound("Minecraft's `.mcmeta` and animations", "a file", "bytes")] = 256 << 10
+"""An animation of a thousand frames with their times takes 25 KB."""
 PPSSPP_BYTES: Annotated[int, Bound("PPSSPP's `textures.ini`", "a file", "bytes")] = 4 << 20
 """That of a pack of 1252 textures has 98 KB."""
-RT64_BYTES: Annotated[int, Bound("RT64's `rt64.json`", "a file", "bytes")] = 256 << 20
+PPSSPP_LINES: Annotated[int, Bound("PPSSPP's `textures.ini`", "lines")] = 100_000
+RT64_BYTES: Annotated[int, Bound("RT64's `rt64.json`", "a file", "bytes")] = 8 << 20
 """The largest seen lists 9844 textures in 1.7 MB."""
+RT64_PATH: Annotated[int, Bound("RT64's `rt64.json`", "characters of a path")] = 4_096
 
 MESSAGE_CHARACTERS: Annotated[int, Bound("messages", "characters of a line")] = 1_000
 """Of what is printed for people, with controls escaped; JSON is whole."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ _QUOTED = re.compile(
     re.DOTALL,
 )
 _BETWEEN_KEYS = re.compile(r"[\n=,{}\[\]]")
+
+
+class TooMuch(ValueError):
+    """What a stranger's file asks of its reader is beyond a bound; the text is one clause about the file."""
 
 
 def read_text(path: Path, most: int, what: str) -> str:
@@ -59,16 +64,21 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise ValueError(f"no valid TOML: {error}") from error
 
 
-def parse_json(data: bytes) -> Any:
+def parse_json(data: bytes, pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
     """Return the value of a JSON text, with or without a byte order mark.
 
+    Args:
+        data: the text in UTF-8.
+        pairs_hook: makes an object of its keys and values.
+
     Raises:
-        ValueError: it is none, is nested too deeply, or holds too many values; a ``JSONDecodeError`` tells where.
+        TooMuch: it is nested too deeply, or holds too many values.
+        ValueError: it is none; a ``JSONDecodeError`` tells where.
     """
     # Each value but the last has a comma, a colon or a bracket before or behind it; an empty object takes 64 bytes.
     if sum(map(data.count, (b",", b":", b"[", b"{"))) > bounds.JSON_VALUES:
-        raise ValueError(f"more than {bounds.JSON_VALUES:,} values")
+        raise TooMuch(f"holds more than {bounds.JSON_VALUES:,} values")
     try:
-        return json.loads(data.decode("utf-8-sig"))
+        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=pairs_hook)
     except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+        raise TooMuch("is nested too deeply") from error

@@ -163,7 +163,8 @@ def test_files_that_pack_json_names_keep_their_names():
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (b"{", "is no JSON"), (b"[" * 60000, "is no JSON"), (b"\xff", "is no JSON"), (b"[]", "has no options"),
+        (b"{", "is no JSON"), (b"[" * 60000, "is nested too deeply"),
+        (b"\xff", "is no JSON"), (b"[]", "has no options"),
         (b'{"options": {"skip_mipmap": 0, "flip_png_files": true}}', "for skip_mipmap and use_new_hash"),
         (config(textures=[]), "has textures that are no files"), (config(textures={"A": [1]}), "has textures that"),
     ],

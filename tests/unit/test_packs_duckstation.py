@@ -149,7 +149,7 @@ def test_files_that_settings_name_are_textures():
     assert checked == {"replacements/title.png"}
 
 
-def test_settings_of_any_length_are_read_so_far(monkeypatch):
+def test_settings_have_a_bound(monkeypatch):
     line = f"  {SEMI_NAME[:-4]}: menus/title.png\n"
     files = {"config.yaml": b"#" * 100 + b"\n" + line.encode(), "replacements/menus/title.png": picture()}
     assert plans(pack(files))["replacements/menus/title.png"].action == "upscale"

@@ -24,6 +24,7 @@ from texup.errors import WeightsError
 from texup.files import atomic_write
 from texup.models.pickles import DAMAGED, check_count, load_pickle
 from texup.models.reading import read_bytes
+from texup.texts import parse_json
 
 StateDict = dict[str, Tensor]
 
@@ -121,7 +122,7 @@ def _safetensors_header(file: io.BytesIO) -> dict[str, Any] | None:
     if length > bounds.WEIGHTS_HEADER:
         raise WeightsError(f"a header of {length:,} bytes is more than the {bounds.WEIGHTS_HEADER:,} that weights need")
     file.seek(8)
-    header: dict[str, Any] = json.loads(file.read(length), object_pairs_hook=_without_duplicates)
+    header: dict[str, Any] = parse_json(file.read(length), _without_duplicates)
     check_count(len(header))
     for key, entry in header.items():
         if key != "__metadata__" and len(entry["shape"]) > bounds.WEIGHTS_DIMENSIONS:

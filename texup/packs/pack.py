@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from texup import bounds
+from texup.errors import UnreadableTexture
 from texup.packs.walk import Entry
 
 
@@ -30,3 +32,22 @@ class Finding:
     """The file, or "" for the whole pack."""
     text: str
     """One clause that says what is wrong and what to do."""
+
+
+def read_bounded(pack: Pack, path: str, most: int) -> bytes:
+    """Return the bytes of a file that describes textures.
+
+    Raises:
+        TextureError: it cannot be read, or is larger than ``most``.
+    """
+    data = pack.read(path, most + 1)
+    if len(data) > most:
+        raise UnreadableTexture(f"larger than the {bounds.spelt(most, 'bytes')} that texup reads of such a file", path)
+    return data
+
+
+def too_much(entries: Iterable[Entry]) -> str:
+    """Return why files of one kind are not read, which are kept in memory together; "" where they are few enough."""
+    if sum(entry.size for entry in entries) <= bounds.TEXTS_TOTAL:
+        return ""
+    return f"with the others of the pack larger than the {bounds.spelt(bounds.TEXTS_TOTAL, 'bytes')} that texup reads"

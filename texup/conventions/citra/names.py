@@ -7,7 +7,6 @@ References:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +16,8 @@ from texup import bounds
 from texup.conventions.convention import Name
 from texup.conventions.shared.game_folders import Spot, locate
 from texup.errors import TextureError
-from texup.packs.pack import Pack
+from texup.packs.pack import Pack, read_bounded, too_much
+from texup.texts import TooMuch, parse_json
 
 # Nine digits are more than any side or level, and int() refuses thousands of them.
 _NAME = re.compile(
@@ -31,7 +31,11 @@ WITHOUT_SOFT_ALPHA = ("1", "2", "3", "6", "7", "10", "12")  # RGB8, RGB5A1, RGB5
 TITLE_ID = re.compile("[0-9A-Fa-f]{16}", re.ASCII)
 CONFIG = "pack.json"
 _OPTIONS = ("skip_mipmap", "flip_png_files", "use_new_hash")
-_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
+# What has no end is kept as it is, or each quotation mark and comment would be looked into up to the end of the file.
+_COMMENT = re.compile(
+    r"""(?P<kept>(?:[^"/]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|/(?![/*])|/\*(?!.*?\*/).*)++)|//[^\n]*+|/\*.*?\*/""",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +101,16 @@ def detect(pack: Pack) -> float:
 
 def configs(pack: Pack, spot: Callable[[str], Spot]) -> dict[str, Config]:
     """Return what the ``pack.json`` of each title says; titles without one are left out."""
-    found = {}
-    for entry in pack.entries:
-        place = spot(entry.path)
-        if place.below == CONFIG:
-            found[place.game] = replace(_read(pack, entry.path), path=entry.path)
-    return found
+    entries = [entry for entry in pack.entries if spot(entry.path).below == CONFIG]
+    problem = too_much(entries)
+    return {spot(entry.path).game: replace(_read(pack, entry.path, problem), path=entry.path) for entry in entries}
 
 
-def _read(pack: Pack, path: str) -> Config:
+def _read(pack: Pack, path: str, problem: str) -> Config:
     try:
-        return read_config(pack.read(path, bounds.CITRA_BYTES))
-    except TextureError:
-        return Config(problem="cannot be read")
+        return Config(problem=problem) if problem else read_config(read_bounded(pack, path, bounds.CITRA_BYTES))
+    except TextureError as error:
+        return Config(problem=f"cannot be read: {error.reason}")
 
 
 def read_config(data: bytes) -> Config:
@@ -119,8 +120,10 @@ def read_config(data: bytes) -> Config:
     """
     try:
         text = data.decode("utf-8-sig")
-        found = json.loads(_COMMENT.sub(lambda match: match[1] or " ", text))
-    except (ValueError, RecursionError):
+        found = parse_json(_COMMENT.sub(lambda match: match["kept"] or " ", text).encode())
+    except TooMuch as error:
+        return Config(problem=str(error))
+    except ValueError:
         return Config(problem="is no JSON")
     options = found.get("options") if isinstance(found, dict) else None
     if not isinstance(options, dict):

@@ -7,7 +7,6 @@ References:
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,7 +28,8 @@ from texup.conventions.dolphin.names import (
 from texup.conventions.shared.game_folders import Spot, locate
 from texup.errors import TextureError
 from texup.packs.heads import HEAD
-from texup.packs.pack import Finding, Pack
+from texup.packs.pack import Finding, Pack, read_bounded
+from texup.texts import parse_json
 from texup.textures.codecs.dds_header import parse_dds
 from texup.textures.codecs.files import read_header
 
@@ -75,8 +75,8 @@ def check(pack: Pack) -> Iterator[Finding]:
 def read_manifest(pack: Pack) -> dict[str, Any] | None:
     """Return the manifest of a resource pack; None where it is no JSON object."""
     try:
-        found = json.loads(pack.read(MANIFEST, bounds.DOLPHIN_BYTES).decode("utf-8-sig"))
-    except (ValueError, RecursionError, TextureError):
+        found = parse_json(read_bounded(pack, MANIFEST, bounds.DOLPHIN_BYTES))
+    except (ValueError, TextureError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from texup import bounds
 from texup.conventions.convention import Name
 from texup.conventions.duckstation.names import (
+    CONFIG,
     LEVELS,
     OPAQUE,
     SEMI,
@@ -38,6 +39,11 @@ def check(pack: Pack) -> Iterator[Finding]:
     homes = {path: f"textures/{place.serial}" for path, place in places.items()}
     aliases = aliases_of(pack, configs_of(places, homes), homes)
     textures = [entry for entry in pack.entries if entry.kind == "texture"]
+    yield from (
+        Finding("warning", entry.path, f"is not read: larger than {bounds.spelt(bounds.DUCKSTATION_BYTES, 'bytes')}")
+        for entry in pack.entries
+        if entry.path.rpartition("/")[2] == CONFIG and entry.size > bounds.DUCKSTATION_BYTES
+    )
     size = sum(entry.size for entry in textures)
     is_cheap = len(textures) <= bounds.DUCKSTATION_FILES and size <= bounds.DUCKSTATION_TOTAL
     seen: dict[str, str] = {}

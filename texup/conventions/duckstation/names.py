@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from texup import bounds
 from texup.conventions.convention import Name
 from texup.errors import TextureError
-from texup.packs.pack import Pack
+from texup.packs.pack import Pack, read_bounded
 
 TITLE = "DuckStation"
 CONFIG = "config.yaml"
@@ -34,9 +34,7 @@ _GRAMMAR = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _BARE = re.compile(r"(?s:(?P<title>.+))\.(?P<ext>(?i:png|jpg|webp))")
-_ALIAS = re.compile(
-    r"""\s*["']?(?P<key>(?:texupload|texpage|vram-write)-[\w-]+)["']?\s*:\s+(?P<file>.+?)\s*""", re.ASCII
-)
+_ALIAS = re.compile(r"""\s*["']?(?P<key>(?:texupload|texpage|vram-write)-[\w-]+)["']?\s*:\s+(?P<file>\S.*)""", re.ASCII)
 _SERIAL = re.compile(r"[A-Z]{4}-\d{5}")
 
 
@@ -119,12 +117,12 @@ def aliases_of(pack: Pack, configs: Mapping[str, str], homes: Mapping[str, str])
     found: dict[str, Name] = {}
     for path in configs:
         try:
-            text = pack.read(path, bounds.DUCKSTATION_BYTES).decode("utf-8", "replace")
+            text = read_bounded(pack, path, bounds.DUCKSTATION_BYTES).decode("utf-8", "replace")
         except TextureError:
             continue  # copying it will say so
         for line in text.splitlines():
             alias = _ALIAS.fullmatch(line.partition(" #")[0])
             key = parse(f"{alias['key']}.png") if alias else None
             if alias and key:
-                found[f"{homes[path]}/replacements/{alias['file'].strip(chr(34) + chr(39))}"] = key
+                found[f"{homes[path]}/replacements/{alias['file'].rstrip().strip(chr(34) + chr(39))}"] = key
     return found

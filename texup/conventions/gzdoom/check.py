@@ -9,7 +9,8 @@ from texup.conventions.gzdoom.names import LENGTH, Lump, lump_of, why_unread
 from texup.conventions.gzdoom.textures_lump import Definition, png_grab, read_definitions
 from texup.errors import TextureError
 from texup.packs.heads import HEAD, read_head
-from texup.packs.pack import Finding, Pack
+from texup.packs.pack import Finding, Pack, read_bounded, too_much
+from texup.texts import TooMuch
 from texup.textures.codecs.dds_header import parse_dds
 from texup.textures.codecs.files import read_header
 
@@ -19,13 +20,13 @@ _LUMPS = ("TEXTURES", "HIRESTEX")
 def check(pack: Pack) -> Iterator[Finding]:
     """Yield what the game would refuse, ignore or show wrongly."""
     lumps: dict[str, Lump] = {}
-    texts = []
+    texts: set[str] = set()
     for entry in pack.entries:
         lump = lump_of(entry.path)
         if entry.kind == "texture" and lump is not None:
             lumps[entry.path] = lump
         elif entry.kind == "other" and "/" not in entry.path and _lump_name(entry.path) in _LUMPS:
-            texts.append(entry.path)
+            texts.add(entry.path)
     if not lumps and not texts:
         yield Finding(
             "warning", "", "no hires/, textures/, flats/, sprites/ or graphics/ at the root: nothing is shown"
@@ -33,8 +34,9 @@ def check(pack: Pack) -> Iterator[Finding]:
     yield from _check_names(lumps)
     for path, lump in lumps.items():
         yield from _check_picture(pack, path, lump)
+    problem = too_much(entry for entry in pack.entries if entry.path in texts)
     for path in texts:
-        yield from _check_text(pack, path)
+        yield from [Finding("error", path, problem)] if problem else _check_text(pack, path)
 
 
 def _lump_name(path: str) -> str:
@@ -72,8 +74,11 @@ def _check_picture(pack: Pack, path: str, lump: Lump) -> Iterator[Finding]:
 
 def _check_text(pack: Pack, path: str) -> Iterator[Finding]:
     try:
-        text = pack.read(path, bounds.GZDOOM_BYTES).decode("utf-8", "surrogateescape")
+        text = read_bounded(pack, path, bounds.GZDOOM_BYTES).decode("utf-8", "surrogateescape")
         definitions = read_definitions(text)
+    except TooMuch as error:
+        yield Finding("warning", path, f"is not read: {error}")
+        return
     except ValueError as error:
         yield Finding("error", path, f"{error}; GZDoom would stop here")
         return

@@ -14,8 +14,11 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from texup import bounds
+from texup.texts import TooMuch
+
 KEYWORDS = ("flat", "graphic", "sprite", "texture", "walltexture")
-_TOKEN = re.compile(r'\s+|//[^\n]*|/\*.*?\*/|(?P<string>"(?:\\"|[^"])*")|(?P<word>[{},]|[^\s{},"]+)', re.DOTALL)
+_TOKEN = re.compile(r'\s+|//[^\n]*|/\*.*?(?:\*/|\Z)|(?P<string>"(?:\\"|[^"])*+")|(?P<word>[{},]|[^\s{},"]+)', re.DOTALL)
 _FLAGS = ("nodecals", "notrim", "nulltexture", "worldpanning")
 _PARTS = ("graphic", "patch", "sprite")
 _GRAB = struct.Struct(">ii")
@@ -63,6 +66,7 @@ def read_definitions(text: str) -> list[Definition]:
     """Return the definitions of a lump.
 
     Raises:
+        TooMuch: it is too long to be read here.
         ValueError: the loader would stop here; the text names the line.
     """
     tokens = _Tokens(text)
@@ -81,7 +85,7 @@ def read_definitions(text: str) -> list[Definition]:
         elif word.lower() == "#include":
             tokens.skip(1)
         else:
-            raise tokens.error(f"{word!r} begins no definition")
+            raise tokens.error(f"{_shown(word)} begins no definition")
     return found
 
 
@@ -99,6 +103,10 @@ def png_grab(head: bytes) -> tuple[int, int] | None:
     return None
 
 
+def _shown(word: str) -> str:
+    return repr(word[:60])
+
+
 class _Tokens:
     """The words of a lump, one after the other."""
 
@@ -108,13 +116,16 @@ class _Tokens:
         self._next = next(self._words, None)
 
     def _split(self) -> Iterator[str]:
-        at = 0
+        at = words = 0
         while at < len(self._text):
             found = _TOKEN.match(self._text, at)
             if found is None:
                 self._at = at
                 raise self.error("a quotation mark without its end")
             self._at, at = at, found.end()
+            words += not found[0].isspace()
+            if words > bounds.GZDOOM_WORDS:
+                raise TooMuch(f"more than the {bounds.GZDOOM_WORDS:,} words that texup reads of it")
             if found["string"]:
                 yield found["string"][1:-1].replace('\\"', '"')
             elif found["word"]:
@@ -155,7 +166,7 @@ class _Tokens:
         try:
             return float(word)
         except ValueError:
-            raise self.error(f"{word!r} is no number") from None
+            raise self.error(f"{_shown(word)} is no number") from None
 
     def whole(self) -> int:
         value = self.number()
@@ -176,12 +187,14 @@ def _definition(keyword: str, tokens: _Tokens) -> Definition:
     made = Definition(keyword, name, width, tokens.whole())
     if not tokens.accept("{"):
         return made
+    parts: list[tuple[str, int, int]] = []
     while not tokens.accept("}"):
-        made = _with_property(made, tokens)
-    return made
+        made = _with_property(made, tokens, parts)
+    return replace(made, parts=tuple(parts))
 
 
-def _with_property(made: Definition, tokens: _Tokens) -> Definition:
+def _with_property(made: Definition, tokens: _Tokens, parts: list[tuple[str, int, int]]) -> Definition:
+    """Return the definition with its next property; a picture is added to ``parts``."""
     word = tokens.need("}").lower()
     if word in ("xscale", "yscale"):
         value = tokens.number()
@@ -195,9 +208,10 @@ def _with_property(made: Definition, tokens: _Tokens) -> Definition:
         offset = (x_offset, tokens.whole())
         return replace(made, offset=offset) if word == "offset" else made
     if word in _PARTS:
-        return replace(made, parts=(*made.parts, _part(tokens)))
+        parts.append(_part(tokens))
+        return made
     if word not in _FLAGS:
-        raise tokens.error(f"{word!r} is no property")
+        raise tokens.error(f"{_shown(word)} is no property")
     return replace(made, panning=made.panning or word == "worldpanning")
 
 

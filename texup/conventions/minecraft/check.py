@@ -12,7 +12,7 @@ from texup.conventions.minecraft.anim import animation_files, animation_reader, 
 from texup.conventions.minecraft.names import Role, Spot, role_finder, spot_of
 from texup.errors import TextureError
 from texup.packs.heads import PNG_HEAD, size_of
-from texup.packs.pack import Finding, Pack
+from texup.packs.pack import Finding, Pack, read_bounded
 from texup.textures.codecs.files import read_header
 
 PACK_FILE = "pack.mcmeta"
@@ -62,7 +62,7 @@ def _check_root(pack: Pack, paths: set[str], *, has_assets: bool) -> Iterator[Fi
         yield Finding("error" if has_assets else "warning", "", text)
         return
     try:
-        root = mcmeta.load(pack.read(PACK_FILE, bounds.MINECRAFT_BYTES))
+        root = mcmeta.load(read_bounded(pack, PACK_FILE, bounds.MINECRAFT_BYTES))
     except ValueError as error:
         yield Finding("error", PACK_FILE, f"{error}; the game does not list the pack")
         return

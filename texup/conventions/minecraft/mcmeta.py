@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from texup import bounds
+from texup.texts import TooMuch, parse_json
 
 SUFFIX = ".mcmeta"
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
@@ -64,10 +65,12 @@ def load(data: bytes) -> Any:
         ValueError: it is none; the text is one clause.
     """
     try:
-        return json.loads(data.decode("utf-8-sig"))
+        return parse_json(data)
     except json.JSONDecodeError as error:
         raise ValueError(f"is no JSON: {error.msg} in line {error.lineno}") from error
-    except (ValueError, RecursionError) as error:  # bytes that are no UTF-8, a number or a nesting without end
+    except TooMuch:
+        raise
+    except ValueError as error:  # bytes that are no UTF-8, a number without end
         raise ValueError("is no JSON") from error
 
 

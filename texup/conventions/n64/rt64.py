@@ -9,7 +9,6 @@ References:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,9 +19,10 @@ from texup.conventions.n64.rice_names import format_name, parse
 from texup.conventions.n64.rice_plan import Loader, from_work, plan_names, to_work
 from texup.conventions.shared.png_loaders import below, folder_of, plan_other
 from texup.errors import TextureError
-from texup.packs.pack import Finding, Pack
+from texup.packs.pack import Finding, Pack, read_bounded, too_much
 from texup.packs.walk import Entry, is_safe
 from texup.policy.classify import Treatment
+from texup.texts import TooMuch, parse_json
 
 DATABASE = "rt64.json"
 SUFFIXES = (".dds", ".png")
@@ -58,13 +58,16 @@ def databases(pack: Pack) -> list[Database]:
     """Return the databases that lie in a pack."""
     found = [entry for entry in pack.entries if entry.path.rpartition("/")[2] == DATABASE]
     files = {entry.path.casefold(): entry.path for entry in pack.entries} if found else {}
-    return [_database(pack, entry, files) for entry in found]
+    problem = too_much(found)
+    return [Database(e.path, f"is not read: {problem}") if problem else _database(pack, e, files) for e in found]
 
 
 def _database(pack: Pack, entry: Entry, files: Mapping[str, str]) -> Database:
     try:
         paths, extra, count = _listed(pack, entry)
-    except (ValueError, RecursionError, TextureError) as error:
+    except (TooMuch, TextureError) as error:
+        return Database(entry.path, f"is not read: {error}")
+    except ValueError as error:
         return Database(entry.path, f"RT64 would not load it: {' '.join(str(error).split())[:100]}")
     folder = folder_of(entry.path)
     named: set[str] = set()
@@ -93,9 +96,7 @@ def _database(pack: Pack, entry: Entry, files: Mapping[str, str]) -> Database:
 
 def _listed(pack: Pack, entry: Entry) -> tuple[list[str], list[str], int]:
     """Return the explicit paths with forward slashes, the extra files, and the number of textures."""
-    if entry.size > bounds.RT64_BYTES:
-        raise ValueError("it is larger than any database")
-    content: Any = json.loads(pack.read(entry.path, None).decode("utf-8-sig"))
+    content: Any = parse_json(read_bounded(pack, entry.path, bounds.RT64_BYTES))
     textures = content.get("textures") if isinstance(content, dict) else None
     if not isinstance(textures, list) or not all(isinstance(texture, dict) for texture in textures):
         raise ValueError('it has no list "textures"')
@@ -103,6 +104,8 @@ def _listed(pack: Pack, entry: Entry) -> tuple[list[str], list[str], int]:
     extra = content.get("extraFiles", [])
     if not isinstance(extra, list) or not all(isinstance(path, str) for path in (*paths, *extra)):
         raise ValueError("a path in it is no text")
+    if any(len(path) > bounds.RT64_PATH for path in (*paths, *extra)):
+        raise ValueError(f"a path in it has more than {bounds.RT64_PATH:,} characters")
     slashed = [[path.replace("\\", "/") for path in some if path] for some in (paths, extra)]
     return slashed[0], slashed[1], len(textures)
 

@@ -100,6 +100,8 @@ def parse_ini(data: bytes, name: str) -> TexturesIni:
     if b"\0" in data:
         raise UnreadableTexture("holds NUL bytes; save it as UTF-8 text", name)
     text = data.decode("utf-8", "surrogateescape").removeprefix(_BOM)
+    if text.count("\n") > bounds.PPSSPP_LINES:
+        raise UnreadableTexture(f"more than the {bounds.PPSSPP_LINES:,} lines that texup reads of it", name)
     lines = tuple(re.findall(r"[^\n]*\n|[^\n]+", text))
     sections: dict[str, dict[str, Value]] = {}
     ignored: list[str] = []
