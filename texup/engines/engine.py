@@ -113,10 +113,6 @@ class Hardware(Protocol):
         """Return about how much memory the largest batch takes."""
         ...
 
-    def texels_per_second(self, seconds: float) -> float:
-        """Measure for about ``seconds`` how many texels the first net takes a second."""
-        ...
-
 
 class Engine(Protocol):
     """Runs jobs; each gets exactly one outcome, in whatever order they finish."""

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator
 from itertools import count, islice
 from pathlib import Path
 
+from texup import bounds
 from texup.conventions.convention import Planned
 from texup.engines.engine import Job
 from texup.errors import UnsupportedTexture, UsageError
 from texup.files import sha256_of
 from texup.manifest.history import History
-from texup.manifest.record import MAX_TARGETS, Outcome, Written
+from texup.manifest.record import Outcome, Written
 from texup.packs.walk import walk
 from texup.upscaling.planning import own_suffix
 
@@ -66,7 +67,7 @@ def targets_of(job: Job, planned: Planned) -> Iterator[str]:
     if planned.target:
         yield from dict.fromkeys((job.target, own_suffix(planned)))
     if job.level_target:
-        levels = islice((job.target_of(level) for level in count(1)), MAX_TARGETS)
+        levels = islice((job.target_of(level) for level in count(1)), bounds.MANIFEST_TARGETS)
         yield from (target for target in levels if os.path.lexists(job.out / target))
 
 
