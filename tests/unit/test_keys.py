@@ -34,6 +34,11 @@ def test_a_saturated_colour_around_a_sprite_is_its_key(key):
     assert find_key(wide) == key
 
 
+def test_a_large_sprite_has_a_key_too():
+    large = sprite(colours=BROWN.repeat(20, 0).repeat(20, 1), shape=HARD.repeat(20, 0).repeat(20, 1))
+    assert find_key(large) == MAGENTA
+
+
 def test_a_sprite_that_touches_a_border_has_a_key_too():
     shape = np.vstack([HARD[:14], HARD[13:14].repeat(10, 0)])
     assert find_key(sprite(shape=shape)) == MAGENTA

@@ -111,6 +111,11 @@ def test_names_alone_decide_nothing(wall):
         )
 
 
+def test_a_picture_of_many_colours_is_no_palette_however_it_is_called():
+    assert lookup_table("palette.png", RANDOM.integers(0, 256, (64, 64, 3), dtype=np.uint8)) == "palette"
+    assert lookup_table("palette.png", RANDOM.integers(0, 256, (65, 64, 3), dtype=np.uint8)) is None
+
+
 def test_pictures_of_the_shape_of_a_cube_are_pictures(wall):
     y, x = np.mgrid[:16, :256]
     sky = np.stack([x // 2 + 4 * y, x // 2 + 7 * y, 255 - 3 * y], axis=2).astype(np.uint8)

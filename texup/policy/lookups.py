@@ -35,7 +35,7 @@ RISING_SHARE = 0.9  # of the steps along an axis of a cube go its way, at least
 RISE = 0.15  # of its whole range, at least, is what each axis of a cube adds; the slices of a plain gradient add 0.06
 NOTHING = 2 / 255  # a step that JPEG makes where there is none
 SMOOTH = 1.5 / 255  # mean change of the slope from texel to texel, at most
-MAX_SWATCHES = 4096
+MIN_SWATCHES, MAX_SWATCHES = 8, 4096
 DISTINCT_SHARE = 0.5  # of a palette's swatches have a colour of their own, at least; a drawn icon repeats its few
 
 
@@ -101,10 +101,12 @@ def _is_smooth(pixels: Pixels) -> bool:
 
 def _is_palette(pixels: Pixels) -> bool:
     """Tell whether a picture is made of equal swatches, most of which have a colour of their own."""
-    swatches = _swatches(pixels)
-    colours, counts = np.unique(swatches.reshape(-1, swatches.shape[2]), axis=0, return_counts=True)
+    swatches = _swatches(pixels).reshape(-1, pixels.shape[2])
+    if len(swatches) > MAX_SWATCHES:
+        return False
+    colours, counts = np.unique(swatches, axis=0, return_counts=True)
     used = int(counts.sum() - counts.max() + 1)  # what is left over has one colour
-    return 8 <= used <= MAX_SWATCHES and len(colours) >= DISTINCT_SHARE * used
+    return used >= MIN_SWATCHES and len(colours) >= DISTINCT_SHARE * used
 
 
 def _swatches(pixels: Pixels) -> Pixels:

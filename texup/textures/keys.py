@@ -21,6 +21,7 @@ MIN_SIDE = 8
 BORDER_SHARE = 0.4  # of a picture's outermost texels, at least, are key, and
 CORNERS = 2  # of its four corners
 AREA = (0.05, 0.98)  # share of the whole
+SAMPLES = 1 << 16  # texels that are looked at for what the rest is drawn in, at most: colours take long to sort
 MIN_COLOURS = 4  # of what is not key, at least; signs and flags have fewer
 MIN_BESIDE_MAGENTA = 2  # the same where that is the key, which nobody draws signs with, but for black placeholders
 RIM_TINT = 0.25  # of the colours beside the key are tinted by it, at most: there the picture was mixed with it
@@ -88,6 +89,7 @@ def _is_exact(container: Container) -> bool:
 def _is_apart(pixels: Pixels, is_key: NDArray[np.bool_], is_full: NDArray[np.bool_]) -> bool:
     """Tell whether what is not key is a picture in other colours, with hard edges towards the key."""
     rest, full = pixels[~is_key], np.iinfo(pixels.dtype).max
+    rest = rest[:: len(rest) // SAMPLES + 1]
     is_magenta = is_full.tolist() == [True, False, True]
     if len(np.unique(rest, axis=0)) < (MIN_BESIDE_MAGENTA if is_magenta else MIN_COLOURS):
         return False
