@@ -23,7 +23,7 @@ DOCUMENTS = [ARCHITECTURE, CONTRIBUTING, SECURITY, ROOT / "README.md", *sorted((
 PATH = re.compile(r"`(\.?[\w-]+(?:/[\w.-]+)*/?)`")
 KINDS = (".py", ".toml", ".md", ".jsonl", ".lock", ".txt", ".yaml", "/")
 NO_BOUNDS = {"MAX_DRIFT", "MAX_DDS_SIDE", "MAX_SIDE"}  # of models, and what loaders and cards take
-UNITS = {"MiB": 1 << 20}
+UNITS = {"MiB": 1 << 20, "GiB": 1 << 30}
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 

@@ -259,7 +259,7 @@ REFUSED = {
     '[[rule]]\nmethod = "copy"': "rule 1: method = 'copy' is unknown; use one of net, pixel, nearest, smooth, vectors",
     '[[rule]]\ntreat_as = "normals"': "rule 1: treat_as = 'normals' is unknown; did you mean 'normal'?",
     '[[rule]]\ntreat_alpha_as = "soft"': (
-        "rule 1: treat_alpha_as = 'soft' is unknown; use one of auto, opacity, binary, data, copy"
+        "rule 1: treat_alpha_as = 'soft' is unknown; did you mean 'smooth'?"
     ),
     '[[rule]]\nedges = "wrap,clamp,wrap"': (
         "rule 1: edges must be one of auto, wrap, mirror, clamp, or two of them as 'X,Y', not 'wrap,clamp,wrap'"

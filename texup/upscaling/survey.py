@@ -152,9 +152,11 @@ def _reason(planned: Planned, policy: Policy, rule: int | None) -> str:
     parts.append("cell by cell" if isinstance(policy.cells, Cells) else "sprite by sprite" if policy.cells else "")
     if policy.key is not None:
         parts.append(f"colour key {hex_of(policy.key)}: cut out, and written back exactly")
-    elif policy.shows_hidden and policy.alpha != "data":
+    else:
+        parts.append(ALPHA_REASONS[policy.alpha])
+    if policy.shows_hidden and policy.alpha != "data":
         parts.append("colour under alpha 0 is part of the picture")
-    parts += ["" if policy.key else ALPHA_REASONS[policy.alpha], f"{horizontal} horizontally, {vertical} vertically"]
+    parts.append(f"{horizontal} horizontally, {vertical} vertically")
     parts.append(f"grain of {policy.grain:g}" if policy.grain else "")
     return "; ".join(part for part in parts if part)
 
