@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from texup.errors import DecoderDied, TexupError, UnreadableTexture, UnsupportedTexture
+from texup.errors import DecoderDied, UnreadableTexture, UnsupportedTexture
 from texup.textures.codecs import decoders as codec_process
 from texup.textures.codecs import files as codecs
 from texup.textures.codecs.decoders import BYTES_A_PIXEL, Decoders
@@ -287,15 +287,47 @@ def test_p04_decoders_do_not_outlive_a_killed_run(tmp_path, evil, picture, name)
         assert is_gone(pid)
 
 
-def test_p23_a_process_that_cannot_start_ends_the_run_in_one_line(monkeypatch, picture):
-    with Decoders("no_such_module:decode") as decoders, pytest.raises(TexupError, match="did not start"):
+def test_p23_a_process_that_cannot_start_costs_its_file_one_line(monkeypatch, picture):
+    with (
+        Decoders("no_such_module:decode") as decoders,
+        pytest.raises(UnreadableTexture, match="did not start"),
+    ):
         decoders.decode(picture, "a.png", LIMIT)
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with (
         Decoders() as decoders,
-        pytest.raises(TexupError, match="cannot start a process that decodes pictures: No such"),
+        pytest.raises(UnreadableTexture, match="cannot start a process that decodes pictures: No such"),
     ):
         decoders.decode(picture, "a.png", LIMIT)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are of Unix")
+@pytest.mark.parametrize("killed", [1, 2, 3])
+def test_p23_a_process_that_is_killed_while_it_starts_is_started_again_twice(monkeypatch, picture, killed):
+    popen, started = subprocess.Popen, []
+
+    def start(*arguments, **how):
+        started.append(popen(*arguments, **how))
+        if len(started) <= killed:
+            started[-1].kill()
+        return started[-1]
+
+    monkeypatch.setattr("texup.textures.codecs.decoders.subprocess.Popen", start)
+    with Decoders() as decoders:
+        if killed == 3:
+            with pytest.raises(UnreadableTexture, match="did not start"):
+                decoders.decode(picture, "a.png", LIMIT)
+        assert decoders.decode(picture, "b.png", LIMIT).pixels.shape
+    assert len(started) == killed + 1
+
+
+def test_p06_a_run_whose_decoders_do_not_start_fails_by_file(pack, tmp_path, texup, weights, monkeypatch):
+    command = ("upscale", pack, "-o", tmp_path / "out", "--model", weights, "--json")
+    with monkeypatch.context() as patch:
+        patch.setattr("texup.upscaling.pack.Decoders", partial(Decoders, "no_such_module:decode"))
+        result = texup(*command)
+        assert (result.code, result.json["counts"]) == (3, {"failed": 4})
+    assert texup(*command).json["counts"] == {"upscaled": 4}
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from texup import bounds
-from texup.errors import DecoderDied, TextureError, TexupError, UnreadableTexture, UnsupportedTexture
+from texup.errors import DecoderDied, TextureError, UnreadableTexture, UnsupportedTexture
 from texup.textures.texture import Container, Layout, Texture
 
 Decode = Callable[[bytes, str, int], Texture]
@@ -39,6 +39,7 @@ Decode = Callable[[bytes, str, int], Texture]
 """Of decoding, at most; the largest texture takes 20."""
 BYTES_A_PIXEL = 64
 """Memory for decoding, besides twice the file; measured: 44 for premultiplied DDS, 39 for PNG of 16-bit RGBA."""
+_STARTS = 3  # tries to start a process: one that is killed meanwhile, as by want of memory, says nothing about a file
 _SPARE_BYTES = 1 << 28  # what does not grow with the picture: tables, and what the allocator keeps
 _SPARE_BYTES_MACOS = 1 << 31  # whose allocator reserves more address space than it uses
 _READY = b"ready\n"
@@ -77,12 +78,11 @@ class Decoders:
         """Return the texture of a file's bytes.
 
         Raises:
-            UnreadableTexture, UnsupportedTexture: as :func:`texup.textures.codecs.files.decode`; also
-                for want of memory.
+            UnsupportedTexture: as :func:`texup.textures.codecs.files.decode`; also for want of memory.
+            UnreadableTexture: as there; also when no process can be started.
             DecoderDied: the decoder crashed, or took too long.
-            TexupError: no process can be started.
         """
-        process = self._taken()
+        process = self._taken(name)
         try:
             answer = process.ask(data, name, max_pixels)
         except BaseException:
@@ -100,14 +100,14 @@ class Decoders:
         for process in processes:
             self._end(process)
 
-    def _taken(self) -> _Process:
+    def _taken(self, name: str) -> _Process:
         while self._idle:
             with suppress(IndexError):  # another thread was faster
                 process = self._idle.pop()
                 if process.is_alive():
                     return process
                 self._end(process)
-        process = _Process(*self._arguments)
+        process = self._new(name)
         with self._lock:
             self._all.add(process)
             closed = self._closed
@@ -115,10 +115,26 @@ class Decoders:
             self._end(process)
         return process
 
+    def _new(self, name: str) -> _Process:
+        """Start a process; an error of that is the file's for whose sake it was, so that the run goes on."""
+        for left in reversed(range(_STARTS)):
+            try:
+                return _Process(*self._arguments)
+            except _NotStarted as error:
+                if self._closed:
+                    raise DecoderDied("the run ended", name) from error
+                if not left:
+                    raise UnreadableTexture(str(error), name) from error
+        raise AssertionError
+
     def _end(self, process: _Process) -> None:
         with self._lock:
             self._all.discard(process)
         process.end()
+
+
+class _NotStarted(Exception):
+    """A process did not start; the text says why and what to do."""
 
 
 class _Process:
@@ -134,7 +150,7 @@ class _Process:
         self._input, self._output = self._popen.stdin, self._popen.stdout
         if self._output.readline() != _READY:
             self.end()
-            raise TexupError("the process that decodes pictures did not start; is the installation of texup whole?")
+            raise _NotStarted("the process that decodes pictures did not start; is the installation of texup whole?")
 
     def is_alive(self) -> bool:
         return self._popen.poll() is None
@@ -192,7 +208,7 @@ def _started(command: list[str], environment: dict[str, str]) -> subprocess.Pope
             env=environment,
         )
     except OSError as error:
-        raise TexupError(f"cannot start a process that decodes pictures: {error.strerror}; close programs") from error
+        raise _NotStarted(f"cannot start a process that decodes pictures: {error.strerror}; close programs") from error
 
 
 def _line(value: Any) -> bytes:
