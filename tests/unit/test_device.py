@@ -320,6 +320,30 @@ def test_only_planes_that_are_not_finite_are_done_again(of_net, wrong, precision
     assert [n for dtype, n in net.notes if dtype == torch.float32] == [1]
 
 
+class Upset(nn.Module):
+    """Repeats pixels, but that memory fails it once."""
+
+    def __init__(self):
+        super().__init__()
+        self.notes = Notes()
+
+    def forward(self, x):
+        self.notes.append(x.shape[0])
+        y = x.repeat_interleave(4, -1).repeat_interleave(4, -2)
+        if len(self.notes) == 1:
+            y[0, 0, 0, 0] = torch.nan
+        return y
+
+
+def test_one_value_that_is_not_finite_in_fp32_is_done_once_more(of_net):
+    device = Device([of_net(Upset())], CPU, "fp32")
+    batch = planes(2)
+    results = device.upscale(0, batch)
+    assert [(r.problem, r.precision, r.redone) for r in results] == [(None, "fp32", True), (None, "fp32", False)]
+    for plane, result in zip(batch, results, strict=True):
+        np.testing.assert_array_equal(result.plane, plane.repeat(4, 0).repeat(4, 1))
+
+
 def test_what_is_not_finite_in_the_widest_type_has_no_result(of_net):
     for precision in ("fp32", "bf16"):
         device = Device([of_net(Odd(narrow=(torch.float32, torch.bfloat16)))], CPU, precision)

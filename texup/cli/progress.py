@@ -29,7 +29,7 @@ class Tally:
     twins: int = 0
     """Textures that were copied from an equal one instead of computed."""
     redone: int = 0
-    """Textures with tiles that were done again in a wider type."""
+    """Textures with tiles that were not finite and were done again in fp32."""
     failures: list[tuple[str, str]] = field(default_factory=list)
     """Path and reason of each."""
     kept: list[tuple[str, str]] = field(default_factory=list)

@@ -38,6 +38,8 @@ class Upscaled:
     """Type it was computed in."""
     problem: Literal["memory", "not finite"] | None = None
     """Why there is no result."""
+    redone: bool = False
+    """Whether the first result was not finite and this is a second one, in fp32."""
 
 
 def pick_device(name: str) -> torch.device:
@@ -161,7 +163,8 @@ class Device:
         """Run one net on planes (h, w, C) of equal shape.
 
         A batch that does not fit is halved, and its half size kept; a single plane that does not fit has the problem
-        "memory". A plane whose result is not finite is done again in fp32; if that does not help, its problem says so.
+        "memory". A plane whose result is not finite is done again in fp32, also where that was the first precision, for
+        memory may have failed; if that does not help, its problem says so.
 
         Raises:
             LostDevice: the device does not work any more.
@@ -205,7 +208,7 @@ class Device:
         done = results.permute(0, 2, 3, 1).float().cpu().numpy()
         if all(finite):
             return [Upscaled(plane, self.precision) for plane in done]
-        if self.precision != "fp32" and model not in self.wide_nets:
+        if model not in self.wide_nets:  # also in fp32 a copy of its own, for a bit may have flipped in the other
             self.wide_nets[model] = copy.deepcopy(self.models[model].net).to(self.device)
         return [
             Upscaled(plane, self.precision) if good else self._redo(model, planes[k : k + 1])
@@ -214,10 +217,9 @@ class Device:
 
     def _redo(self, model: int, plane: Tensor) -> Upscaled:
         """Run one plane (1, C, h, w) again in fp32."""
-        if self.precision != "fp32":
-            result = self._forward(self.wide_nets[model], plane, torch.float32)
-            if bool(_are_finite(result).all()):
-                return Upscaled(result[0].permute(1, 2, 0).cpu().numpy(), "fp32")
+        result = self._forward(self.wide_nets[model], plane, torch.float32)
+        if bool(_are_finite(result).all()):
+            return Upscaled(result[0].permute(1, 2, 0).cpu().numpy(), "fp32", redone=True)
         return Upscaled(None, "fp32", "not finite")
 
     @staticmethod

@@ -37,7 +37,7 @@ class InFlight:
     task: Task | None = None
     execution: Execution | None = None
     redone: int = 0
-    """Tiles done again in a wider type."""
+    """Tiles that were not finite and were done again in fp32."""
     tile: int | None = None
     """Side of its tiles, where memory made them smaller than the device's first."""
 
@@ -231,7 +231,7 @@ class _Run:
                 yield from self._retry_smaller(piece.order, result)
                 continue
             texture = piece.order.texture
-            texture.redone += result.precision != self.device.precision
+            texture.redone += result.redone
             texture.execution = self.device.execution
             try:
                 is_whole = piece.put(result.plane)
