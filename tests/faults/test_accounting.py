@@ -118,7 +118,7 @@ def accounted(pack: Path, out: Path) -> dict[str, str]:
         assert line["outcome"] in KINDS
         assert bool(line["targets"]) == (line["outcome"] in ("upscaled", "copied", "written"))
         assert line["reason"] or line["outcome"] in ("upscaled", "copied", "written"), path
-        assert line["source_sha256"] or line["outcome"] == "failed", path
+        assert line["source_sha256"] or line["outcome"] in ("failed", "skipped"), path
     return {path: line["outcome"] for path, line in last.items()}
 
 

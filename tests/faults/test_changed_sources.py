@@ -94,9 +94,10 @@ def assert_recovers(upscale, pack: Path, out: Path) -> None:
     result = upscale()
     assert result.code == 0, result.err
     for name in FILES:
-        last = history_of(out).done(name)
-        assert last is not None
-        assert last.source_sha256 == hashlib.sha256((pack / name).read_bytes()).digest()
+        last = history_of(out).latest[name]
+        assert last.outcome != "failed"
+        known = None if last.outcome == "skipped" else hashlib.sha256((pack / name).read_bytes()).digest()
+        assert last.source_sha256 == known
         if last.outcome == "copied":
             assert (out / name).read_bytes() == (pack / name).read_bytes()
     assert upscale().json["counts"] == {"unchanged": len(FILES)}
@@ -197,11 +198,11 @@ def test_p06_a_source_that_vanished_after_the_plan_fails_alone(upscale, pack, tm
     result = upscale()
     assert result.code == 3, result.err
     failed = {failure["path"] for failure in result.json["failures"]}
-    assert failed == FILES.keys() - {"b.png"}
+    assert failed == FILES.keys() - {"b.png", "skipped.png", "texup.toml"}, "what is left out is not looked at"
     assert sha256_of(tmp_path / "out" / "b.png")
     assert all(failure["reason"].startswith("cannot read: ") for failure in result.json["failures"])
     monkeypatch.setattr(run, "plan_of", plan_of)
-    for name in failed:
+    for name in FILES.keys() - {"b.png"}:
         shutil.rmtree(pack / name) if (pack / name).is_dir() else (pack / name).unlink(missing_ok=True)
         put(pack / name, FILES[name])
     assert_recovers(upscale, pack, tmp_path / "out")
@@ -376,3 +377,42 @@ def test_p07_sources_that_are_written_all_the_time(upscale, pack, tmp_path):
     assert told
     assert used
     print(f"\n{told} told, {used} used and true")
+
+
+def test_what_is_skipped_is_never_read_and_what_was_copied_not_again(texup, weights, tmp_path, monkeypatch):
+    """A disk image of 40 GB beside the textures costs nothing where it is left out, one reading where it is copied."""
+    pack, read = tmp_path / "pack", []
+    command = ("upscale", pack, "-o", tmp_path / "out", "--model", weights, "--overlap", "8", "--json")
+    pack.mkdir()
+    for name, data in {"a.png": noise(1), "disk.iso": b"image"}.items():
+        put(pack / name, data, older=1)
+
+    def run(*options) -> dict[str, int]:
+        read.clear()
+        result = texup(*command, *options)
+        assert result.code == 0, result.err
+        return result.json["counts"]
+
+    real = os.open
+
+    def noted(path, *arguments, **how):
+        if str(path).endswith("disk.iso"):
+            read.append(path)
+        return real(path, *arguments, **how)
+
+    monkeypatch.setattr("texup.files.os.open", noted)
+    assert (run(), read) == ({"upscaled": 1, "skipped": 1}, [])
+    put(pack / "disk.iso", b"another", older=2)
+    assert (run(), read) == ({"unchanged": 2}, [])
+    assert (run("--force"), read) == ({"upscaled": 1, "skipped": 1}, [])
+    assert run("--copy-other") == {"unchanged": 1, "copied": 1}
+    assert len(read) == 1
+    assert (run("--copy-other"), read) == ({"unchanged": 2}, [])
+    os.utime(pack / "disk.iso")
+    assert run("--copy-other") == {"unchanged": 2}
+    assert len(read) == 1, "another time: its bytes are looked at"
+    put(pack / "disk.iso", b"changed", older=3)
+    assert run("--copy-other") == {"unchanged": 1, "copied": 1}
+    assert (tmp_path / "out" / "disk.iso").read_bytes() == b"changed"
+    (tmp_path / "out" / "disk.iso").write_bytes(b"CHANGED")
+    assert texup("verify", tmp_path / "out").code == 3, "verify reads all"

@@ -40,6 +40,8 @@ class LatestRecord(NamedTuple):
     """Only why it failed."""
     is_given_up: bool = False
     """Whether it failed so that trying again would only fail again."""
+    source_stamp: tuple[int, ...] = ()
+    """Size and time of change of a copied source, where they are known."""
 
 
 @dataclass(slots=True)
@@ -84,6 +86,7 @@ class History:
             outcome=record.outcome,
             reason=reason,
             is_given_up=is_given_up,
+            source_stamp=tuple(record.source_stamp or ()),
         )
 
     def mark(self, header: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "outcome": (str,),
     "reason": (str, NoneType),
     "source_sha256": (str, NoneType),
+    "source_stamp": (list, NoneType),
     "targets": (list,),
     "settings": (str,),
     "policy": (dict,),
@@ -30,7 +31,14 @@ TYPES: dict[str, tuple[type, ...]] = {
     "given_up": (bool,),
     "seconds": (float,),
 }
-LATER: dict[str, Any] = {"device": None, "twin_of": None, "redone": 0, "tile": None, "given_up": False}
+LATER: dict[str, Any] = {
+    "source_stamp": None,
+    "device": None,
+    "twin_of": None,
+    "redone": 0,
+    "tile": None,
+    "given_up": False,
+}
 """What lines of earlier versions do not say, and what it then is."""
 SHA256 = re.compile("[0-9a-f]{64}")
 CHECK = re.compile(rb',"check":"([0-9a-f]{8})"}\r?\n\Z')
@@ -64,8 +72,10 @@ class Outcome:
     source_sha256: str | None = None
     """64 hexadecimal digits; of several sources, the SHA-256 of their digests; for "written", of what was written.
 
-    None when there was nothing to read.
+    None when nothing was read: it could not be, or the file is skipped by its name.
     """
+    source_stamp: list[int] | None = None
+    """Size and time of change (nanoseconds) of a copied source, by which a later run knows it without reading it."""
     targets: list[Written] = field(default_factory=list)
     """What was written; at least one file for "upscaled", "copied" and "written"."""
     settings: str = ""
@@ -160,6 +170,7 @@ def outcome_from(value: Any) -> Outcome | None:
         and outcome.outcome in get_args(Result)
         and (outcome.source_sha256 is None or SHA256.fullmatch(outcome.source_sha256))
         and math.isfinite(outcome.seconds)
+        and _is_stamp(outcome.source_stamp)
         and (outcome.outcome not in ("upscaled", "copied") or (outcome.source_sha256 and targets))
     )
     return outcome if sound else None
@@ -186,6 +197,10 @@ def _is_path(path: str) -> bool:
         return len(path) <= bounds.MANIFEST_PATH and is_safe(path) and bool(os.fsencode(path))
     except UnicodeEncodeError:
         return False  # a surrogate that stands for no byte
+
+
+def _is_stamp(value: Any) -> bool:
+    return value is None or [type(part) for part in value] == [int, int]
 
 
 def _written(value: Any) -> Written | None:

@@ -42,7 +42,7 @@ from texup.upscaling.keeping import check_empty, kept, targets_of
 from texup.upscaling.pixels import upscale_sheet
 from texup.upscaling.planning import Plan, own_suffix
 from texup.upscaling.reading import NotUpscaled, memory_for, read, sources_sha256
-from texup.upscaling.resuming import given_up, is_unchanged
+from texup.upscaling.resuming import given_up, is_unchanged, stamp_of
 from texup.upscaling.run import Digest, Run, plan_of
 
 SIDECAR = "sidecar"  # stands for the settings digest of a file that no setting changes
@@ -126,22 +126,22 @@ def job_of(planned: Planned, source: Path, out: Path) -> Job:
 def _todo(plan: Plan, run: Run, manifest: Manifest, digest: Digest) -> Iterator[Job | Outcome]:
     """Yield as outcomes what is settled, and as jobs what must be upscaled."""
     for planned in plan.files:
-        job = job_of(planned, run.source, run.out)
+        job, settings = job_of(planned, run.source, run.out), digest(planned)
         if planned.target:
             check_inside(run.out, planned.target)
         if planned.action == "refuse":
             yield Outcome(path=planned.path, outcome="failed", reason=planned.reason)
         elif planned.action == "rewrite":
             continue  # its new content comes with the sidecars
-        elif is_unchanged(job, planned, manifest.history.done(planned.path), digest(planned), run):
+        elif is_unchanged(job, planned, manifest.history, settings, run):
             yield Outcome(path=planned.path, outcome="unchanged")
-        elif failed := given_up(job, planned, manifest.history.latest.get(planned.path), digest(planned), run):
+        elif failed := given_up(job, planned, manifest.history, settings, run):
             yield failed
         elif hindered := _hindered(planned.path, run, targets_of(job, planned), manifest):
             yield hindered
         else:
             manifest.retract(planned.path)
-            yield job if planned.action == "upscale" else _settled(job, planned)
+            yield job if planned.action == "upscale" else _settled(job, planned, has_stamps=not run.place)
 
 
 def _hindered(path: str, run: Run, targets: Iterable[str], manifest: Manifest) -> Outcome | None:
@@ -152,12 +152,13 @@ def _hindered(path: str, run: Run, targets: Iterable[str], manifest: Manifest) -
         return Outcome(path=path, outcome="failed", reason=error.reason)
 
 
-def _settled(job: Job, planned: Planned) -> Outcome:
-    """Copy, leave out or account for a file that is not upscaled."""
+def _settled(job: Job, planned: Planned, *, has_stamps: bool) -> Outcome:
+    """Copy, leave out or account for a file that is not upscaled; times of an unpacked archive say nothing."""
     try:
         if planned.action == "copy":
-            return _copied(job, planned, planned.reason or None)
-        sha256 = sha256_of(job.source / planned.path)
+            stamp = stamp_of(job.source / job.path) if has_stamps else None
+            return replace(_copied(job, planned, planned.reason or None), source_stamp=stamp)
+        sha256 = None if planned.action == "skip" else sha256_of(job.source / planned.path)
     except OSError as error:
         return Outcome(path=planned.path, outcome="failed", reason=f"cannot read: {error.strerror}")
     except TextureError as error:

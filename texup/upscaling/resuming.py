@@ -2,29 +2,63 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from texup.conventions.convention import Planned
 from texup.engines.engine import Job
-from texup.manifest.history import LatestRecord, is_done
+from texup.manifest.history import History, LatestRecord, is_done
 from texup.manifest.record import Outcome
 from texup.upscaling.planning import own_suffix
 from texup.upscaling.reading import sources_of
 from texup.upscaling.run import Run
 
 
-def is_unchanged(job: Job, planned: Planned, latest: LatestRecord | None, digest: str, run: Run) -> bool:
+def is_unchanged(job: Job, planned: Planned, history: History, digest: str, run: Run) -> bool:
     """Tell whether an earlier run has done what a job asks for, by the same settings."""
+    if _is_skipped_still(planned, history.latest.get(planned.path), digest, run):
+        return True
+    latest = history.done(planned.path)
     if latest is not None and latest.targets and not planned.selected:
         return True  # what this run is not asked for stays as it was done, by whatever settings
     if latest is None or run.force or not _is_own(job, planned, latest):
         return False
+    if latest.settings != digest:
+        return False  # before anything is read for it
     try:
-        return is_done(latest, sources_of(planned, job.source), digest, job.out)
+        known = _known_by_stamp(job, planned, latest)
+        return is_done(latest, known or sources_of(planned, job.source), digest, job.out)
     except OSError:
         return False  # the error is reported when it is read again
 
 
-def given_up(job: Job, planned: Planned, latest: LatestRecord | None, digest: str, run: Run) -> Outcome | None:
+def _is_skipped_still(planned: Planned, latest: LatestRecord | None, digest: str, run: Run) -> bool:
+    """Tell whether an earlier run left out what is left out again; whatever it holds, nobody reads it."""
+    if latest is None or planned.action != "skip" or run.force:
+        return False
+    return latest.outcome == "skipped" and latest.settings == digest
+
+
+def stamp_of(path: Path) -> list[int]:
+    """Return size and time of change of a file.
+
+    Raises:
+        OSError: there is none.
+    """
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _known_by_stamp(job: Job, planned: Planned, latest: LatestRecord) -> str | None:
+    """Return the digest of a file that was copied and not touched since: it may be a film, and is not read again."""
+    is_copy = planned.action == "copy" and latest.outcome == "copied" and not planned.others
+    if not is_copy or latest.source_sha256 is None or list(latest.source_stamp) != stamp_of(job.source / job.path):
+        return None
+    return latest.source_sha256.hex()
+
+
+def given_up(job: Job, planned: Planned, history: History, digest: str, run: Run) -> Outcome | None:
     """Return the failure of a file that killed or hung its decoder in an earlier run, if it would do so again."""
+    latest = history.latest.get(planned.path)
     if latest is None or not latest.is_given_up or run.force:
         return None
     try:
