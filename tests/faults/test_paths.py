@@ -382,7 +382,7 @@ COLLISIONS = {
     "Kelvin sign": ["\u212a.png", "k.png"],
     "ligature": ["\ufb01.png", "fi.png"],
     "Korean syllable": ["\uac00.png", "\u1100\u1161.png"],
-    "a file and a folder": ["Wall", "wall/a.png"],
+    "a file and a folder": ["Wall.png", "wall.PNG/a.png"],
 }
 
 
