@@ -10,23 +10,21 @@ import secrets
 import stat
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from texup.errors import BadTarget, LockedError, OutputError
+from texup.errors import BadTarget, OutputError
 
 TEMP_PREFIX, TEMP_SUFFIX = ".texup-", ".tmp"
 TEMP_NAME = re.compile(rf"{re.escape(TEMP_PREFIX)}[0-9a-f]{{12}}{re.escape(TEMP_SUFFIX)}")
-LOCK_NAME = ".texup-lock"
 CHUNK = 1 << 20
-_locked: set[Path] = set()
+locked: set[Path] = set()
 """Outputs that this process holds: one that is gone was removed by somebody, and is not made anew."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_ON_WINDOWS = os.name == "nt"
+ON_WINDOWS = os.name == "nt"
 # What Windows says while another program has a file open: access denied, sharing violation, lock violation.
 _HELD = (5, 32, 33)
 _WAITS = (0.05, 0.1, 0.2, 0.3, 0.5)  # seconds before each further try: a scanner lets go of a new file within one
-_LOCKED_BYTE = 1 << 20  # far beyond what is written: Windows lets nobody else read a byte that is locked
 NAMES = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EILSEQ, errno.EINVAL)
 
 
@@ -67,7 +65,7 @@ def output_error(path: Path, error: OSError) -> OutputError:
 
 
 def _sync_folder(folder: Path) -> None:
-    if _ON_WINDOWS:  # a folder cannot be opened there, and NTFS orders the rename itself
+    if ON_WINDOWS:  # a folder cannot be opened there, and NTFS orders the rename itself
         return
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -79,15 +77,15 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make a folder, and those above it, so that they outlive a power cut; but for one that this process has locked.
 
     Another thread may write into it before its place is synced: a power cut then takes both, and the next run sees it.
     """
     if not folder.is_dir():
-        if folder in _locked:
+        if folder in locked:
             raise FileNotFoundError(errno.ENOENT, "the output was removed meanwhile; run the same command again")
-        _make_folder(folder.parent)
+        make_folder(folder.parent)
         try:
             folder.mkdir()
         except FileExistsError:
@@ -134,7 +132,7 @@ def atomic_write(path: Path, data: bytes | Iterable[bytes]) -> int:
     # A name of its own, not the final one with something added: that may already be 255 bytes long.
     temp = path.parent / f"{_mark(path)}{secrets.token_hex(3)}{TEMP_SUFFIX}"
     try:
-        _make_folder(path.parent)
+        make_folder(path.parent)
         try:
             with temp.open("xb") as file:
                 file.writelines([data] if isinstance(data, bytes) else data)
@@ -211,95 +209,3 @@ def _remove(paths: Iterable[Path]) -> int:
             raise output_error(path, error) from error
         removed += 1
     return removed
-
-
-def _lock(fd: int) -> None:
-    if _ON_WINDOWS:
-        import msvcrt
-
-        os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
-        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        os.lseek(fd, 0, os.SEEK_SET)
-    else:
-        import fcntl
-
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _open_lock(path: Path) -> int:
-    """Open a lock file, made if missing; refuse what somebody else put in its place, where nothing may be written."""
-    way = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    try:
-        fd = os.open(path, way, 0o666)
-    except OSError as error:
-        if os.path.lexists(path):
-            raise output_error(path, error) from error
-        raise
-    status = os.fstat(fd)
-    if stat.S_ISREG(status.st_mode) and status.st_nlink <= 1:
-        return fd
-    os.close(fd)
-    raise OutputError(f"{path}: not the lock of texup but another file or its hard link; remove it")
-
-
-def _holder(fd: int) -> str:
-    """Return the number of the process that a lock file names."""
-    with suppress(OSError):
-        os.lseek(fd, 0, os.SEEK_SET)
-        written = os.read(fd, 32).strip()
-        if written.isdigit():
-            return written.decode()
-    return "unknown"
-
-
-def _is_at(path: Path, fd: int) -> bool:
-    if _ON_WINDOWS:  # where nobody can remove a file that is open
-        return True
-    try:
-        return os.path.samestat(os.fstat(fd), path.lstat())
-    except FileNotFoundError:
-        return False
-
-
-@contextmanager
-def output_lock(folder: Path) -> Iterator[None]:
-    """Hold ``folder`` (made if missing) for this process; the system frees the lock however the process ends.
-
-    Raises:
-        LockedError: another run holds it.
-        OutputError: the folder cannot be made or written.
-    """
-    path = folder / LOCK_NAME
-    try:
-        _make_folder(folder)
-        while True:
-            fd = _open_lock(path)
-            try:
-                _lock(fd)
-            except OSError as error:
-                holder = _holder(fd)
-                os.close(fd)
-                if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
-                    raise
-                raise LockedError(
-                    f"{folder}: another texup run (process {holder}) is writing here; wait for it"
-                ) from error
-            if _is_at(path, fd):
-                break
-            os.close(fd)  # its owner removed the file between our open and our lock: take the new one
-    except OSError as error:
-        raise output_error(folder, error) from error
-    try:
-        with suppress(OSError):  # the number is only a courtesy; a full disk is for the first real write to tell
-            os.ftruncate(fd, 0)
-            os.write(fd, f"{os.getpid()}\n".encode())
-        _locked.add(folder)
-        yield
-    finally:
-        if _ON_WINDOWS:
-            os.close(fd)  # first, or the file could not be removed; one that the next run has opened meanwhile stays
-        _locked.discard(folder)
-        with suppress(OSError):
-            path.unlink()
-        if not _ON_WINDOWS:
-            os.close(fd)

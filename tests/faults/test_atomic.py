@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from texup.errors import OutputError
-from texup.files import atomic_write, output_lock, remove_leftovers
+from texup.files import atomic_write, remove_leftovers
+from texup.locks import output_lock
 
 ROOT = Path(__file__).parents[2]
 OLD, NEW = b"old content", b"new" * 50_000

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from texup.errors import LockedError, OutputError
-from texup.files import LOCK_NAME, output_lock
+from texup.locks import LOCK_NAME, output_lock
 from texup.textures.codecs.files import encode
 from texup.textures.texture import Container, Texture
 

@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 from texup.errors import OutputError
-from texup.files import atomic_write, output_lock
+from texup.files import atomic_write
+from texup.locks import output_lock
 from texup.manifest.history import NAME
 
 from ..builders import noise

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from texup.cli.main import main
 from texup.errors import UsageError
-from texup.files import LOCK_NAME
+from texup.locks import LOCK_NAME
 from texup.manifest import verification
 from texup.manifest.history import NAME, SCHEMA
 from texup.manifest.journal import Manifest, RunHeader

@@ -14,18 +14,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from texup import files
+from texup import files, locks
 from texup.errors import LockedError, OutputError
-from texup.files import (
-    LOCK_NAME,
-    atomic_write,
-    check_inside,
-    is_temp,
-    output_lock,
-    remove_leftovers,
-    remove_leftovers_of,
-    sha256_of,
-)
+from texup.files import atomic_write, check_inside, is_temp, remove_leftovers, remove_leftovers_of, sha256_of
+from texup.locks import LOCK_NAME, output_lock
 
 ROOT = Path(__file__).parents[2]
 HOLD = "import sys; from pathlib import Path; from texup.files import output_lock\n"
@@ -220,7 +212,7 @@ def test_the_lock_goes_with_an_error_and_leaves_it_alone(tmp_path):
 
 
 def test_a_lock_file_removed_while_we_waited_is_made_anew(tmp_path, monkeypatch):
-    lock, calls = files._lock, []
+    lock, calls = locks._lock, []
 
     def owner_leaves_first(fd):
         if not calls:
@@ -228,7 +220,7 @@ def test_a_lock_file_removed_while_we_waited_is_made_anew(tmp_path, monkeypatch)
         calls.append(fd)
         lock(fd)
 
-    monkeypatch.setattr(files, "_lock", owner_leaves_first)
+    monkeypatch.setattr(locks, "_lock", owner_leaves_first)
     with output_lock(tmp_path):
         assert len(calls) == 2
         assert names(tmp_path) == [LOCK_NAME]
@@ -338,7 +330,7 @@ def windows(monkeypatch):
             raise PermissionError(errno.EACCES, "used by another process")
         unlink(path, *rest, **named)
 
-    monkeypatch.setattr(files, "_ON_WINDOWS", True)
+    monkeypatch.setattr(locks, "ON_WINDOWS", True)
     monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(LK_NBLCK="non-blocking", locking=locking))
     for name, replaced in {"open": opening, "read": reading, "close": closing}.items():
         monkeypatch.setattr(os, name, replaced)
@@ -357,7 +349,7 @@ def test_a_second_run_on_windows_is_told_who_holds_the_lock(tmp_path, windows):
 
 def test_a_lock_that_cannot_be_read_is_a_lock_all_the_same(tmp_path, windows, monkeypatch):
     with output_lock(tmp_path):
-        monkeypatch.setattr(files, "_LOCKED_BYTE", 0)
+        monkeypatch.setattr(locks, "_LOCKED_BYTE", 0)
         held = os.open(tmp_path / LOCK_NAME, os.O_RDWR)
         sys.modules["msvcrt"].locking(held, "non-blocking", 1)
         with pytest.raises(LockedError, match="process unknown"), output_lock(tmp_path):

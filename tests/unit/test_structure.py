@@ -30,6 +30,7 @@ SOURCES = sorted((ROOT / "texup").rglob("*.py"))
 LAYERS = [
     {"__init__", "bounds", "errors"},
     {"files", "texts"},
+    {"locks"},
     {"textures"},
     {"pictures"},
     {"nets", "metrics", "degradations"},

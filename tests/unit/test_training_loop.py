@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from texup.errors import LockedError, OutputError, TexupError, UsageError
-from texup.files import output_lock
+from texup.locks import output_lock
 from texup.models.loading import load_model
 from texup.models.weights import read_weights
 from texup.training.config import recipe_of

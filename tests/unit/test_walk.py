@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from texup.errors import ExitCode, PackError
-from texup.files import LOCK_NAME
+from texup.locks import LOCK_NAME
 from texup.packs import walk as module
 from texup.packs.walk import MANIFEST_NAME, Entry, check_overlap, check_pack, is_safe, walk
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from texup import bounds
 from texup.errors import OutputError, PackError
-from texup.files import LOCK_NAME
+from texup.locks import LOCK_NAME
 from texup.packs import zips
 from texup.packs.portability import windows_problem
 from texup.packs.walk import MANIFEST_NAME

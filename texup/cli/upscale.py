@@ -70,7 +70,7 @@ def _upscale(run: Run, archive: Path | None, options: Options) -> ExitCode:
     """Do a run, check what it wrote, and report."""
     from texup.checking import check_output
     from texup.cli.progress import follow
-    from texup.files import output_lock
+    from texup.locks import output_lock
     from texup.manifest.verification import orphans_of
     from texup.packs.zips import write_zip
     from texup.upscaling.pack import upscale_file, upscale_pack

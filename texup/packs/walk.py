@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from texup.errors import PackError
-from texup.files import LOCK_NAME, is_temp
+from texup.files import is_temp
+from texup.locks import LOCK_NAME
 from texup.textures.codecs.files import SUFFIXES
 
 MANIFEST_NAME = "texup-manifest.jsonl"

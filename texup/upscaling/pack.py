@@ -21,15 +21,8 @@ from texup.conventions.convention import Convention, Planned, Sidecar
 from texup.engines.engine import Files, Job, Task, Upscaling
 from texup.engines.steps import failure, put
 from texup.errors import TextureError, UnreadableTexture, UsageError
-from texup.files import (
-    check_inside,
-    output_error,
-    output_lock,
-    read_pieces,
-    remove_leftovers,
-    remove_leftovers_of,
-    sha256_of,
-)
+from texup.files import check_inside, output_error, read_pieces, remove_leftovers, remove_leftovers_of, sha256_of
+from texup.locks import output_lock
 from texup.manifest.history import is_done
 from texup.manifest.journal import Manifest
 from texup.manifest.record import Outcome, Result, Written, gone

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from texup.errors import TexupError, UsageError
-from texup.files import output_lock, remove_leftovers
+from texup.files import remove_leftovers
+from texup.locks import output_lock
 from texup.models.weights import save_weights
 from texup.training.config import Recipe, plain
 from texup.training.run.checkpoint import has_checkpoint, save_checkpoint
