@@ -263,3 +263,19 @@ def test_our_files_open_in_pillow():
     samples = random_samples((6, 5), 8, 4).astype(np.uint8)
     with PngImagePlugin.PngImageFile(io.BytesIO(encode(Texture(samples, Container("png"))))) as image:
         assert np.array_equal(np.asarray(image), samples)
+
+
+def in_pieces(*between: tuple[bytes, bytes]) -> bytes:
+    """Return a PNG of two chunks of pixels with others between them."""
+    (_, head), (_, deflated), end = chunks_of(written(random_samples((5, 4), 8, 3), 8, RGB))
+    return packed((b"IHDR", head), (b"IDAT", deflated[:9]), *between, (b"IDAT", deflated[9:]), end)
+
+
+def test_pixels_in_one_run_of_chunks_are_read():
+    assert np.array_equal(decode(in_pieces((b"IDAT", b"")), "a.png").pixels, random_samples((5, 4), 8, 3))
+
+
+@pytest.mark.parametrize("between", [b"tEXt", b"grAb", b"tIME"])
+def test_pixels_with_another_chunk_between_them_are_damage(between):
+    with pytest.raises(UnreadableTexture, match="not in one run of chunks"):
+        decode(in_pieces((between, bytes(8))), "a.png")

@@ -112,8 +112,11 @@ def _collect(data: bytes) -> tuple[_Head, dict[bytes, bytes], bytes]:
     head = _parse_head(*next(stream))
     chunks: dict[bytes, bytes] = {}
     pieces: list[memoryview] = []
+    before = b""
     for kind, body in stream:
         if kind == b"IDAT":
+            if pieces and before != b"IDAT":  # specification, section 5.6; lenient readers stop here or go on
+                raise UnreadableTexture("its pixels are not in one run of chunks")
             pieces.append(body)
         elif kind == b"acTL":
             raise UnsupportedTexture("an animated PNG; save its frames as separate files")
@@ -121,6 +124,7 @@ def _collect(data: bytes) -> tuple[_Head, dict[bytes, bytes], bytes]:
             raise UnsupportedTexture(f"a PNG with the unknown chunk {kind.decode('ascii', 'replace')!r}")
         else:
             chunks.setdefault(kind, bytes(body))
+        before = kind
     return head, chunks, b"".join(pieces)
 
 
