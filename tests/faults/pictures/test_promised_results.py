@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -175,22 +176,54 @@ def test_p21_an_engine_says_when_it_ends(tiny_model, engine, tmp_path):
     assert ended == [1]
 
 
-def test_p15_the_budget_is_what_machine_and_container_leave(tmp_path):
-    meminfo, container = tmp_path / "meminfo", tmp_path
-    meminfo.write_text("MemTotal:  9000000 kB\nMemFree:  10 kB\nMemAvailable:    5000000 kB\n")
-    machine = int(0.8 * (5_000_000 << 10))
-    assert memory_budget(meminfo, container) == machine
+MACHINE = int(0.8 * (5_000_000 << 10))
+NAMES = {"v2": ("max", "current", "inactive_file"), "v1": ("limit_in_bytes", "usage_in_bytes", "total_inactive_file")}
+UNLIMITED = {"v2": "max", "v1": "9223372036854771712"}
 
-    def in_container(limit, used, caches) -> int:
-        for name, text in {"max": limit, "current": used, "stat": f"anon 1\ninactive_file {caches}"}.items():
-            (container / f"memory.{name}").write_text(f"{text}\n")
-        return memory_budget(meminfo, container)
 
-    assert in_container(3_000_000_000, 2_500_000_000, 500_000_000) == 800_000_000
-    assert in_container("max", 2_500_000_000, 500_000_000) == machine
-    assert in_container(30_000_000_000, 0, 0) == machine
-    assert in_container(3_000_000_000, 3_100_000_000, 0) == 1 << 28  # small textures are tried in any case
-    assert memory_budget(tmp_path / "none", tmp_path / "none") > 1 << 28
+@pytest.fixture(params=["v1", "v2"])
+def budget(request, tmp_path):
+    """Returns the budget of a machine on which groups, by path, have (limit, used, caches)."""
+    version = request.param
+    root = tmp_path / "cgroup" / ("memory" if version == "v1" else "")
+    limit_name, used_name, caches_name = NAMES[version]
+    (tmp_path / "meminfo").write_text("MemTotal:  9000000 kB\nMemFree:  10 kB\nMemAvailable:    5000000 kB\n")
+
+    def budget(groups: dict[str, tuple], own="/") -> int:
+        shutil.rmtree(tmp_path / "cgroup", ignore_errors=True)
+        for path, (limit, used, caches) in groups.items():
+            folder = root / path
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"memory.{limit_name}").write_text(f"{UNLIMITED[version] if limit is None else limit}\n")
+            (folder / f"memory.{used_name}").write_text(f"{used}\n")
+            (folder / "memory.stat").write_text(f"anon 1\n{caches_name} {caches}\n")
+        lines = {"v1": f"5:cpu,cpuacct:/x\n4:memory:{own}\n", "v2": f"0::{own}\n"}
+        (tmp_path / "own").write_text(lines[version])
+        return memory_budget(tmp_path / "meminfo", tmp_path / "cgroup", tmp_path / "own")
+
+    return budget
+
+
+def test_p15_the_budget_is_what_machine_and_container_leave(budget):
+    assert budget({}) == MACHINE
+    assert budget({".": (3_000_000_000, 2_500_000_000, 500_000_000)}) == 800_000_000
+    assert budget({".": (None, 2_500_000_000, 500_000_000)}) == MACHINE
+    assert budget({".": (30_000_000_000, 0, 0)}) == MACHINE
+    assert budget({".": (3_000_000_000, 3_100_000_000, 0)}) == 1 << 28  # small textures are tried in any case
+
+
+def test_p15_the_budget_is_bounded_by_every_group_above_the_own(budget):
+    loose, tight = (4_000_000_000, 0, 0), (2_000_000_000, 0, 0)
+    assert budget({"a/b": tight, "a": loose}, own="/a/b") == 1_600_000_000
+    assert budget({"a/b": loose, "a": tight}, own="/a/b") == 1_600_000_000
+    assert budget({"a/b": loose, "c": tight}, own="/a/b") == 3_200_000_000
+    assert budget({".": tight}, own="/docker/0123") == 1_600_000_000  # as a container sees its own group
+    assert budget({"a": tight}, own="/../a") == 1_600_000_000
+    assert budget({"a": tight}, own="no path: at all") == MACHINE
+
+
+def test_p15_the_budget_needs_no_file_of_the_system(tmp_path):
+    assert memory_budget(*[tmp_path / "none"] * 3) > 1 << 28
     assert memory_budget() >= 1 << 28
 
 
