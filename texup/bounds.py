@@ -53,7 +53,8 @@ SHEET_CELLS: Annotated[int, Bound("textures", "cells of a sheet")] = 1 << 16
 """More is a slip of the pen, and each would be a texture with a margin of its own."""
 EVALUATED_PIXELS: Annotated[int, Bound("textures", "a picture of `evaluate`", "pixels")] = 1 << 26
 
-ARCHIVE_FILES: Annotated[int, Bound("archives", "files")] = 200_000
+ARCHIVE_FILES: Annotated[int, Bound("archives", "files")] = 100_000
+"""Each takes 1.7 KB while the archive is unpacked."""
 ARCHIVE_MEMBER: Annotated[int, Bound("archives", "a file, unpacked", "bytes")] = 1 << 30
 ARCHIVE_TOTAL: Annotated[int, Bound("archives", "all files, unpacked", "bytes")] = 16 << 30
 ARCHIVE_RATIO: Annotated[int, Bound("archives", "times that a large one may grow")] = 200

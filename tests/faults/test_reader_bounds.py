@@ -178,7 +178,7 @@ def test_text_files_of_one_kind_have_a_bound_together(monkeypatch, name, read, d
     monkeypatch.setattr(bounds, "TEXTS_TOTAL", 2 * len(data))
     assert read(data, second) == ""
     monkeypatch.setattr(bounds, "TEXTS_TOTAL", 2 * len(data) - 1)
-    assert "with the others of the pack larger than" in read(data, second)
+    assert "MiB of such files, more than the" in read(data, second)
 
 
 @pytest.mark.parametrize("file", ["catalog.toml", "recipe.toml"])

@@ -222,7 +222,7 @@ def test_a_list_of_too_many_members_is_refused_before_it_is_read(tmp_path):
     data = record * (bounds.ARCHIVE_FILES + 1)
     end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(data), 0, 0)
     (tmp_path / "many.zip").write_bytes(data + end)
-    assert refusal(tmp_path / "many.zip") == "damaged zip: more than 200,000 members; fetch or make it again"
+    assert refusal(tmp_path / "many.zip") == "damaged zip: more than 100,000 members; fetch or make it again"
 
 
 @pytest.mark.parametrize(

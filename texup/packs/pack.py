@@ -48,6 +48,8 @@ def read_bounded(pack: Pack, path: str, most: int) -> bytes:
 
 def too_much(entries: Iterable[Entry]) -> str:
     """Return why files of one kind are not read, which are kept in memory together; "" where they are few enough."""
-    if sum(entry.size for entry in entries) <= bounds.TEXTS_TOTAL:
+    size = sum(entry.size for entry in entries)
+    if size <= bounds.TEXTS_TOTAL:
         return ""
-    return f"with the others of the pack larger than the {bounds.spelt(bounds.TEXTS_TOTAL, 'bytes')} that texup reads"
+    most = bounds.spelt(bounds.TEXTS_TOTAL, "bytes")
+    return f"its pack has {size / 2**20:,.0f} MiB of such files, more than the {most} that texup reads"
