@@ -20,7 +20,7 @@ from texup.files import atomic_write, check_inside, is_temp, remove_leftovers, r
 from texup.locks import LOCK_NAME, output_lock
 
 ROOT = Path(__file__).parents[2]
-HOLD = "import sys; from pathlib import Path; from texup.files import output_lock\n"
+HOLD = "import sys; from pathlib import Path; from texup.locks import output_lock\n"
 HOLD += "with output_lock(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
 
 
