@@ -80,12 +80,15 @@ def test_p24_the_manifest_is_ascii_json_of_relative_paths_for_any_name_and_tells
     (pack / "damaged.png").write_bytes(noise(0)[:-30])
     (pack / "link.png").symlink_to(pack / "~.png")
     (pack / "notes.txt").write_text("x")
-    (pack / "texup.toml").write_text('[[rule]]\nmatch = "~.png"\nmodel = "../my.safetensors"\nscale = 2\n')
+    (pack / "texup.toml").write_text('[[rule]]\nmatch = "~.png"\nscale = 2\n')
+    rules = home / "rules.toml"
+    rules.write_text('[[rule]]\nmatch = "~.png"\nmodel = "my.safetensors"\nscale = 2\n')
     shutil.copy(weights, own)
     for name in ("HOME", "USER", "LOGNAME", "HOSTNAME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(home) if name == "HOME" else SECRET)
     monkeypatch.chdir(home)
-    assert texup("upscale", pack, "-o", home / "out", "--model", own, "--copy-other", "--overlap", "8").code == 3
+    options = ("--model", own, "--rules", rules, "--copy-other", "--overlap", "8")
+    assert texup("upscale", pack, "-o", home / "out", *options).code == 3
     content = (home / "out" / NAME).read_bytes()
     assert content.isascii()
     assert SECRET.encode() not in content

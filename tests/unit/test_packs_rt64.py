@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from texup import bounds
 from texup.conventions.convention import Wishes
 from texup.conventions.n64.gliden64 import GLIDEN64
 from texup.conventions.n64.rt64 import RT64, databases, rice_key
@@ -93,6 +94,15 @@ def test_a_damaged_database_is_said_and_carried_over_all_the_same(text):
     assert said["warning"].path == "rt64.json"
     assert said["warning"].text.startswith(("RT64 would not load it: ", "is not read: "))
     assert [(f.severity, f.path) for f in RT64.check(some)] == [("error", "rt64.json")]
+
+
+def test_a_database_beyond_its_bound_is_said_and_makes_the_pack_rt64s(monkeypatch):
+    some = pack({"rt64.json": b'{"textures": []}', "a.png": picture()})
+    assert RT64.detect(some) == 0
+    monkeypatch.setattr(bounds, "RT64_BYTES", 10)
+    assert RT64.detect(some) == 1
+    (said,) = [finding for finding in findings(some) if finding.path == "rt64.json"]
+    assert said.text.startswith("is not read: rt64.json: larger than the 10 bytes")
 
 
 @pytest.mark.parametrize("path", ["../up.png", "/etc/x.png", "C:\\x.png", "a//b.png", "gone.png"])

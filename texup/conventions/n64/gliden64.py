@@ -95,7 +95,7 @@ def is_off(path: str) -> bool:
 
 def detect(pack: Pack) -> float:
     """Return the share of Rice names; 0 where a database makes the pack RT64's."""
-    if prefers_rt64(pack):
+    if prefers_rt64(pack, databases(pack)):
         return 0.0
     textures = [entry.path for entry in pack.entries if entry.kind == "texture"]
     share = sum(parse(path) is not None for path in textures) / max(1, len(textures))

@@ -41,7 +41,9 @@ class Database:
 
     path: str
     problem: str = ""
-    """Why RT64 would not take it; "" if it would."""
+    """Why RT64 would not take it, or texup does not read it; "" if neither."""
+    is_read: bool = True
+    """Whether it is within the bounds of a reader."""
     count: int = 0
     """Textures listed."""
     named: frozenset[str] = frozenset()
@@ -59,14 +61,18 @@ def databases(pack: Pack) -> list[Database]:
     found = [entry for entry in pack.entries if entry.path.rpartition("/")[2] == DATABASE]
     files = {entry.path.casefold(): entry.path for entry in pack.entries} if found else {}
     problem = too_much(found)
-    return [Database(e.path, f"is not read: {problem}") if problem else _database(pack, e, files) for e in found]
+    return [
+        Database(e.path, f"is not read: {problem}", is_read=False) if problem else _database(pack, e, files)
+        for e in found
+    ]
 
 
 def _database(pack: Pack, entry: Entry, files: Mapping[str, str]) -> Database:
     try:
         paths, extra, count = _listed(pack, entry)
     except (TooMuch, TextureError) as error:
-        return Database(entry.path, f"is not read: {error}")
+        is_bounded = isinstance(error, TooMuch) or entry.size > bounds.RT64_BYTES  # else it cannot be read at all
+        return Database(entry.path, f"is not read: {error}", is_read=not is_bounded)
     except ValueError as error:
         return Database(entry.path, f"RT64 would not load it: {' '.join(str(error).split())[:100]}")
     folder = folder_of(entry.path)
@@ -177,13 +183,13 @@ def _owned(path: str, database: Database, home: str) -> Planned | None:
     return None
 
 
-def prefers_rt64(pack: Pack) -> bool:
+def prefers_rt64(pack: Pack, found: Sequence[Database]) -> bool:
     """Return whether a pack has a database that lists textures, and is not in a folder of other programs.
 
     A pack whose names they could not read is RT64's in any folder.
     """
     textures = [entry.path for entry in pack.entries if entry.kind == "texture"]
-    if not any(database.count for database in databases(pack)):
+    if not any(database.count or not database.is_read for database in found):
         return False
     folders = {part.lower() for path in textures for part in path.split("/")[:-1]} | {p.lower() for p in pack.place}
     return not folders & set(MARKERS) or 2 * sum(parse(path) is not None for path in textures) < len(textures)
@@ -191,9 +197,12 @@ def prefers_rt64(pack: Pack) -> bool:
 
 def detect(pack: Pack) -> float:
     """Return the share of textures that RT64 could find, where a database lies in the pack."""
-    if not prefers_rt64(pack):
+    found = databases(pack)
+    if not prefers_rt64(pack, found):
         return 0.0
-    named = {path for database in databases(pack) for path in (*database.named, *database.shadowed)}
+    if not all(database.is_read for database in found):
+        return 1.0  # so that the plan says that it is not read
+    named = {path for database in found for path in (*database.named, *database.shadowed)}
     textures = [entry.path for entry in pack.entries if entry.kind == "texture"]
     return sum(path in named or rice_key(path) is not None for path in textures) / max(1, len(textures)) + 0.2
 
