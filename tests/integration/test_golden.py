@@ -26,7 +26,14 @@ def histogram(off):
 def test_example_textures_look_as_they_did(name, upscaled, through, tiny_model, update_golden):
     texture = read_texture(EXAMPLES / name)
     policy = policy_for(texture, Treatment())
-    result = upscaled(texture.pixels, through(tiny_model), alpha=policy.alpha, edges=policy.edges, margin=16)
+    result = upscaled(
+        texture.pixels,
+        through(tiny_model),
+        alpha=policy.alpha,
+        edges=policy.edges,
+        margin=16,
+        shows_hidden=policy.shows_hidden,
+    )
     golden = GOLDEN / f"{Path(name).stem}_x4.png"
     if update_golden:
         golden.parent.mkdir(exist_ok=True)
