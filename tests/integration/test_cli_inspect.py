@@ -157,3 +157,25 @@ def test_bad_packs_are_refused_with_one_line(texup, pack, tmp_path):
         assert (result.code, result.out) == (2, "")
         assert result.err.startswith(f"texup: error: {path}: {said}")
         assert result.err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("catalog")
+def test_what_is_done_already_or_in_the_way_is_told(texup, pack):
+    assert texup("upscale", pack, "--include", "wall*").code == 0
+    out = pack.with_name("pack_x4")
+    values = texup("inspect", pack, "--json").json
+    assert values["counts"]["actions"] == {"unchanged": 2, "upscale": 2, "fill": 1, "skip": 1, "refuse": 1}
+    (out / "wall.png").write_bytes(b"by hand")
+    (out / "flat.png").write_bytes(b"mine")
+    result = texup("upscale", pack, "--dry-run", "-v")
+    lines = {line.split()[1]: line.split(None, 2) for line in result.out.splitlines() if "  " in line}
+    assert lines["wall.png"][0] == lines["flat.png"][0] == "kept"
+    assert lines["wall.png"][2].startswith("changed since texup wrote it; ")
+    assert lines["flat.png"][2].startswith("not written by texup; ")
+    assert lines["wall2.png"][0] == "unchanged"
+    texup("upscale", pack, "--force")
+    finished = texup("inspect", pack, "--include", "wall*")
+    assert dict(line.split(None, 1) for line in finished.out.splitlines())["plan"] == "skip: 5, unchanged: 2"
+    assert "estimate" not in finished.out
+    changed = texup("inspect", pack, "--json", "--scale", "2").json
+    assert "unchanged" not in changed["counts"]["actions"], "other settings, nothing of it is done"

@@ -99,7 +99,7 @@ def _summary(run: Run, output: Path, survey: Survey, estimate: Estimate | None) 
         "alphas": survey.alphas,
         "edges (x,y)": survey.edges,
     }
-    lines = [f"{title:12} {_top(count)}" for title, count in counts.items()]
+    lines = [f"{title:12} {_top(count)}" for title, count in counts.items() if count]
     if survey.keys:
         lines.append(f"{'colour keys':12} {_top(survey.keys)}")
     lines.append(f"{'result':12} {output}, {run.settings.scale} times as large, by {_chain(run, run.route)}")

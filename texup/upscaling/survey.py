@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,8 @@ import numpy as np
 from texup.conventions.convention import Convention, Planned
 from texup.engines.engine import GRID
 from texup.errors import TextureError
+from texup.manifest.history import history_of
+from texup.packs.walk import MANIFEST_NAME
 from texup.policy.classify import Kind, Method, Policy
 from texup.textures.cells import Cells
 from texup.textures.codecs.decoders import Decode, Decoders
@@ -22,11 +24,14 @@ from texup.textures.seams import Edge
 from texup.textures.texture import Key, Texture
 from texup.upscaling.coding import twin_key
 from texup.upscaling.deciding import decide
+from texup.upscaling.keeping import kept, targets_of
+from texup.upscaling.pack import job_of
 from texup.upscaling.planning import Plan
 from texup.upscaling.reading import NotUpscaled, read
+from texup.upscaling.resuming import is_unchanged
 from texup.upscaling.run import Route, Run
 
-Action = Literal["upscale", "fill", "twin", "copy", "rewrite", "joined", "skip", "refuse"]
+Action = Literal["upscale", "fill", "twin", "copy", "rewrite", "joined", "skip", "unchanged", "kept", "refuse"]
 
 ALPHA_REASONS: dict[AlphaKind, str] = {
     "none": "no alpha channel",
@@ -109,15 +114,41 @@ class Survey:
 
 
 def survey_pack(run: Run, plan: Plan) -> Iterator[Item]:
-    """Decode every texture that is to be upscaled and yield what will become of each file, in the order of the walk."""
+    """Decode every texture that is to be upscaled and yield what will become of each file, in the order of the walk.
+
+    Raises:
+        UsageError: the manifest of an earlier run cannot be read.
+    """
     source = run.source if run.source.is_dir() else run.source.parent
     seen: dict[bytes, str] = {}
+    settled = _by_history(run, plan)
     with Decoders() as decoders:
         for planned in plan.files:
-            if planned.action == "upscale":
-                yield _texture_item(planned, source, run, plan.convention, seen, decoders.decode)
-            else:
-                yield Item(planned.path, planned.action, planned.reason, target=planned.target)
+            item = settled(planned)
+            if item is None and planned.action == "upscale":
+                item = _texture_item(planned, source, run, plan.convention, seen, decoders.decode)
+            yield item or Item(planned.path, planned.action, planned.reason, target=planned.target)
+
+
+def _by_history(run: Run, plan: Plan) -> Callable[[Planned], Item | None]:
+    """Return the function that tells what is done already, or hindered by a file of the user's own."""
+    if not run.source.is_dir() or not (run.out / MANIFEST_NAME).exists():
+        return lambda _: None
+    history, digest = history_of(run.out), run.digests(plan.convention.id)
+
+    def settled(planned: Planned) -> Item | None:
+        if planned.action not in ("upscale", "copy"):
+            return None
+        job = job_of(planned, run.source, run.out)
+        if is_unchanged(job, planned, history, digest(planned), run):
+            return Item(planned.path, "unchanged", "done by an earlier run", target=planned.target)
+        try:
+            hindered = kept(planned.path, run.out, targets_of(job, planned), history, redo=run.force)
+        except TextureError as error:
+            return Item(planned.path, "refuse", error.reason)
+        return Item(planned.path, "kept", hindered.explanation, target=planned.target) if hindered else None
+
+    return settled
 
 
 def _texture_item(
