@@ -14,6 +14,8 @@ from texup.cli.console import Courtesy, brief, is_terminal, report
 if TYPE_CHECKING:
     from texup.manifest.record import Outcome
 
+EACH = 1024  # texels that reading and writing a file are worth
+NARROW = 70  # columns: with fewer only what matters most is shown
 ALWAYS_TOLD = ("failed", "kept")
 LINE_EVERY = 15.0  # seconds between two lines when standard error is no terminal
 
@@ -22,6 +24,12 @@ LINE_EVERY = 15.0  # seconds between two lines when standard error is no termina
 class Tally:
     """Sums over the outcomes of a run."""
 
+    left: dict[str, int] = field(default_factory=dict)
+    """Texels of every texture that is still to be upscaled."""
+    work: int = 0
+    """Of the textures that were upscaled or failed, in texels, a file counted as ``EACH`` more."""
+    rest: int = 0
+    """The same of what is left."""
     began: float = field(default_factory=time.perf_counter)
     counts: Counter[str] = field(default_factory=Counter)
     pixels: int = 0
@@ -35,9 +43,17 @@ class Tally:
     kept: list[tuple[str, str]] = field(default_factory=list)
     """The same of what would have replaced a file of the user's own."""
 
+    def __post_init__(self) -> None:
+        """Sum up what is to be done."""
+        self.rest = sum(self.left.values()) + EACH * len(self.left)
+
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
         self.counts[outcome.outcome] += 1
+        texels = self.left.pop(outcome.path, None)
+        self.rest -= 0 if texels is None else texels + EACH
+        if outcome.outcome in ("upscaled", "failed"):
+            self.work += (texels or 0) + EACH
         self.pixels += outcome.pixels
         self.twins += outcome.twin_of is not None
         self.redone += outcome.redone > 0
@@ -50,6 +66,21 @@ class Tally:
     def seconds(self) -> float:
         """Seconds since the run began."""
         return time.perf_counter() - self.began
+
+    @property
+    def share(self) -> float:
+        """How much of the work is done, 0 to 1; what earlier runs did is none of it."""
+        return self.work / max(1, self.work + self.rest)
+
+    def times(self) -> str:
+        """Return the time that went by, and about how much is left."""
+        seconds, share = self.seconds, self.share
+        rest = f", {_clock(seconds / share - seconds)} left" if 0.01 < share < 1 else ""
+        return f"{_clock(seconds)}{rest}"
+
+    def troubles(self) -> str:
+        """Return how many failed or were kept, "" where none."""
+        return ", ".join(f"{self.counts[name]} {name}" for name in ALWAYS_TOLD if self.counts[name])
 
     def speed(self) -> str:
         """Return textures and megapixels of results per second."""
@@ -69,13 +100,19 @@ class Tally:
 
 
 def follow(
-    outcomes: Iterable[Outcome], total: int, device_state: Callable[[], str], *, quiet: bool, verbose: bool
+    outcomes: Iterable[Outcome], left: dict[str, int], device_state: Callable[[], str], *, quiet: bool, verbose: bool
 ) -> Tally:
     """Take every outcome, show where the run is, and return the sums.
 
-    ``device_state`` is asked once a texture went through a net, when there surely is a device.
+    Args:
+        outcomes: of the run.
+        left: texels of each texture that is to be upscaled.
+        device_state: asked once a texture went through a net, when there surely is a device.
+        quiet: whether only failures are shown.
+        verbose: whether every outcome is.
     """
-    tally = Tally()
+    tally = Tally(left)
+    total = len(left)
     if not quiet and is_terminal():
         _follow_live(outcomes, tally, total, device_state, verbose=verbose)
         return tally
@@ -86,7 +123,8 @@ def follow(
             report(_line(outcome))
         elif not quiet and time.perf_counter() - shown > LINE_EVERY:
             shown = time.perf_counter()
-            report(f"{sum(tally.counts.values())} of {total}: {tally.speed()}")
+            told = (_done(tally, total), tally.times(), tally.speed(), tally.troubles())
+            report("; ".join(part for part in told if part))
     return tally
 
 
@@ -94,20 +132,33 @@ def _follow_live(
     outcomes: Iterable[Outcome], tally: Tally, total: int, device_state: Callable[[], str], *, verbose: bool
 ) -> None:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn
     from rich.text import Text
 
-    state, speed = (TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in ("state", "speed"))
-    columns = (state, BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=cast("IO[str]", Courtesy(sys.stderr)))) as progress:
-        bar = progress.add_task("", total=total, speed="", state="starting")
+    console = Console(file=cast("IO[str]", Courtesy(sys.stderr)))
+    names = ("done", "times", "troubles") if console.width < NARROW else ("state", "done", "times", "speed", "troubles")
+    texts = [TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in names]
+    with Progress(BarColumn(console.width // 6), *texts, console=console) as progress:
+        bar = progress.add_task("", total=1.0, state="starting", done="", times="", speed="", troubles="")
         for outcome in outcomes:
             tally.add(outcome)
-            progress.update(bar, advance=1, speed=tally.speed())
+            done, times, troubles = _done(tally, total), tally.times(), tally.troubles()
+            progress.update(bar, completed=tally.share, done=done, times=times, speed=tally.speed(), troubles=troubles)
             if outcome.precision is not None:
                 progress.update(bar, state=device_state())
             if verbose or outcome.outcome in ALWAYS_TOLD:
                 progress.console.print(Text(_line(outcome)), soft_wrap=True)  # a string's :names: are emoji
+
+
+def _done(tally: Tally, total: int) -> str:
+    return f"{total - len(tally.left)}/{total}"
+
+
+def _clock(seconds: float) -> str:
+    """Return a time as 0:07, 12:30 or 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _line(outcome: Outcome) -> str:

@@ -74,6 +74,7 @@ def _upscale(run: Run, archive: Path | None, options: Options) -> ExitCode:
     from texup.manifest.verification import orphans_of
     from texup.packs.zips import write_zip
     from texup.upscaling.pack import upscale_file, upscale_pack
+    from texup.upscaling.resuming import work_left
     from texup.upscaling.run import plan_of
 
     _check_archive(run, archive)
@@ -84,12 +85,11 @@ def _upscale(run: Run, archive: Path | None, options: Options) -> ExitCode:
     _report_findings(plan.findings, ("error", "warning") if options.quiet else ("error", "warning", "hint"), options)
     outcomes = upscale_pack(run, plan) if is_pack else upscale_file(run, plan)
     shown = {"quiet": options.quiet, "verbose": options.verbose}
-    total = len(plan.files) + sum(not sidecar.source for sidecar in plan.sidecars)
 
     def device_state() -> str:  # asked once a texture went through a net; a finished pack loads none
         return run.load_engine().device.state()
 
-    tally = follow(outcomes, total, device_state, **shown)
+    tally = follow(outcomes, work_left(run, plan), device_state, **shown)
     findings = check_output(run.out, plan.convention) if is_pack else []
     _report_findings(findings, ("error",) if options.quiet else ("error", "warning"), options)
     orphans = orphans_of(run.out) if is_pack else []

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from texup.conventions.convention import Planned
 from texup.engines.engine import Job
-from texup.manifest.history import History, LatestRecord, is_done
+from texup.manifest.history import History, LatestRecord, history_of, is_done
 from texup.manifest.record import Outcome
-from texup.upscaling.planning import own_suffix
+from texup.packs.heads import size_of
+from texup.packs.walk import MANIFEST_NAME
+from texup.upscaling.planning import Plan, own_suffix
 from texup.upscaling.reading import sources_of
 from texup.upscaling.run import Run
 
@@ -29,6 +31,20 @@ def is_unchanged(job: Job, planned: Planned, history: History, digest: str, run:
         return is_done(latest, known or sources_of(planned, job.source), digest, job.out)
     except OSError:
         return False  # the error is reported when it is read again
+
+
+def work_left(run: Run, plan: Plan) -> dict[str, int]:
+    """Return the texels of every texture that no earlier run seems to have done, by headers and records alone."""
+    is_new = not run.source.is_dir() or not (run.out / MANIFEST_NAME).exists()
+    latest, digest = {} if is_new else history_of(run.out).latest, run.digests(plan.convention.id)
+    left = {}
+    for planned in plan.files:
+        record = latest.get(planned.path)
+        is_done = record is not None and bool(record.targets) and not run.force and record.settings == digest(planned)
+        if planned.action == "upscale" and not is_done:
+            width, height = size_of(plan.pack, planned.path) or (1, 1)
+            left[planned.path] = width * height
+    return left
 
 
 def _is_skipped_still(planned: Planned, latest: LatestRecord | None, digest: str, run: Run) -> bool:
