@@ -41,7 +41,7 @@ LAYERS = [
     {"manifest"},
     {"engines"},
     {"upscaling"},
-    {"evaluation", "preview", "training", "checking"},
+    {"evaluation", "preview", "training", "checking", "gallery"},
     {"cli"},
     {"__main__"},
 ]

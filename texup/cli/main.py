@@ -22,6 +22,7 @@ COMMANDS = {
     "inspect": "inspect",
     "verify": "verify",
     "check": "check",
+    "gallery": "gallery",
     "interpolate": "interpolate",
     "models": "models",
     "evaluate": "evaluate",

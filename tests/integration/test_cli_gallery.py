@@ -1,0 +1,158 @@
+"""``texup gallery``, as a whole command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from texup.gallery.content import VARIABLE
+from texup.pictures.sheets import encode_png
+from texup.textures.codecs.files import encode
+from texup.textures.texture import Container, Texture
+
+pytestmark = pytest.mark.usefixtures("catalog")
+HOSTILE = "<img src=x onerror=alert(1)>.png"
+
+
+@pytest.fixture
+def pack(tmp_path, wall) -> Path:
+    folder = tmp_path / "pack"
+    (folder / "walls").mkdir(parents=True)
+    (folder / "walls" / "brick.png").write_bytes(encode_png(wall(16, 16)))
+    (folder / "twin.png").write_bytes(encode_png(wall(16, 16)))
+    (folder / "old.tga").write_bytes(encode(Texture(wall(16, 8), Container("tga"))))
+    (folder / HOSTILE).write_bytes(encode_png(wall(8, 8, seed=2)))
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (folder / "notes.txt").write_text("no texture")
+    return folder
+
+
+@pytest.fixture
+def done(pack, texup) -> Path:
+    assert texup("upscale", pack, "-q").code == 3  # for the broken one
+    return pack.with_name("pack_x4")
+
+
+def data_of(folder: Path) -> dict:
+    return json.loads((folder / "data.js").read_text().removeprefix(f"{VARIABLE}=").removesuffix(";\n"))
+
+
+def exhibits(folder: Path) -> dict[str, dict]:
+    return {one["path"]: one for one in data_of(folder)["exhibits"]}
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_finished_pack_before_and_after(texup, pack, done):
+    before = files_of(pack), files_of(done)
+    result = texup("gallery", done)
+    folder = done.with_name("pack_x4-gallery")
+    assert (result.code, result.out) == (0, f"{folder / 'index.html'}\n")
+    assert (files_of(pack), files_of(done)) == before
+    found = exhibits(folder)
+    assert sorted(found) == sorted(["walls/brick.png", "twin.png", "old.tga", "broken.png", HOSTILE])
+    brick = found["walls/brick.png"]
+    assert (brick["outcome"], brick["kind"], brick["width"], brick["height"]) == ("upscaled", "colour", 16, 16)
+    assert brick["change"] > 0
+    assert brick["results"][0]["width"] == 64
+    assert found["broken.png"]["outcome"] == "failed"
+    assert "source" not in found["broken.png"]
+    assert "damaged" in found["broken.png"]["reason"]
+    notes = [note for name in ("walls/brick.png", "twin.png") for note in found[name].get("notes", [])]
+    assert len(notes) == 1
+    assert notes[0].startswith("same picture as ")
+    urls = [found[name][key] for name in found for key in ("thumb",) if key in found[name]]
+    urls += [one["url"] for each in found.values() for one in (each.get("source"), *each.get("results", ())) if one]
+    assert len(urls) > 10
+    assert all((folder / url).is_file() for url in urls)
+
+
+def test_the_second_call_makes_nothing_anew(texup, done):
+    texup("gallery", done)
+    folder = done.with_name("pack_x4-gallery")
+    times = {path: path.stat().st_mtime_ns for path in (folder / "pictures").iterdir()}
+    data = (folder / "data.js").read_bytes()
+    assert texup("gallery", done).code == 0
+    assert {path: path.stat().st_mtime_ns for path in (folder / "pictures").iterdir()} == times
+    assert (folder / "data.js").read_bytes() == data
+
+
+def test_a_page_beside_both_packs_shows_what_browsers_can_where_it_lies(texup, pack, done):
+    assert texup("gallery", done, "-o", pack.parent / "site").code == 0
+    assert exhibits(pack.parent / "site")["twin.png"]["source"]["url"].startswith("pictures/")
+    assert texup("gallery", done, "-o", pack.parent).code == 0
+    found = exhibits(pack.parent)
+    assert found["twin.png"]["source"]["url"] == "pack/twin.png"
+    assert found[HOSTILE]["results"][0]["url"] == "pack_x4/%3Cimg%20src%3Dx%20onerror%3Dalert%281%29%3E.png"
+    assert found["old.tga"]["source"]["url"].startswith("pictures/")
+
+
+def test_what_is_lost_or_changed_is_shown_as_that(texup, pack, done, wall):
+    (pack / "twin.png").unlink()
+    (pack / "walls" / "brick.png").write_bytes(encode_png(wall(16, 16, seed=9)))
+    (done / "old.tga").unlink()
+    (done / HOSTILE).write_bytes(encode_png(np.zeros((4, 4, 3), np.uint8)))
+    assert texup("gallery", done).code == 0
+    found = exhibits(done.with_name("pack_x4-gallery"))
+    assert found["twin.png"]["problems"] == ["source: no file of this pack"]
+    assert found["walls/brick.png"]["problems"] == ["source: changed since; this was made from another file"]
+    assert found["old.tga"]["problems"] == ["result: no file of this pack"]
+    assert found[HOSTILE]["problems"] == ["result: changed since it was written"]
+    assert all(found[name].get("results") for name in ("twin.png", "walls/brick.png", HOSTILE))
+
+
+def test_without_its_source_a_pack_is_shown_all_the_same(texup, pack, done):
+    shutil.rmtree(pack)
+    assert texup("gallery", done).code == 0
+    data = data_of(done.with_name("pack_x4-gallery"))
+    assert any("--source" in text for text in data["warnings"])
+    assert {one.get("outcome") for one in data["exhibits"]} == {"upscaled", "failed"}
+    assert texup("gallery", done, "--source", pack).code == 2
+
+
+def test_an_older_manifest_and_an_empty_one_are_shown(texup, done):
+    path = done / "texup-manifest.jsonl"
+    header = {"format": "texup-manifest", "schema": 1, "version": "0.1", "models": "odd", "settings": []}
+    record = {"path": "twin.png", "outcome": "upscaled", "reason": None, "source_sha256": "0" * 64, "seconds": 1.0}
+    record |= {"target_sha256": "1" * 64, "target_size": 5, "settings": "", "policy": {"kind": 7}, "precision": None}
+    path.write_text("".join(json.dumps(line) + "\n" for line in (header, record)))
+    assert texup("gallery", done).code == 0
+    (one,) = exhibits(done.with_name("pack_x4-gallery")).values()
+    assert one["problems"] == ["result: changed since it was written"]
+    path.write_text(json.dumps(header) + "\n")
+    assert texup("gallery", done).code == 0
+    assert data_of(done.with_name("pack_x4-gallery"))["exhibits"] == []
+
+
+def test_what_is_no_finished_pack_is_refused_in_one_line(texup, pack, done):
+    for arguments in (
+        (pack,),
+        (pack / "nothing",),
+        (done, "-o", done / "page"),
+        (done, "-o", pack / "page"),
+        (done, "--source", pack, "-o", pack),
+    ):
+        result = texup("gallery", *arguments)
+        assert (result.code, len(result.errors)) == (2, 1), arguments
+    assert not (done / "page").exists()
+
+
+def test_patterns_choose(texup, done):
+    assert texup("gallery", done, "--include", "*.png", "--exclude", "walls/**", "--exclude", "<*").code == 0
+    assert sorted(exhibits(done.with_name("pack_x4-gallery"))) == ["broken.png", "twin.png"]
+
+
+def test_one_file_for_everything(texup, done):
+    result = texup("gallery", done, "--single-file")
+    page = done.with_name("pack_x4-gallery.html")
+    assert (result.code, result.out) == (0, f"{page}\n")
+    assert "MB" in result.err
+    text = page.read_text()
+    assert "pictures/" not in text
+    assert text.count("</script>") == 6

@@ -1,0 +1,53 @@
+"""Two numbers of a texture and its result that a page can sort by."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from texup.pictures.thumbnails import as_bytes
+from texup.textures.texture import Pixels
+
+Values = NDArray[np.float32]
+
+LEAST_STEP = 1.0  # of 255: a result smoother than this has no seam that shows
+
+
+def change_of(source: Pixels, result: Pixels) -> float | None:
+    """Return the mean difference of a result from its source enlarged by repetition, 0 to 255.
+
+    Colours count as much as they are seen. None where the result is no whole multiple of the source.
+    """
+    scale = result.shape[0] // source.shape[0]
+    if scale < 1 or result.shape[:2] != (source.shape[0] * scale, source.shape[1] * scale):
+        return None
+    large = _seen(source).repeat(scale, 0).repeat(scale, 1)
+    return round(float(np.abs(_seen(result) - large).mean()), 3)
+
+
+def seam_of(result: Pixels, wraps: tuple[bool, bool]) -> float | None:
+    """Return how much larger the step across the borders is than the mean step inside; None where nothing tiles.
+
+    Args:
+        result: (H, W, C).
+        wraps: whether it tiles, (vertical axis, horizontal axis).
+    """
+    seen = _seen(result)
+    ratios = []
+    for axis in (0, 1):
+        if wraps[axis] and seen.shape[axis] > 1:
+            steps = np.abs(np.diff(seen, axis=axis, append=seen.take([0], axis))).mean(axis=(1 - axis, 2))
+            ratios.append(float(steps[-1] / max(LEAST_STEP, steps[:-1].mean())))
+    return round(max(ratios), 3) if ratios else None
+
+
+def _seen(pixels: Pixels) -> Values:
+    """Return RGBA (H, W, 4) in 0..255, colours weighed by alpha."""
+    picture = as_bytes(pixels).astype(np.float32)
+    height, width, channels = picture.shape
+    seen = np.full((height, width, 4), 255, np.float32)
+    seen[..., :3] = picture[..., : 1 if channels < 3 else 3]
+    if channels in (2, 4):
+        seen[..., 3] = picture[..., -1]
+        seen[..., :3] *= seen[..., 3:] / 255
+    return seen
