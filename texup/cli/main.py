@@ -23,6 +23,7 @@ COMMANDS = {
     "verify": "verify",
     "check": "check",
     "gallery": "gallery",
+    "compare": "compare",
     "interpolate": "interpolate",
     "models": "models",
     "evaluate": "evaluate",

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 Scales = Callable[[Link], int]
 
 
-def build_run(source: Path, output: Path | None, options: Options) -> Run:
+def build_run(source: Path, output: Path | None, options: Options, compared: Sequence[Rule] = ()) -> Run:
     """Return the run that the options of ``processing_options`` describe.
+
+    Rules that are ``compared`` decide about no file of the run, but get their routes through its nets too.
 
     Raises:
         UsageError: options that contradict each other, or a source that is not there or no file.
@@ -68,7 +70,8 @@ def build_run(source: Path, output: Path | None, options: Options) -> Run:
     route = Route(plan_passes(scales, settings.scale), settings)
     gentle = faithful_chain(options.scale) if is_default else []
     faithful = _route(gentle, links, route, scale_of, options) if gentle else None
-    routes = {rule.number: _rule_route(rule, route, links, scale_of, options) for rule in rules if rule.has_route}
+    routed = [rule for rule in (*rules, *compared) if rule.has_route]
+    routes = {rule.number: _rule_route(rule, route, links, scale_of, options) for rule in routed}
     return Run(
         source=source,
         out=output_for(source, output, settings.scale),

@@ -1,0 +1,257 @@
+"""One pack through many models, blends and methods, each texture the way that ``texup upscale`` would take it.
+
+Every candidate is a rule: what would have to stand in a ``texup.toml`` to get it. A texture is read once, decided
+about once for each candidate, and goes through all nets on one device, on which each net is loaded once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from texup import __version__
+from texup.conventions.convention import Planned
+from texup.engines.device import Device
+from texup.engines.engine import drive
+from texup.engines.inline import answer_requests
+from texup.errors import TextureError
+from texup.gallery.content import Candidate, Exhibit, Page, Settings, Shown
+from texup.gallery.numbers import change_of, seam_of
+from texup.gallery.picks import WISHES, base_of, rules_text, tables_of
+from texup.gallery.sample import Traits, choose, spread, traits_of
+from texup.gallery.studio import Studio
+from texup.gallery.words import cell_of, edges_of, why_of, wraps_of
+from texup.policy.rule_values import RuleMethod
+from texup.policy.rules import Rule
+from texup.textures.codecs.decoders import Decode
+from texup.textures.texture import Texture
+from texup.upscaling.coding import facts_of
+from texup.upscaling.deciding import Decision, decide
+from texup.upscaling.pixels import upscale_sheet
+from texup.upscaling.planning import Plan
+from texup.upscaling.reading import NotUpscaled, Sources, read
+from texup.upscaling.run import Route, Run
+
+FIRST = 1_000_000
+"""Number of the first candidate's rule; no file of rules has as many."""
+METHODS: dict[str, RuleMethod] = {
+    "net": "net",
+    "pixel": "pixel",
+    "nearest": "nearest",
+    "smooth": "smooth",
+    "bicubic": "smooth",
+}
+"""What the user may call a method, besides "auto"."""
+LABELS = {"smooth": "smooth (bicubic)"}
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedCandidate:
+    """A way that the user wants to see beside others."""
+
+    label: str
+    rule: Rule | None
+    """What a rule would have to set; None for what texup does by itself."""
+    settings: Settings
+    """The same as plain values of TOML."""
+
+
+def candidates_of(models: Sequence[str], blends: Sequence[float | str], methods: Sequence[str]) -> list[AskedCandidate]:
+    """Return the candidates that the user named; of none, a choice that shows the range.
+
+    Args:
+        models: names of the catalog, or absolute paths of files.
+        blends: shares of the GAN net of the catalog's own pair, or "auto".
+        methods: keys of ``METHODS``; "auto" stands for what texup does by itself.
+    """
+    if not (models or blends or methods):
+        blends, methods = (0.0, 1.0), ("auto", "smooth")
+    found = [AskedCandidate(label="texup's own choice", rule=None, settings={})] if "auto" in methods else []
+    for model in dict.fromkeys(models):
+        rule = Rule(FIRST + len(found), models=(model,))
+        found.append(AskedCandidate(label=Path(model).name, rule=rule, settings={"model": model}))
+    for blend in dict.fromkeys(blends):
+        rule = Rule(FIRST + len(found), blend=blend)  # type: ignore[arg-type]  # click gives no other text than "auto"
+        found.append(AskedCandidate(label=f"blend {_short(blend)}", rule=rule, settings={"blend": blend}))
+    for method in dict.fromkeys(METHODS[method] for method in methods if method != "auto"):
+        rule = Rule(FIRST + len(found), method=method)
+        found.append(AskedCandidate(label=LABELS.get(method, method), rule=rule, settings={"method": method}))
+    return found
+
+
+def _short(blend: float | str) -> str:
+    return blend if isinstance(blend, str) else f"{blend:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A texture that was read, with what texup would do with it."""
+
+    planned: Planned
+    sources: Sources
+    decision: Decision
+
+
+def sample_of(run: Run, plan: Plan, decode: Decode, count: int) -> list[Subject]:
+    """Return a sample of a pack's textures by path; all of them where there are few."""
+    found: list[tuple[Planned, Traits]] = []
+    for planned in spread([planned for planned in plan.files if planned.action == "upscale"]):
+        subject = _subject(run, plan, planned, decode)
+        if subject is not None:
+            found.append((planned, traits_of(subject.decision)))
+    chosen = choose([traits for _, traits in found], count)
+    again = [_subject(run, plan, found[k][0], decode) for k in chosen]  # pixels of all that were looked at may be much
+    return sorted((subject for subject in again if subject is not None), key=lambda subject: subject.planned.path)
+
+
+def _subject(run: Run, plan: Plan, planned: Planned, decode: Decode) -> Subject | None:
+    """Read a texture; None where it cannot be read, or is not upscaled."""
+    folder = run.source if run.source.is_dir() else run.source.parent
+    try:
+        sources = read(planned, folder, run.limits, decode)
+        decision = decide(sources, planned, run, plan.convention)
+    except TextureError:
+        return None
+    if isinstance(sources, NotUpscaled) or isinstance(decision, NotUpscaled):
+        return None
+    return Subject(planned, sources, decision)
+
+
+def decided(subject: Subject, candidate: AskedCandidate, run: Run, plan: Plan) -> Decision | NotUpscaled:
+    """Decide about a texture as if a candidate's rule stood before all others.
+
+    Models and blends are for what would go through a net if it were no pixel art; masks, vectors and the like keep to
+    their way. What the user's own rule sets besides nets and method stays.
+    """
+    asked = candidate.rule
+    if asked is None:
+        return subject.decision
+    own = subject.decision.rule or Rule(0)
+    rule = replace(
+        own,
+        number=asked.number,
+        action="upscale",
+        when=asked.when,
+        method=asked.method,
+        models=asked.models,
+        blend=asked.blend,
+        scale=None,
+    )
+    through_net = Route(run.passes, replace(run.settings, method="net"))
+    forced = run if asked.method else replace(run, route=through_net)
+    return decide(subject.sources, replace(subject.planned, rules=(rule,)), forced, plan.convention)
+
+
+class Comparison:
+    """Upscales subjects through all candidates and counts what each takes."""
+
+    def __init__(
+        self, run: Run, plan: Plan, asked: Sequence[AskedCandidate], studio: Studio, rules: Path | None
+    ) -> None:
+        """Compare ``asked``, for whose rules ``run`` has routes; what is picked goes before the file ``rules``."""
+        self._run, self._plan, self._asked, self._studio = run, plan, asked, studio
+        self._tables, self._rules = tables_of(rules), rules
+        self.seconds = [0.0] * len(asked)
+        """By candidate."""
+
+    def page(self, subjects: Sequence[Subject], title: str, facts: Sequence[str], progress: Progress) -> Page:
+        """Return the page of all subjects.
+
+        Raises:
+            DeviceError: the device is not there.
+        """
+        exhibits = []
+        for subject in subjects:
+            exhibits.append(self._exhibit(subject))
+            progress(len(exhibits), len(subjects))
+        pairs = zip(self._asked, self.seconds, strict=True)
+        return Page(
+            title=title,
+            about="compare",
+            version=__version__,
+            convention=self._plan.convention.id,
+            facts=facts,
+            candidates=[Candidate(label=one.label, seconds=round(seconds, 3)) for one, seconds in pairs],
+            exhibits=exhibits,
+            wishes=WISHES,
+            rules=rules_text(self._rules),
+        )
+
+    def _exhibit(self, subject: Subject) -> Exhibit:
+        """Return one texture with the results of all candidates."""
+        work, facts = subject.decision.works[0], facts_of(subject.decision)
+        height, width = work.pixels.shape[:2]
+        rule = facts.get("rule")
+        exhibit = Exhibit(
+            path=subject.planned.path,
+            outcome="upscaled",
+            why=why_of(facts),
+            kind=subject.decision.policy.kind,
+            method=subject.decision.policy.method,
+            alpha=subject.decision.policy.alpha,
+            edges=edges_of(facts),
+            rule=rule,
+            width=width,
+            height=height,
+            thumb=self._studio.thumb_of_pixels(work.pixels),
+            source=self._studio.show_pixels(work.pixels),
+            cell=cell_of(facts, width, height),
+            base=base_of(self._tables, rule),
+        )
+        self._fill(exhibit, subject)
+        return exhibit
+
+    def _fill(self, exhibit: Exhibit, subject: Subject) -> None:
+        """Put results into an exhibit; equal ways are gone once, and each counts the time that it would have taken."""
+        done: dict[str, tuple[Texture, float]] = {}
+        results: list[Shown | None] = []
+        choices, problems, changes, seams = [], [], [0.0], [0.0]
+        for k, candidate in enumerate(self._asked):
+            decision = decided(subject, candidate, self._run, self._plan)
+            choices.append(self._choice(candidate, decision, exhibit))
+            if isinstance(decision, NotUpscaled):
+                results.append(None)
+                problems.append(f"{candidate.label}: {decision.reason}")
+                continue
+            way = repr((decision.policy, decision.route))
+            try:
+                result, seconds = done.get(way) or self._upscaled(decision)
+            except TextureError as error:
+                results.append(None)
+                problems.append(f"{candidate.label}: {error.reason}")
+                continue
+            done[way] = result, seconds
+            self.seconds[k] += seconds
+            results.append(self._studio.show_pixels(result.pixels))
+            changes.append(change_of(subject.decision.works[0].pixels, result.pixels) or 0.0)
+            seams.append(seam_of(result.pixels, wraps_of(facts_of(decision))) or 0.0)
+        exhibit.results, exhibit.choices, exhibit.problems = results, choices, problems
+        exhibit.seconds = round(sum(seconds for _, seconds in done.values()), 3)
+        exhibit.change, exhibit.seam = max(changes), max(seams) or None
+
+    def _upscaled(self, decision: Decision) -> tuple[Texture, float]:
+        """Upscale a texture; return it and the seconds that it took."""
+        if decision.policy.method == "net":
+            self._device()  # loading the nets is nobody's time
+        began = time.perf_counter()
+        task = upscale_sheet(decision.works[0], decision.policy, decision.route.passes, decision.route.settings)
+        result = drive(task, lambda requests: answer_requests(requests, self._device()))
+        return result, time.perf_counter() - began
+
+    def _device(self) -> Device:
+        """Return the device with all nets, loaded once."""
+        device = self._run.load_engine().device
+        assert isinstance(device, Device)
+        return device
+
+    def _choice(self, candidate: AskedCandidate, decision: Decision | NotUpscaled, exhibit: Exhibit) -> Settings:
+        """Return what a rule sets for this texture to come out like that."""
+        if candidate.rule is None:
+            own = self._tables[exhibit.rule - 1] if exhibit.rule and exhibit.rule <= len(self._tables) else {}
+            return {k: v for k, v in own.items() if k not in ("match", "when")} or {"action": "upscale"}
+        through_net = isinstance(decision, Decision) and decision.policy.method == "net" and candidate.rule.has_route
+        return {**exhibit.base, **candidate.settings, **({"method": "net"} if through_net else {})}
