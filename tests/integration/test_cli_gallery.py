@@ -1,4 +1,4 @@
-"""``texup gallery``, as a whole command."""
+"""``texup gallery`` and ``texup upscale --gallery``, as whole commands."""
 
 from __future__ import annotations
 
@@ -156,3 +156,28 @@ def test_one_file_for_everything(texup, done):
     text = page.read_text()
     assert "pictures/" not in text
     assert text.count("</script>") == 6
+
+
+def test_upscale_writes_the_page_too(texup, pack):
+    result = texup("upscale", pack, "-q", "--gallery")
+    folder = pack.with_name("pack_x4-gallery")
+    assert (result.code, result.out) == (3, "")
+    assert str(folder / "index.html") in result.err
+    assert len(exhibits(folder)) == 5
+
+
+def test_a_zip_is_shown_before_and_after(texup, pack):
+    archive = Path(shutil.make_archive(str(pack), "zip", pack))
+    shutil.rmtree(pack)
+    assert texup("upscale", archive, "-q", "--gallery").code == 3
+    found = exhibits(pack.with_name("pack_x4-gallery"))
+    assert found["twin.png"]["source"]["url"].startswith("pictures/")
+    assert texup("gallery", pack.with_name("pack_x4")).code == 0
+    assert "source" in exhibits(pack.with_name("pack_x4-gallery"))["twin.png"]
+
+
+def test_one_file_has_no_page(texup, pack):
+    result = texup("upscale", pack / "twin.png", "--gallery")
+    assert (result.code, len(result.errors)) == (2, 1)
+    assert "--gallery" in result.err
+    assert not pack.joinpath("twin_x4.png").exists()

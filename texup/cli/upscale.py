@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     "--keep-existing", is_flag=True, help="Write into a folder that texup did not make; files that lie there stay."
 )
 @click.option("--fail-fast", is_flag=True, help="Stop at the first texture that fails.")
+@click.option("--gallery", is_flag=True, help="Write a page that shows the pack before and after, as `texup gallery`.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, as `texup inspect` does.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else on standard output."
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="Print failures only.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a line for every file.")
 @click.pass_context
-def upscale(ctx: click.Context, /, source: Path, output: Path | None, options: Options) -> None:
+def upscale(ctx: click.Context, /, source: Path, output: Path | None, gallery: bool, options: Options) -> None:
     """Upscale a texture pack, or one texture.
 
     INPUT is a folder, walked with all its subfolders, a zip or pk3, or one file. Dumps of emulators become packs
@@ -63,7 +64,14 @@ def upscale(ctx: click.Context, /, source: Path, output: Path | None, options: O
 
             show_survey(run, archive, options)
             return
-        ctx.exit(_upscale(run, archive, options))
+        if gallery and run.source.is_file():
+            raise UsageError(f"{source}: one file; --gallery shows packs")
+        code = _upscale(run, archive, options)
+        if gallery:
+            from texup.cli.gallery import write_gallery
+
+            write_gallery(run.out, run.source, rules=options.rules, tell=report)
+        ctx.exit(code)
 
 
 def _upscale(run: Run, archive: Path | None, options: Options) -> ExitCode:
