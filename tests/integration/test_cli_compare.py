@@ -67,6 +67,15 @@ def test_what_is_picked_is_what_upscale_makes(texup, pack, own):
             assert (read_texture(out / one["path"]).pixels == shown).all(), (one["path"], labels[k])
 
 
+def test_a_pick_of_a_rule_with_a_file_of_weights_works_anywhere(texup, pack, tiny_weights, tmp_path):
+    shutil.copy(tiny_weights / "tiny-psnr.safetensors", pack / "own.safetensors")
+    (pack / "texup.toml").write_text('[[rule]]\nmatch = "wall.png"\nmodel = "own.safetensors"\n')
+    assert texup("compare", pack, "--method", "auto").code == 0
+    found = {one["path"]: one for one in data_of(pack.with_name("pack-compare"))["exhibits"]}
+    assert found["wall.png"]["choices"] == [{"model": [str(pack / "own.safetensors")]}]
+    assert found["wall_mask.png"]["choices"] == [{"action": "upscale"}]
+
+
 def test_candidates_differ_where_they_should(texup, pack):
     assert texup("compare", pack, *FOUR).code == 0
     found = {one["path"]: one for one in data_of(pack.with_name("pack-compare"))["exhibits"]}

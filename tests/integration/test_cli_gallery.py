@@ -130,6 +130,27 @@ def test_an_older_manifest_and_an_empty_one_are_shown(texup, done):
     assert data_of(done.with_name("pack_x4-gallery"))["exhibits"] == []
 
 
+def test_rules_that_make_no_sense_or_lead_elsewhere_do_not_matter(texup, pack, done, tmp_path):
+    (pack / "texup.toml").write_text("[[rule")
+    result = texup("gallery", done)
+    assert result.code == 0
+    assert "left out of the page" in result.err
+    (tmp_path / "secret.toml").write_text('[[rule]]\nmatch = "secret"\nmethod = "net"\n')
+    (pack / "texup.toml").unlink()
+    (pack / "texup.toml").symlink_to(tmp_path / "secret.toml")
+    assert texup("gallery", done).code == 0
+    assert "secret" not in (done.with_name("pack_x4-gallery") / "data.js").read_text()
+
+
+def test_rules_of_the_pack_go_along(texup, pack):
+    (pack / "texup.toml").write_text('[[rule]]\nmatch = "walls/*"\nmethod = "nearest"\nedges = "wrap"\n')
+    assert texup("upscale", pack, "-q", "--gallery").code == 3
+    found = exhibits(pack.with_name("pack_x4-gallery"))
+    assert (found["walls/brick.png"]["rule"], found["walls/brick.png"]["base"]) == (1, {"edges": "wrap"})
+    assert "rule 1; " in found["walls/brick.png"]["why"]
+    assert "base" not in found["twin.png"]
+
+
 def test_what_is_no_finished_pack_is_refused_in_one_line(texup, pack, done):
     for arguments in (
         (pack,),
@@ -137,6 +158,7 @@ def test_what_is_no_finished_pack_is_refused_in_one_line(texup, pack, done):
         (done, "-o", done / "page"),
         (done, "-o", pack / "page"),
         (done, "--source", pack, "-o", pack),
+        (done, "--source", pack / "notes.txt"),
     ):
         result = texup("gallery", *arguments)
         assert (result.code, len(result.errors)) == (2, 1), arguments

@@ -169,6 +169,19 @@ def test_pictures_are_made_once(tmp_path, pack):
     assert colour[:4].any(), "what lies under alpha 0"
 
 
+def test_a_picture_that_a_power_cut_emptied_is_made_again_and_old_ones_go(tmp_path):
+    names = [f"{k:024d}.png" for k in range(3)]
+    for shown in (names[:2], names[1:]):
+        site = Folder(tmp_path / "page", [])
+        for name in shown:
+            site.put(name, b"picture")
+        (site.folder / "pictures" / "mine.png").write_bytes(b"of somebody else")
+        site.finish(page())
+        (site.folder / "pictures" / names[1]).write_bytes(b"")
+        assert site.has(names[1]) == ""
+    assert sorted(path.name for path in (site.folder / "pictures").iterdir()) == [*names[1:], "mine.png"]
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"sizes": {"a": 1}, "numbers": {}}', '{"sizes":{},"numbers":{"a":[NaN,1]}}']
 )

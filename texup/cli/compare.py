@@ -79,23 +79,24 @@ def compare(
       texup compare ./pack --model 4x_community.pth --blend 0.3 --method auto --method pixel --sample 40
       texup compare grass.png wall.png --blend 0 --blend 1 --single-file -o look.html
     """
-    from texup.gallery.compare import Comparison, candidates_of, sample_of
+    from texup.gallery.compare import Comparison, candidates_of, located, sample_of
     from texup.gallery.studio import Studio
     from texup.textures.codecs.decoders import Decoders
 
-    asked = candidates_of([_located(model) for model in models], blends, methods)
+    asked = candidates_of([located(model) for model in models], blends, methods)
     extra = [one.rule for one in asked if one.rule is not None]
     place = sources[0] if len(sources) == 1 else _root(sources)
     packs = [source for source in sources if source.is_dir()]
     site, known = opened_site(place, "compare", page, packs, single_file=single_file)
     with _opened(sources, Options(**options), extra) as (run, plan, rules), Decoders() as decoders:
-        comparison = Comparison(run, plan, asked, Studio(site, decoders.decode, known), rules)
-        subjects = sample_of(run, plan, decoders.decode, sample)
-        if not subjects:
+        studio = Studio(site, decoders.decode, known)
+        comparison = Comparison(run, plan, asked, studio, decoders.decode, rules)
+        chosen = sample_of(run, plan, decoders.decode, sample)
+        if not chosen:
             raise UsageError(f"{place}: no texture that would be upscaled")
         count = sum(planned.action == "upscale" for planned in plan.files)
-        facts = [f"scale {run.settings.scale}", f"{len(subjects)} of {count} textures"]
-        finish(site, comparison.page(subjects, place.name, facts, _progress))
+        facts = [f"scale {run.settings.scale}", f"{len(chosen)} of {count} textures"]
+        finish(site, comparison.page(chosen, place.name, facts, _progress))
     known.save()
     for one, seconds in zip(asked, comparison.seconds, strict=True):
         report(f"{one.label}: {seconds:.2f} s")
@@ -108,11 +109,6 @@ for _option in reversed(PAGE_OPTIONS):
 def _progress(done: int, count: int) -> None:
     if done % 10 == 0 and done < count:
         report(f"{done} of {count} textures")
-
-
-def _located(model: str) -> str:
-    """Return a model as rules that may lie anywhere can name it: a file by its whole path."""
-    return os.path.abspath(model) if os.path.isfile(model) else model
 
 
 def _root(sources: tuple[Path, ...]) -> Path:

@@ -66,7 +66,9 @@ def gallery(
       texup gallery ./n64_textures_x4
       texup gallery ./hd --source ./dump --include 'walls/**' --single-file -o walls.html
     """
-    if source is not None and not source.exists():
+    from texup.packs.zips import is_zip  # here, so that the help of texup stays light
+
+    if source is not None and not (source.is_dir() or is_zip(source)):
         raise UsageError(f"{source}: no such folder or archive; name the pack that {out} was made from")
     write_gallery(out, source, page, rules, (include, exclude), single_file=single_file)
     ctx.exit(0)
@@ -94,13 +96,11 @@ def write_gallery(
     from texup.gallery.pack import page_of, read_finished, source_of
     from texup.gallery.studio import Studio
     from texup.packs.walk import matches, patterns
-    from texup.policy.rules import RULES_NAME
     from texup.textures.codecs.decoders import Decoders
 
     finished = read_finished(out)
     source = source or source_of(finished)
-    if rules is None and source is not None and (source / RULES_NAME).is_file():
-        rules = source / RULES_NAME
+    rules = rules or _sound_rules_in(source)
     site, known = opened_site(out, "gallery", page, [out, *([source] if source else [])], single_file=single_file)
     wanted, unwanted = patterns(selection[0]), patterns(selection[1])
     with Decoders() as decoders:
@@ -116,6 +116,21 @@ def write_gallery(
         )
     finish(site, made, tell)
     known.save()
+
+
+def _sound_rules_in(source: Path | None) -> Path | None:
+    """Return the rules that lie in a pack, if they make sense: to look at what is finished one needs none."""
+    from texup.policy.rules import RULES_NAME, load_rules
+
+    beside = source / RULES_NAME if source is not None else None
+    if beside is None or beside.is_symlink() or not beside.is_file():
+        return None
+    try:
+        load_rules(beside)
+    except UsageError as error:
+        report(f"warning: {error}; these rules are left out of the page")
+        return None
+    return beside
 
 
 def opened_site(

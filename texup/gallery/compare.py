@@ -6,6 +6,7 @@ about once for each candidate, and goes through all nets on one device, on which
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +27,6 @@ from texup.gallery.words import cell_of, edges_of, why_of, wraps_of
 from texup.policy.rule_values import RuleMethod
 from texup.policy.rules import Rule
 from texup.textures.codecs.decoders import Decode
-from texup.textures.texture import Texture
 from texup.upscaling.coding import facts_of
 from texup.upscaling.deciding import Decision, decide
 from texup.upscaling.pixels import upscale_sheet
@@ -96,7 +96,7 @@ class Subject:
     decision: Decision
 
 
-def sample_of(run: Run, plan: Plan, decode: Decode, count: int) -> list[Subject]:
+def sample_of(run: Run, plan: Plan, decode: Decode, count: int) -> list[Planned]:
     """Return a sample of a pack's textures by path; all of them where there are few."""
     found: list[tuple[Planned, Traits]] = []
     for planned in spread([planned for planned in plan.files if planned.action == "upscale"]):
@@ -104,8 +104,7 @@ def sample_of(run: Run, plan: Plan, decode: Decode, count: int) -> list[Subject]
         if subject is not None:
             found.append((planned, traits_of(subject.decision)))
     chosen = choose([traits for _, traits in found], count)
-    again = [_subject(run, plan, found[k][0], decode) for k in chosen]  # pixels of all that were looked at may be much
-    return sorted((subject for subject in again if subject is not None), key=lambda subject: subject.planned.path)
+    return sorted((found[k][0] for k in chosen), key=lambda planned: planned.path)
 
 
 def _subject(run: Run, plan: Plan, planned: Planned, decode: Decode) -> Subject | None:
@@ -146,28 +145,46 @@ def decided(subject: Subject, candidate: AskedCandidate, run: Run, plan: Plan) -
     return decide(subject.sources, replace(subject.planned, rules=(rule,)), forced, plan.convention)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    """What is kept of a result once it is shown."""
+
+    shown: Shown
+    seconds: float
+    change: float
+    seam: float
+
+
 class Comparison:
     """Upscales subjects through all candidates and counts what each takes."""
 
     def __init__(
-        self, run: Run, plan: Plan, asked: Sequence[AskedCandidate], studio: Studio, rules: Path | None
+        self,
+        run: Run,
+        plan: Plan,
+        asked: Sequence[AskedCandidate],
+        studio: Studio,
+        decode: Decode,
+        rules: Path | None,
     ) -> None:
         """Compare ``asked``, for whose rules ``run`` has routes; what is picked goes before the file ``rules``."""
-        self._run, self._plan, self._asked, self._studio = run, plan, asked, studio
+        self._run, self._plan, self._asked, self._studio, self._decode = run, plan, asked, studio, decode
         self._tables, self._rules = tables_of(rules), rules
         self.seconds = [0.0] * len(asked)
         """By candidate."""
 
-    def page(self, subjects: Sequence[Subject], title: str, facts: Sequence[str], progress: Progress) -> Page:
-        """Return the page of all subjects.
+    def page(self, sample: Sequence[Planned], title: str, facts: Sequence[str], progress: Progress) -> Page:
+        """Return the page of a sample; one texture after the other is in memory.
 
         Raises:
             DeviceError: the device is not there.
         """
         exhibits = []
-        for subject in subjects:
-            exhibits.append(self._exhibit(subject))
-            progress(len(exhibits), len(subjects))
+        for done, planned in enumerate(sample, 1):
+            subject = _subject(self._run, self._plan, planned, self._decode)
+            if subject is not None:
+                exhibits.append(self._exhibit(subject))
+            progress(done, len(sample))
         pairs = zip(self._asked, self.seconds, strict=True)
         return Page(
             title=title,
@@ -207,7 +224,7 @@ class Comparison:
 
     def _fill(self, exhibit: Exhibit, subject: Subject) -> None:
         """Put results into an exhibit; equal ways are gone once, and each counts the time that it would have taken."""
-        done: dict[str, tuple[Texture, float]] = {}
+        done: dict[str, _Result] = {}
         results: list[Shown | None] = []
         choices, problems, changes, seams = [], [], [0.0], [0.0]
         for k, candidate in enumerate(self._asked):
@@ -219,28 +236,31 @@ class Comparison:
                 continue
             way = repr((decision.policy, decision.route))
             try:
-                result, seconds = done.get(way) or self._upscaled(decision)
-            except TextureError as error:
+                result = done[way] = done.get(way) or self._upscaled(decision)
+            except (TextureError, MemoryError) as error:
                 results.append(None)
-                problems.append(f"{candidate.label}: {error.reason}")
+                reason = error.reason if isinstance(error, TextureError) else "not enough memory"
+                problems.append(f"{candidate.label}: {reason}")
                 continue
-            done[way] = result, seconds
-            self.seconds[k] += seconds
-            results.append(self._studio.show_pixels(result.pixels))
-            changes.append(change_of(subject.decision.works[0].pixels, result.pixels) or 0.0)
-            seams.append(seam_of(result.pixels, wraps_of(facts_of(decision))) or 0.0)
+            self.seconds[k] += result.seconds
+            results.append(result.shown)
+            changes.append(result.change)
+            seams.append(result.seam)
         exhibit.results, exhibit.choices, exhibit.problems = results, choices, problems
-        exhibit.seconds = round(sum(seconds for _, seconds in done.values()), 3)
+        exhibit.seconds = round(sum(result.seconds for result in done.values()), 3)
         exhibit.change, exhibit.seam = max(changes), max(seams) or None
 
-    def _upscaled(self, decision: Decision) -> tuple[Texture, float]:
-        """Upscale a texture; return it and the seconds that it took."""
+    def _upscaled(self, decision: Decision) -> _Result:
+        """Upscale a texture, and show it."""
         if decision.policy.method == "net":
             self._device()  # loading the nets is nobody's time
         began = time.perf_counter()
         task = upscale_sheet(decision.works[0], decision.policy, decision.route.passes, decision.route.settings)
-        result = drive(task, lambda requests: answer_requests(requests, self._device()))
-        return result, time.perf_counter() - began
+        pixels = drive(task, lambda requests: answer_requests(requests, self._device())).pixels
+        seconds = time.perf_counter() - began
+        change = change_of(decision.works[0].pixels, pixels) or 0.0
+        seam = seam_of(pixels, wraps_of(facts_of(decision))) or 0.0
+        return _Result(shown=self._studio.show_pixels(pixels), seconds=seconds, change=change, seam=seam)
 
     def _device(self) -> Device:
         """Return the device with all nets, loaded once."""
@@ -251,7 +271,19 @@ class Comparison:
     def _choice(self, candidate: AskedCandidate, decision: Decision | NotUpscaled, exhibit: Exhibit) -> Settings:
         """Return what a rule sets for this texture to come out like that."""
         if candidate.rule is None:
-            own = self._tables[exhibit.rule - 1] if exhibit.rule and exhibit.rule <= len(self._tables) else {}
-            return {k: v for k, v in own.items() if k not in ("match", "when")} or {"action": "upscale"}
+            return self._own(exhibit.rule) or {"action": "upscale"}
         through_net = isinstance(decision, Decision) and decision.policy.method == "net" and candidate.rule.has_route
         return {**exhibit.base, **candidate.settings, **({"method": "net"} if through_net else {})}
+
+    def _own(self, number: int | None) -> Settings:
+        """Return what the user's own rule of a number sets, files of weights by their whole paths."""
+        if number is None or number > len(self._tables):
+            return {}
+        own = {key: value for key, value in self._tables[number - 1].items() if key not in ("match", "when")}
+        models = self._run.rules[number - 1].models
+        return own | {"model": [located(model) for model in models]} if models else own
+
+
+def located(model: str) -> str:
+    """Return a model as rules that may lie anywhere can name it: a file by its whole path."""
+    return os.path.abspath(model) if os.path.isfile(model) else model

@@ -206,12 +206,12 @@ def _exhibit(
         base=base_of(tables, rule),
     )
     problems: list[str] = []
-    before = _source(record, pack, root, studio, finished, problems)
-    after = [
-        _result(target, record, out, studio, finished, problems if k == 0 else [])
-        for k, target in enumerate(record.targets)
-    ]
     try:
+        before = _source(record, pack, root, studio, finished, problems)
+        after = [
+            _result(target, record, out, studio, finished, problems if k == 0 else [])
+            for k, target in enumerate(record.targets)
+        ]
         _draw(exhibit, before, after, policy, studio)
     except (TextureError, MemoryError) as error:
         problems.append(error.reason if isinstance(error, TextureError) else "not enough memory to show it")

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 from contextlib import suppress
 from functools import cache
 from importlib.resources import files
@@ -56,11 +57,19 @@ class Folder:
         _check_outside(folder, packs)
         _check_own(folder / INDEX)
         self.folder, self._real = folder, Path(os.path.realpath(folder))
+        self._used: set[str] = set()
 
     def has(self, name: str) -> str:
         """Return the address of a picture of an earlier call, or ""."""
         path = self.folder / PICTURES / name
-        return f"{PICTURES}/{name}" if path.is_file() and not path.is_symlink() else ""
+        try:
+            status = path.lstat()
+        except OSError:
+            return ""
+        if not stat.S_ISREG(status.st_mode) or not status.st_size:  # a power cut may leave a name without content
+            return ""
+        self._used.add(name)
+        return f"{PICTURES}/{name}"
 
     def put(self, name: str, data: bytes) -> str:
         """Write a picture, unless it is there."""
@@ -68,6 +77,7 @@ class Folder:
         if not self.has(name):
             check_inside(self.folder, f"{PICTURES}/{name}")
             _write(self.folder / PICTURES / name, data)
+            self._used.add(name)
         return f"{PICTURES}/{name}"
 
     def direct(self, path: Path) -> str:
@@ -76,11 +86,15 @@ class Folder:
         return address(place.relative_to(self._real).as_posix()) if place.is_relative_to(self._real) else ""
 
     def finish(self, page: Page) -> Path:
-        """Write the page; return its index."""
+        """Write the page, remove pictures of earlier calls that it does not show, and return its index."""
         for name in (STYLE, *SCRIPTS):
             atomic_write(self.folder / name, _part(name).encode())
         atomic_write(self.folder / DATA, script_of(page).encode("ascii"))
         atomic_write(self.folder / INDEX, _part(INDEX).encode())
+        for path in (self.folder / PICTURES).glob("*"):
+            if NAME.fullmatch(path.name) and path.name not in self._used:
+                with suppress(OSError):
+                    path.unlink()
         return self.folder / INDEX
 
     def size(self) -> int:

@@ -118,8 +118,10 @@ Texup.makeModel = function (data) {
 
   function restore() {
     try {
+      const kept = JSON.parse(localStorage.getItem(store) || "[]");
+      if (!kept.length) return;
       const places = new Map(all.map((one, k) => [one.path, k]));
-      for (const [path, settings] of JSON.parse(localStorage.getItem(store) || "[]")) {
+      for (const [path, settings] of kept) {
         const k = places.get(path);
         if (k !== undefined && options(k).some((one) => same(one.settings, settings))) picks.set(k, settings);
       }

@@ -36,7 +36,7 @@ Texup.rulesText = function (model, data) {
     lines.push(globs.length === 1 ? `match = ${globs[0]}` : `match = [\n  ${globs.join(",\n  ")},\n]`);
     for (const [key, value] of Object.entries(settings)) lines.push(`${key} = ${Texup.tomlValue(value)}`);
   }
-  if (data.rules) lines.push("", "# What stood in the rules of the pack", "", data.rules.trim());
+  if (data.rules) lines.push("", "# What stood in the rules of the pack; they name files of weights from where they lay", "", data.rules.trim());
   return `${lines.join("\n")}\n`;
 };
 
