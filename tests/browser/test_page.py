@@ -325,6 +325,9 @@ def test_a_narrow_screen_shows_list_and_picture_in_turn(opened, make_page, schem
     page.locator(".item").nth(1).click()
     assert (page.is_visible("#list"), page.is_visible("#panes")) == (False, True)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
+    boxes = [page.locator(".pane").nth(k).bounding_box() for k in range(3)]
+    assert all(box["width"] >= 150 and box["height"] >= 150 for box in boxes)
+    assert boxes[2]["y"] >= boxes[0]["y"] + boxes[0]["height"]
     page.click("#back")
     assert page.is_visible("#list")
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")

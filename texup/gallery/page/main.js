@@ -81,9 +81,9 @@
   function screen(name) { document.body.dataset.screen = name; }
 
   function open(k, look) {
+    if (look) screen("stage");
     viewer.set({ k });
     list.select(k);
-    if (look) screen("stage");
     const one = model.all[k];
     $("name").querySelector("bdi").textContent = model.shown(one.path);
     $("play").hidden = !one.cell;

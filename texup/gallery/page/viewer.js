@@ -3,7 +3,7 @@
 
 Texup.makeViewer = function (model, data, take) {
   const panesBox = document.getElementById("panes");
-  const SOURCE = -1, FRAME = 150, STEP = 1.25, MOST = 64, LEAST = 1 / 64;
+  const SOURCE = -1, FRAME = 150, STEP = 1.25, MOST = 64, LEAST = 1 / 64, ROOM = 150;
   const state = { k: -1, view: "split", left: SOURCE, current: 0, ground: "checker", channels: "all", tile: false, play: false, level: 0, gain: 1 };
   const place = { zoom: 1, x: 0, y: 0, isFit: true, split: 0.5, flipped: false, frame: 0 };
   let panes = [], layers = [], slider = null, clock = 0, listeners = [];
@@ -109,9 +109,6 @@ Texup.makeViewer = function (model, data, take) {
           pane.append(button);
         }
       }
-      const count = several.length + 1, box = panesBox.getBoundingClientRect();
-      const across = Math.min(count, Math.max(1, Math.round(Math.sqrt(count * box.width / Math.max(1, box.height)))));
-      panesBox.style.gridTemplateColumns = `repeat(${Math.ceil(count / Math.ceil(count / across))}, minmax(0, 1fr))`;
     },
     difference() {
       const pane = makePane(`difference of ${labelOf(state.left)} and ${labelOf(state.current)}`, "black");
@@ -129,11 +126,21 @@ Texup.makeViewer = function (model, data, take) {
   function build() {
     panes = []; layers = []; slider = null;
     panesBox.replaceChildren();
-    panesBox.style.gridTemplateColumns = "";
     if (state.k < 0) return;
     builders[place.flipped ? "flip" : state.view]();
     for (const pane of panes) listenToPane(pane);
+    arrange();
     if (place.isFit) fit(); else put();
+  }
+
+  /* Lays many panes out in rows; none gets lower than a picture needs. */
+  function arrange() {
+    const count = panes.length, { clientWidth: width, clientHeight: height } = panesBox;
+    if (!width) return;
+    const across = Math.min(count, Math.max(1, Math.round(Math.sqrt(count * width / Math.max(1, height)))), Math.max(1, Math.floor(width / ROOM)));
+    const down = Math.ceil(count / across);
+    panesBox.style.gridTemplateColumns = `repeat(${Math.ceil(count / down)}, minmax(0, 1fr))`;
+    panesBox.style.minHeight = count > 1 ? `${down * ROOM}px` : "";
   }
 
   /* Every layer gets the place that the middle of its pane looks at; all panes look at the same. */
@@ -264,6 +271,6 @@ Texup.makeViewer = function (model, data, take) {
     build();
   }
 
-  new ResizeObserver(() => { if (place.isFit) fit(); else put(); }).observe(panesBox);
+  new ResizeObserver(() => { arrange(); if (place.isFit) fit(); else put(); }).observe(panesBox);
   return { state, set, fit, flip, zoomBy, moveBy, setSplit, labelOf, SOURCE, STEP, onPut: (listener) => listeners.push(listener) };
 };
