@@ -107,6 +107,11 @@ RT64_BYTES: Annotated[int, Bound("RT64's `rt64.json`", "a file", "bytes")] = 8 <
 """The largest seen lists 9844 textures in 1.7 MB."""
 RT64_PATH: Annotated[int, Bound("RT64's `rt64.json`", "characters of a path")] = 4_096
 
+PAGE_PIXELS: Annotated[int, Bound("pages", "a picture, above which it is reduced", "pixels")] = 1 << 24
+PAGE_KNOWN: Annotated[int, Bound("pages", "what is remembered between calls", "bytes")] = 64 << 20
+PAGE_SINGLE: Annotated[int, Bound("pages", "a page in one file", "bytes")] = 64 << 20
+"""Browsers open larger ones slowly or not at all."""
+
 MESSAGE_CHARACTERS: Annotated[int, Bound("messages", "characters of a line")] = 1_000
 """Of what is printed for people, with controls escaped; JSON is whole."""
 

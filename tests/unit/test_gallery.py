@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from texup.errors import UsageError
-from texup.gallery import site as site_module
 from texup.gallery.content import VARIABLE, Exhibit, Page, glob_of, script_of
 from texup.gallery.numbers import change_of, seam_of
 from texup.gallery.picks import base_of, tables_of
@@ -207,7 +206,7 @@ def test_links_are_not_followed(tmp_path, pack):
 
 
 def test_large_pictures_are_reduced_on_the_page(tmp_path, pack, monkeypatch):
-    monkeypatch.setattr("texup.gallery.studio.MAX_SHOWN", 100)
+    monkeypatch.setattr("texup.bounds.PAGE_PIXELS", 100)
     studio, _ = studio_of(tmp_path / "page", pack)
     shown = studio.show(studio.open(open_pack(pack, list(walk(pack))), pack, "wall.png"))
     assert (shown.width, shown.height) == (24, 16)
@@ -250,7 +249,7 @@ def test_one_file_holds_everything(tmp_path):
 
 
 def test_one_file_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(site_module, "MAX_SINGLE", 1000)
+    monkeypatch.setattr("texup.bounds.PAGE_SINGLE", 1000)
     site = SingleFile(tmp_path / "page.html", [])
     with pytest.raises(UsageError, match="choose fewer textures with --include"):
         site.put(f"{'0' * 24}.png", bytes(1000))

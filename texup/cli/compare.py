@@ -45,7 +45,7 @@ METHODS = ("auto", "net", "pixel", "nearest", "smooth", "bicubic")
 )
 @click.option("--scale", type=int, help="Times as large. [default: as texup upscale has it]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--tile", type=AutoOr(), default="auto", help="Largest side of a tile in texels. [default: auto]")
+@click.option("--tile", type=AutoOr(16, 4096), default="auto", help="Largest side of a tile in texels. [default: auto]")
 @click.option(
     "--format",
     "convention",

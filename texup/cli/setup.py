@@ -37,10 +37,7 @@ def build_run(source: Path, output: Path | None, options: Options, compared: Seq
         UsageError: options that contradict each other, or a source that is not there or no file.
         WeightsError: a file of weights was refused.
     """
-    if not os.path.exists(source):  # Path.exists would raise for a name that is too long
-        raise UsageError(f"{source}: no such file or folder")
-    if not (source.is_file() or source.is_dir()):
-        raise UsageError(f"{source}: neither a file nor a folder")
+    _check_source(source)
     rules = rules_for(source, options.rules)
     is_default = not options.models and options.blend is None
     links = choose_chain(options.models, options.blend, options.scale)
@@ -89,6 +86,13 @@ def build_run(source: Path, output: Path | None, options: Options, compared: Seq
         keep_existing=options.keep_existing,
         fail_fast=options.fail_fast,
     )
+
+
+def _check_source(source: Path) -> None:
+    if not os.path.exists(source):  # Path.exists would raise for a name that is too long
+        raise UsageError(f"{source}: no such file or folder")
+    if not (source.is_file() or source.is_dir()):
+        raise UsageError(f"{source}: neither a file nor a folder")
 
 
 def _check_suffixes(source: Path, output: Path | None) -> None:

@@ -16,13 +16,13 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from texup import __version__
+from texup import __version__, bounds
 from texup.errors import TextureError
 from texup.gallery.content import Candidate, Exhibit, Page, Settings
 from texup.gallery.picks import WISHES, base_of, rules_text, tables_of
 from texup.gallery.studio import Opened, Studio, problem_of
 from texup.gallery.words import Facts, cell_of, edges_of, seconds_of, settings_of, why_of, word, wraps_of
-from texup.manifest.journal import FORMAT, MAX_LINE, NAME, History, records
+from texup.manifest.history import FORMAT, NAME, History, records
 from texup.manifest.record import Outcome, Written, value_of
 from texup.packs.opening import open_pack, open_path
 from texup.packs.pack import Pack
@@ -77,10 +77,11 @@ def _header(out: Path) -> dict[str, Any]:
     last: dict[str, Any] = {}
     begin = json.dumps({"format": FORMAT})[:9].encode("ascii")
     with (out / NAME).open("rb") as file:
-        while line := file.readline(MAX_LINE):
+        while line := file.readline(bounds.MANIFEST_LINE):
             if line.startswith(begin):
                 value, _ = value_of(line)
-                last = value if isinstance(value, dict) and value.get("format") == FORMAT else last
+                if isinstance(value, dict) and value.get("format") == FORMAT and "ended" not in value:
+                    last = value
     return last
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
+from texup import bounds
 from texup.errors import UsageError
 from texup.files import TEMP_PREFIX, TEMP_SUFFIX, atomic_write, check_inside, output_error
 from texup.gallery.content import Page, script_of
 
-MAX_SINGLE = 64 << 20  # bytes of a page in one file; browsers open larger ones slowly or not at all
 INDEX, DATA, PICTURES, KNOWN = "index.html", "data.js", "pictures", "known.json"
 SCRIPTS = ("model.js", "list.js", "viewer.js", "rules.js", "main.js")
 STYLE = "style.css"
@@ -138,9 +138,9 @@ class SingleFile:
         return ""
 
     def _check(self, size: int) -> None:
-        if size > MAX_SINGLE:
+        if size > bounds.PAGE_SINGLE:
             raise UsageError(
-                f"{self._path}: one file of more than {MAX_SINGLE >> 20} MiB;"
+                f"{self._path}: one file of more than {bounds.spelt(bounds.PAGE_SINGLE, 'bytes')};"
                 " choose fewer textures with --include, or leave out --single-file for a folder"
             )
 

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from threading import Lock
 
+from texup import bounds
 from texup.errors import TextureError, UnreadableTexture
 from texup.files import atomic_write
 from texup.gallery.content import Shown
@@ -26,12 +27,9 @@ from texup.pictures.thumbnails import as_bytes, thumbnail
 from texup.textures.codecs.decoders import Decode
 from texup.textures.codecs.files import read_header
 from texup.textures.texture import Pixels, Texture
-from texup.upscaling.reading import MAX_RESULT_PIXELS, MAX_SOURCE_BYTES
 
 SHOWN_BY_BROWSERS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 THUMB = 96  # pixels
-MAX_SHOWN = 1 << 24  # pixels of a picture on the page; larger ones are reduced
-MAX_KNOWN = 64 << 20  # bytes of what is remembered between calls
 
 Numbers = tuple[float | None, float | None]
 
@@ -54,10 +52,10 @@ class Opened:
             TextureError: it cannot be decoded.
         """
         head = read_header(self.data, self.path.name)
-        if head.width * head.height <= MAX_SHOWN:
-            return self.decode(self.data, self.path.name, MAX_SHOWN)
+        if head.width * head.height <= bounds.PAGE_PIXELS:
+            return self.decode(self.data, self.path.name, bounds.PAGE_PIXELS)
         with self.large:  # one at a time: each may take a gigabyte
-            return self.decode(self.data, self.path.name, MAX_RESULT_PIXELS)
+            return self.decode(self.data, self.path.name, bounds.RESULT_PIXELS)
 
 
 class Studio:
@@ -75,9 +73,9 @@ class Studio:
         Raises:
             TextureError: it is not there, is a link, or is too large.
         """
-        data = pack.read(path, MAX_SOURCE_BYTES + 1)
-        if len(data) > MAX_SOURCE_BYTES:
-            raise UnreadableTexture(f"larger than {MAX_SOURCE_BYTES >> 20} MiB; no texture is", path)
+        data = pack.read(path, bounds.TEXTURE_BYTES + 1)
+        if len(data) > bounds.TEXTURE_BYTES:
+            raise UnreadableTexture(f"larger than {bounds.spelt(bounds.TEXTURE_BYTES, 'bytes')}; no texture is", path)
         return Opened(hashlib.sha256(data).hexdigest(), data, root / path, self._decode, self._large)
 
     def show(self, opened: Opened) -> Shown:
@@ -103,7 +101,7 @@ class Studio:
     def _made(self, name: str, sha256: str, pixels: Pixels, direct: str) -> Shown:
         height, width, channels = pixels.shape
         has_alpha = channels in (2, 4) and bool((pixels[..., -1] < pixels[..., -1].max()).any() or not pixels[0, 0, -1])
-        step = math.ceil(math.sqrt(height * width / MAX_SHOWN))
+        step = math.ceil(math.sqrt(height * width / bounds.PAGE_PIXELS))
         picture = as_bytes(pixels[::step, ::step])
         url = direct or self._site.has(f"{name}.png") or self._site.put(f"{name}.png", encode_png(picture))
         colour = self._site.put(f"{name}c.png", encode_png(picture[..., :-1].copy())) if has_alpha else ""
@@ -149,7 +147,7 @@ class Known:
             return
         try:
             with path.open("rb") as file:
-                value = json.loads(file.read(MAX_KNOWN))
+                value = json.loads(file.read(bounds.PAGE_KNOWN))
             sizes, numbers = value["sizes"], value["numbers"]
             self.sizes = {str(k): (int(w), int(h), bool(alpha)) for k, (w, h, alpha) in sizes.items()}
             self.numbers = {str(k): (_number(change), _number(seam)) for k, (change, seam) in numbers.items()}
