@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from texup.cli.main import main
+from texup.engines.device import Device
 from texup.models.loading import load_model
 from texup.textures.codecs.files import read_texture
 
@@ -483,3 +484,40 @@ def test_a_finished_pack_needs_no_torch_even_as_a_process_of_its_own(tmp_path, w
         assert done.stderr.splitlines()[-1] == loaded
         assert len(done.stderr.splitlines()) == 2
     assert opened(tmp_path / "pack_x4" / "wall.png").size == (32, 32)
+
+
+@pytest.mark.usefixtures("catalog")
+def test_several_inputs_share_the_nets(texup, tmp_path, wall, monkeypatch):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(wall(16, 24)).save(tmp_path / name / f"{name}.png")
+    Image.fromarray(wall(8, 8)).save(tmp_path / "three.png")
+    made = []
+    device = Device.__init__
+    monkeypatch.setattr(Device, "__init__", lambda self, *args: made.append(1) or device(self, *args))
+    sources = [tmp_path / "one", tmp_path / "missing", tmp_path / "two", tmp_path / "three.png"]
+    result = texup("upscale", *sources, "-o", tmp_path / "out", "--json")
+    assert result.code == 2, "the missing one"
+    assert [line for line in result.errors if "missing" in line] == [
+        f"texup: error: {tmp_path / 'missing'}: no such file or folder"
+    ]
+    runs = json.loads(result.out)["runs"]
+    assert [run["counts"] for run in runs] == [{"upscaled": 1}] * 3
+    assert len(made) == 1
+    for name in ("one/one.png", "two/two.png", "three.png"):
+        assert (tmp_path / "out" / name).exists()
+    beside = texup("upscale", *sources[::2])
+    assert beside.code == 0
+    assert (tmp_path / "one_x4" / "one.png").exists()
+    assert (tmp_path / "two_x4" / "two.png").exists()
+
+
+def test_several_inputs_of_one_place_are_refused(texup, tmp_path):
+    (tmp_path / "a" / "pack").mkdir(parents=True)
+    (tmp_path / "b" / "pack").mkdir(parents=True)
+    sources = [tmp_path / "a" / "pack", tmp_path / "b" / "pack"]
+    result = texup("upscale", *sources, "-o", tmp_path / "out")
+    assert (result.code, len(result.errors)) == (2, 1)
+    assert "pack: 2 inputs of this name would be written to one place" in result.errors[0]
+    assert texup("upscale", *sources, "-o", tmp_path / "out.zip").code == 2
+    assert not (tmp_path / "out").exists()

@@ -128,14 +128,14 @@ def _opened(sources: tuple[Path, ...], options: Options, extra: list[Rule]) -> I
 
     source = sources[0]
     if len(sources) > 1 or (source.is_file() and source.suffix.lower() not in SUFFIXES):
-        run = replace(build_run(source, None, options, extra), source=_root(sources))
+        run = replace(build_run(source, None, options, compared=extra), source=_root(sources))
         yield run, _plan_of_files(sources, run), options.rules
     elif source.is_file():
         with unpack_archive(source) as copy:
-            run = build_run(copy, None, options, extra)
+            run = build_run(copy, None, options, compared=extra)
             yield run, plan_of(run)[0], options.rules or (copy / RULES_NAME if run.rules else None)
     else:
-        run = build_run(source, None, options, extra)
+        run = build_run(source, None, options, compared=extra)
         yield run, plan_of(run)[0], options.rules or (source / RULES_NAME if run.rules else None)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,9 +26,18 @@ if TYPE_CHECKING:
     from texup.models.model import UpscaleModel
 
 Scales = Callable[[Link], int]
+Engines = dict[tuple[str, ...], Engine]
+"""Those made so far in one call, by the hashes of their nets."""
 
 
-def build_run(source: Path, output: Path | None, options: Options, compared: Sequence[Rule] = ()) -> Run:
+def build_run(
+    source: Path,
+    output: Path | None,
+    options: Options,
+    *,
+    compared: Sequence[Rule] = (),
+    engines: Engines | None = None,
+) -> Run:
     """Return the run that the options of ``processing_options`` describe.
 
     Rules that are ``compared`` decide about no file of the run, but get their routes through its nets too.
@@ -50,8 +59,35 @@ def build_run(source: Path, output: Path | None, options: Options, compared: Seq
         return link.scale
 
     scales = [scale_of(link) for link in links]
-    settings = Settings(
-        scale=prod(scales) if options.scale is None else options.scale,
+    settings = _settings(prod(scales) if options.scale is None else options.scale, links, options)
+    route = Route(plan_passes(scales, settings.scale), settings)
+    gentle = faithful_chain(options.scale) if is_default else []
+    faithful = _route(gentle, links, route, scale_of, options) if gentle else None
+    routed = [rule for rule in (*rules, *compared) if rule.has_route]
+    routes = {rule.number: _rule_route(rule, route, links, scale_of, options) for rule in routed}
+    return Run(
+        source=source,
+        out=output_for(source, output, settings.scale),
+        models=[(link.name, link.sha256) for link in links],
+        route=route,
+        load_engine=engine_loader(links, loaded, options, {} if engines is None else engines),
+        convention=options.convention,
+        wishes=wishes_of(options, settings.scale),
+        rules=rules,
+        routes=routes,
+        faithful=faithful,
+        include=options.include,
+        exclude=options.exclude,
+        force=options.force,
+        keep_existing=options.keep_existing,
+        fail_fast=options.fail_fast,
+    )
+
+
+def _settings(scale: int, links: Sequence[Link], options: Options) -> Settings:
+    """Return what decides the pixels of results besides sources and nets."""
+    return Settings(
+        scale=scale,
         margin=_margin(links, options.overlap),
         alpha=options.alpha,
         edges=options.edges,
@@ -63,28 +99,6 @@ def build_run(source: Path, output: Path | None, options: Options, compared: Seq
         method=options.method,
         precision=options.precision,
         tile=options.tile,
-    )
-    route = Route(plan_passes(scales, settings.scale), settings)
-    gentle = faithful_chain(options.scale) if is_default else []
-    faithful = _route(gentle, links, route, scale_of, options) if gentle else None
-    routed = [rule for rule in (*rules, *compared) if rule.has_route]
-    routes = {rule.number: _rule_route(rule, route, links, scale_of, options) for rule in routed}
-    return Run(
-        source=source,
-        out=output_for(source, output, settings.scale),
-        models=[(link.name, link.sha256) for link in links],
-        route=route,
-        load_engine=engine_loader(links, loaded, options),
-        convention=options.convention,
-        wishes=wishes_of(options, settings.scale),
-        rules=rules,
-        routes=routes,
-        faithful=faithful,
-        include=options.include,
-        exclude=options.exclude,
-        force=options.force,
-        keep_existing=options.keep_existing,
-        fail_fast=options.fail_fast,
     )
 
 
@@ -155,7 +169,9 @@ def _route(used: Sequence[Link], links: list[Link], like: Route, scales: Scales,
 
 
 @contextmanager
-def opened_run(source: Path, output: Path | None, options: Options) -> Iterator[tuple[Run, Path | None]]:
+def opened_run(
+    source: Path, output: Path | None, options: Options, engines: Engines | None = None
+) -> Iterator[tuple[Run, Path | None]]:
     """Give the run that the options describe, and the archive that its result belongs into, if any.
 
     An archive is upscaled from a temporary copy of its files, into a folder beside the archive of the result: there
@@ -171,15 +187,32 @@ def opened_run(source: Path, output: Path | None, options: Options) -> Iterator[
     archive = output if output is not None and output.suffix.lower() in SUFFIXES else None
     folder = output if archive is None or output is None else output.with_suffix("")
     if source.suffix.lower() not in SUFFIXES or not source.is_file():
-        run = build_run(source, folder, options)
+        run = build_run(source, folder, options, engines=engines)
         made = run.out.with_name(run.out.name + ".zip") if run.wishes.resource_pack else None
         yield run, archive or made
         return
     beside = Path(os.path.abspath(source.with_suffix("")))
     with unpack_archive(source) as copy:
-        run = build_run(copy, folder, options)
+        run = build_run(copy, folder, options, engines=engines)
         out = folder or beside.with_name(f"{beside.name}_x{run.settings.scale}")
         yield replace(run, out=out, place=folders_of(beside)), archive or out.with_name(out.name + source.suffix)
+
+
+def outputs_of(sources: Sequence[Path], output: Path | None) -> list[Path | None]:
+    """Return the ``-o`` of each input: with several, a place of its own name in the folder that the user gave.
+
+    Raises:
+        UsageError: the folder is named like an archive, or two inputs have one name.
+    """
+    if output is None or len(sources) == 1:
+        return [output] * len(sources)
+    if output.suffix.lower() in SUFFIXES:
+        raise UsageError(f"{output}: several inputs cannot become one archive; give a folder")
+    names = [os.path.basename(os.path.abspath(source)) for source in sources]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise UsageError(f"{name}: {count} inputs of this name would be written to one place; give one at a time")
+    return [output / name for name in names]
 
 
 def output_for(source: Path, output: Path | None, scale: int) -> Path:
@@ -195,11 +228,18 @@ def output_for(source: Path, output: Path | None, scale: int) -> Path:
     return output if output.suffix.lower() == source.suffix.lower() and not output.is_dir() else output / source.name
 
 
-def engine_loader(links: list[Link], loaded: dict[str, UpscaleModel], options: Options) -> Callable[[], Engine]:
-    """Return the function that loads the weights and makes the engine for them."""
+def engine_loader(
+    links: list[Link], loaded: dict[str, UpscaleModel], options: Options, engines: Engines
+) -> Callable[[], Engine]:
+    """Return the function that loads the weights and makes the engine for them, unless ``engines`` has it."""
 
-    @cache
     def load() -> Engine:
+        nets = tuple(link.sha256 for link in links)
+        if nets not in engines:
+            engines[nets] = make()
+        return engines[nets]
+
+    def make() -> Engine:
         from texup.engines.device import Device, pick_device, pick_precision
         from texup.engines.local import LocalEngine
 

@@ -9,21 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from texup.cli.console import finding_lines, print_json, report
+from texup.cli.console import finding_lines, print_json, report, report_error
 from texup.cli.options import Options, processing_options
-from texup.errors import ExitCode, UsageError
+from texup.errors import ExitCode, PackError, UsageError
 
 if TYPE_CHECKING:
     from texup.cli.progress import Tally
+    from texup.cli.setup import Engines
     from texup.packs.pack import Finding
     from texup.upscaling.planning import Plan
     from texup.upscaling.run import Run
 
 
 @click.command()
-@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument("sources", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Where to write. [default: INPUT_xN beside INPUT]"
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where to write; of several inputs, the folder for all of them. [default: INPUT_xN beside INPUT]",
 )
 @processing_options
 @click.option("--copy-other", is_flag=True, help="Copy files that are no textures, so that the pack is complete.")
@@ -40,13 +44,15 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="Print failures only.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a line for every file.")
 @click.pass_context
-def upscale(ctx: click.Context, /, source: Path, output: Path | None, gallery: bool, options: Options) -> None:
-    """Upscale a texture pack, or one texture.
+def upscale(
+    ctx: click.Context, /, sources: tuple[Path, ...], output: Path | None, gallery: bool, options: Options
+) -> None:
+    """Upscale texture packs, or single textures.
 
     INPUT is a folder, walked with all its subfolders, a zip or pk3, or one file. Dumps of emulators become packs
     that they load, in their own folders and spelling; anything else keeps its relative path, name and format. Every
     texture keeps its channels and bit depth where the loader reads them. Run the same command again to go on after
-    an interruption: finished textures are not repeated.
+    an interruption: finished textures are not repeated. Several inputs share the nets that are loaded.
 
     \b
     Examples:
@@ -54,28 +60,58 @@ def upscale(ctx: click.Context, /, source: Path, output: Path | None, gallery: b
       texup upscale ./pack -o ./pack_hd --blend 0.6 --exclude 'ui/**' --copy-other
       texup upscale Dump/Textures/GALE01 -o hd
       texup upscale faithful.zip --format minecraft
+      texup upscale packs/* -o ./hd
       texup upscale wall.png --scale 2 --edges wrap,clamp
     """
+    from texup.cli.setup import outputs_of
+
+    engines: Engines = {}
+    results: list[dict[str, Any]] = []
+    codes = set()
+    for source, place in zip(sources, outputs_of(sources, output), strict=True):
+        try:
+            codes.add(_upscale_one(source, place, options, engines, results, gallery=gallery))
+        except (UsageError, PackError) as error:
+            if len(sources) == 1:
+                raise
+            report_error(str(error))  # the others are done all the same
+            codes.add(error.exit_code)
+    if options.as_json and not options.dry_run:
+        print_json(results[0] if len(sources) == 1 else {"runs": results})
+    ctx.exit(max(codes, key=(ExitCode.OK, ExitCode.SOME_FAILED, ExitCode.USAGE).index))
+
+
+def _upscale_one(
+    source: Path,
+    output: Path | None,
+    options: Options,
+    engines: Engines,
+    results: list[dict[str, Any]],
+    *,
+    gallery: bool,
+) -> ExitCode:
+    """Do one input, and add what became of it to ``results``."""
     from texup.cli.setup import opened_run
 
-    with opened_run(source, output, options) as (run, archive):
+    with opened_run(source, output, options, engines) as (run, archive):
         if options.dry_run:
             from texup.cli.inspect import show_survey
 
             show_survey(run, archive, options)
-            return
+            return ExitCode.OK
         if gallery and run.source.is_file():
             raise UsageError(f"{source}: one file; --gallery shows packs")
-        code = _upscale(run, archive, options)
+        code, result = _upscale(run, archive, options)
+        results.append(result)
         if gallery:
             from texup.cli.gallery import write_gallery
 
             write_gallery(run.out, run.source, rules=options.rules, tell=report)
-        ctx.exit(code)
+        return code
 
 
-def _upscale(run: Run, archive: Path | None, options: Options) -> ExitCode:
-    """Do a run, check what it wrote, and report."""
+def _upscale(run: Run, archive: Path | None, options: Options) -> tuple[ExitCode, dict[str, Any]]:
+    """Do a run, check what it wrote, and report; return the code and what ``--json`` says of it."""
     from texup.checking import check_output
     from texup.cli.progress import follow
     from texup.locks import output_lock
@@ -112,10 +148,9 @@ def _upscale(run: Run, archive: Path | None, options: Options) -> ExitCode:
             write_zip(run.out, archive, stored=bool(run.wishes.resource_pack), without=orphans)
     if not options.quiet:
         report(f"{tally.summary()}; {_where(run, archive, has_results=has_results, is_packed=is_packed)}")
-    if options.as_json:
-        packed = {"archive": str(archive) if is_packed else None, "orphans": orphans}
-        print_json(_as_json(run, plan, tally, findings) | packed)
-    return ExitCode.OK if is_sound else ExitCode.SOME_FAILED
+    packed = {"archive": str(archive) if is_packed else None, "orphans": orphans}
+    code = ExitCode.OK if is_sound else ExitCode.SOME_FAILED
+    return code, _as_json(run, plan, tally, findings) | packed
 
 
 def _report_findings(findings: Sequence[Finding], severities: tuple[str, ...], options: Options) -> None:
