@@ -60,6 +60,7 @@ class Options:
     force: bool = False
     keep_existing: bool = False
     fail_fast: bool = False
+    remember: bool = False
     dry_run: bool = False
     as_json: bool = False
     quiet: bool = False

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 @click.option(
     "--keep-existing", is_flag=True, help="Write into a folder that texup did not make; files that lie there stay."
 )
+@click.option(
+    "--remember",
+    is_flag=True,
+    help="Keep these options for the files of --include, as a rule in the pack's texup.toml.",
+)
 @click.option("--fail-fast", is_flag=True, help="Stop at the first texture that fails.")
 @click.option("--gallery", is_flag=True, help="Write a page that shows the pack before and after, as `texup gallery`.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, as `texup inspect` does.")
@@ -148,9 +153,27 @@ def _upscale(run: Run, archive: Path | None, options: Options) -> tuple[ExitCode
             write_zip(run.out, archive, stored=bool(run.wishes.resource_pack), without=orphans)
     if not options.quiet:
         report(f"{tally.summary()}; {_where(run, archive, has_results=has_results, is_packed=is_packed)}")
+    if is_pack and not run.place and tally.counts["upscaled"]:
+        _remember(run, options)
     packed = {"archive": str(archive) if is_packed else None, "orphans": orphans}
     code = ExitCode.OK if is_sound else ExitCode.SOME_FAILED
     return code, _as_json(run, plan, tally, findings) | packed
+
+
+def _remember(run: Run, options: Options) -> None:
+    """Keep what was asked for of some files as a rule, or say that the next run would undo it."""
+    from texup.cli.remember import remember, rule_of
+
+    rule = rule_of(options)
+    if rule is None:
+        if options.remember:
+            report("warning: nothing to remember: give --include, and an option that rules have (texup.toml)")
+    elif options.remember:
+        report(f"remembered in {remember(run.source, rule)}")
+    elif not options.quiet:
+        report(
+            "hint: a run without these options does these files as before; --remember keeps them as a rule of the pack"
+        )
 
 
 def _report_findings(findings: Sequence[Finding], severities: tuple[str, ...], options: Options) -> None:
