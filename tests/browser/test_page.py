@@ -16,6 +16,7 @@ from texup.pictures.sheets import encode_png
 from texup.policy.rules import load_rules
 from texup.textures.codecs.files import read_texture
 
+from ..page_data import data_of
 from .conftest import until
 
 HOSTILE = [
@@ -293,9 +294,8 @@ def test_look_pick_run(opened, texup, tmp_path, wall):
     page.click("#open-rules")
     rules.write_text(value(page, "rules-text"), "utf-8")
     assert texup("upscale", pack, "-q", "--rules", rules, "-o", out).code == 0
-    data = json.loads((index.parent / "data.js").read_text().partition("=")[2].rstrip(";\n"))
     assert len(picked) == 3
-    for one in data["exhibits"]:
+    for one in data_of(index.parent)["exhibits"]:
         url = one["results"][picked[one["path"]]]["url"]
         made = read_texture(out / one["path"]).pixels
         assert (read_texture(index.parent / url).pixels == made).all()

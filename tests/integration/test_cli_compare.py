@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from texup.gallery.content import VARIABLE
 from texup.models import loading
 from texup.pictures.sheets import encode_png
 from texup.textures.codecs.files import read_texture
+
+from ..page_data import data_of
 
 pytestmark = pytest.mark.usefixtures("catalog")
 FOUR = ("--method", "auto", "--model", "tiny-psnr", "--blend", "0.3", "--method", "nearest")
@@ -30,10 +31,6 @@ def pack(tmp_path, wall, disc) -> Path:
     (folder / "ui" / "art.png").write_bytes(encode_png(art[..., None].repeat(3, 2)))
     (folder / "broken.png").write_bytes(b"no picture")
     return folder
-
-
-def data_of(folder: Path) -> dict:
-    return json.loads((folder / "data.js").read_text().removeprefix(f"{VARIABLE}=").removesuffix(";\n"))
 
 
 def paths_of(folder: Path) -> list[str]:

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from texup.gallery.content import VARIABLE
 from texup.pictures.sheets import encode_png
 from texup.textures.codecs.files import encode
 from texup.textures.texture import Container, Texture
+
+from ..page_data import data_of
 
 pytestmark = pytest.mark.usefixtures("catalog")
 HOSTILE = "<img src=x onerror=alert(1)>.png"
@@ -35,10 +36,6 @@ def pack(tmp_path, wall) -> Path:
 def done(pack, texup) -> Path:
     assert texup("upscale", pack, "-q").code == 3  # for the broken one
     return pack.with_name("pack_x4")
-
-
-def data_of(folder: Path) -> dict:
-    return json.loads((folder / "data.js").read_text().removeprefix(f"{VARIABLE}=").removesuffix(";\n"))
 
 
 def exhibits(folder: Path) -> dict[str, dict]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 
 from texup.errors import UsageError
-from texup.gallery.content import VARIABLE, Exhibit, Page, glob_of, script_of
+from texup.gallery.content import Exhibit, Page, glob_of, script_of
 from texup.gallery.numbers import change_of, seam_of
 from texup.gallery.picks import base_of, tables_of
 from texup.gallery.site import DATA, INDEX, SCRIPTS, STYLE, Folder, SingleFile, address
@@ -21,6 +20,8 @@ from texup.packs.walk import matches, patterns, walk
 from texup.pictures.sheets import encode_png
 from texup.pictures.thumbnails import thumbnail
 from texup.textures.codecs.files import decode
+
+from ..page_data import values_of
 
 NAMES = [
     "</script><script>alert(1)</script>.png",
@@ -41,22 +42,17 @@ def page(*exhibits: Exhibit, **more) -> Page:
     return Page(title="pack_x4", about="pack", version="1", exhibits=exhibits, **more)
 
 
-def value_of(script: str):
-    assert script.startswith(f"{VARIABLE}=")
-    return json.loads(script.removeprefix(f"{VARIABLE}=").removesuffix(";\n"))
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_no_name_ends_the_script_and_all_come_back(name):
     script = script_of(page(Exhibit(path=name, outcome="failed", reason=name), rules=name))
     assert script.isascii()
     assert "<" not in script
     assert script.count("\n") == 1
-    assert value_of(script)["exhibits"][0]["path"] == name
+    assert values_of(script)["exhibits"][0]["path"] == name
 
 
 def test_what_is_empty_is_left_out_but_numbers_stay():
-    (one,) = value_of(script_of(page(Exhibit(path="a.png", outcome="upscaled", change=0.0))))["exhibits"]
+    (one,) = values_of(script_of(page(Exhibit(path="a.png", outcome="upscaled", change=0.0))))["exhibits"]
     assert one == {"path": "a.png", "outcome": "upscaled", "seconds": 0.0, "width": 0, "height": 0, "change": 0.0}
 
 
