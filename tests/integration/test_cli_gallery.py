@@ -127,6 +127,20 @@ def test_an_older_manifest_and_an_empty_one_are_shown(texup, done):
     assert data_of(done.with_name("pack_x4-gallery"))["exhibits"] == []
 
 
+def test_damaged_lines_and_a_place_that_another_took_are_told(texup, done):
+    path = done / "texup-manifest.jsonl"
+    lines = [line.rpartition(',"check"')[0] + "}" for line in path.read_text().splitlines()]  # as early versions wrote
+    brick = next(line for line in lines if '"path":"walls/brick.png"' in line)
+    taken = brick.replace('"path":"walls/brick.png"', '"path":"other.png"')
+    path.write_text("\n".join([*lines, taken, "{torn", ""]))
+    assert texup("gallery", done).code == 0
+    data = data_of(done.with_name("pack_x4-gallery"))
+    assert any("1 damaged line" in text for text in data["warnings"])
+    found = {one["path"]: one for one in data["exhibits"]}
+    assert found["walls/brick.png"]["problems"] == ["result: another texture's has its place"]
+    assert found["other.png"]["results"][0]["width"] == 64
+
+
 def test_rules_that_make_no_sense_or_lead_elsewhere_do_not_matter(texup, pack, done, tmp_path):
     (pack / "texup.toml").write_text("[[rule")
     result = texup("gallery", done)

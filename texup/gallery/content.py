@@ -119,8 +119,14 @@ _EMPTY: tuple[Any, ...] = ("", None, (), [], {})
 
 def _lean(exhibit: dict[str, Any]) -> dict[str, Any]:
     glob = glob_of(exhibit["path"])
-    lean = {k: v for k, v in exhibit.items() if v not in _EMPTY}
+    lean = _filled(exhibit) | {"results": [result and _filled(result) for result in exhibit["results"]]}
+    if lean.get("source"):
+        lean["source"] = _filled(lean["source"])
     return lean if glob == exhibit["path"] else lean | {"glob": glob}
+
+
+def _filled(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value not in _EMPTY}
 
 
 def glob_of(path: str) -> str:

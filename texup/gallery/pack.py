@@ -172,7 +172,8 @@ def _warnings(finished: FinishedPack, source: Path | None) -> list[str]:
     if source is None:
         found.append("The source pack was not found; name it with --source to see what the textures were.")
     if finished.history.damaged:
-        found.append(f"{finished.history.damaged} damaged lines of the manifest were ignored.")
+        count = finished.history.damaged
+        found.append(f"{count} damaged line{'s' * (count > 1)} of the manifest ignored.")
     if not finished.header:
         found.append("The header of the manifest is damaged: models and settings are not known.")
     return found
