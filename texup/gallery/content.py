@@ -111,7 +111,7 @@ def script_of(page: Page) -> str:
     text = json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     for char, escaped in (("\\", "\\\\"), ("'", "\\'"), ("<", "\\x3c")):
         text = text.replace(char, escaped)
-    return f"{VARIABLE}=JSON.parse('{text}');\n"  # 5,000 textures: shown after 0.7 s, as an object 1.0
+    return f"{VARIABLE}=JSON.parse('{text}');\n"  # 5,000 textures: shown 0.3 s sooner than as an object
 
 
 _EMPTY: tuple[Any, ...] = ("", None, (), [], {})
