@@ -120,6 +120,9 @@ TINY = {
     "RRDBNet": {"num_feat": 8, "num_block": 1, "num_grow_ch": 4},
     "SRResNet": {"num_feat": 8, "num_block": 1},
     "MSRResNet": {"num_feat": 8, "num_block": 1},
+    "SPAN": {"num_feat": 4},
+    "SpanPlus": {"num_feat": 4, "num_block": 1},
+    "RealPLKSR": {"num_feat": 8, "num_block": 1, "num_large": 2, "kernel_size": 5},
     "SRVGGNetCompact": {"num_feat": 4, "num_conv": 1},
 }
 """Numbers of the smallest net of each architecture that is still one."""

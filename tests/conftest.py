@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -264,6 +265,18 @@ def texup(monkeypatch, capsys, decoders):
         return Result(caught.value.code, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture
+def spandrel(monkeypatch):
+    """spandrel, with empty modules for torchvision where there is none: a few other architectures import it."""
+    pytest.importorskip("einops", reason="spandrel needs einops")
+    for name in ("torchvision", "torchvision.ops", "torchvision.transforms", "torchvision.transforms.functional"):
+        if name not in sys.modules:
+            stub = ModuleType(name)
+            stub.__getattr__ = lambda _: None
+            monkeypatch.setitem(sys.modules, name, stub)
+    return pytest.importorskip("spandrel", reason="pip install --no-deps spandrel einops")
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,6 @@ go with, so that it is no dependency of the tests: install it by ``pip install -
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
-
 import pytest
 import torch
 
@@ -17,18 +14,6 @@ from texup.models.loading import load_model
 
 ARCHITECTURES = {"SRVGGNetCompact": "RealESRGAN Compact"}  # ours -> spandrel's name
 SHIPPED = load_catalog().models
-
-
-@pytest.fixture
-def spandrel(monkeypatch):
-    """spandrel, with empty modules for torchvision where there is none: a few other architectures import it."""
-    pytest.importorskip("einops", reason="spandrel needs einops")
-    for name in ("torchvision", "torchvision.ops", "torchvision.transforms", "torchvision.transforms.functional"):
-        if name not in sys.modules:
-            stub = ModuleType(name)
-            stub.__getattr__ = lambda _: None
-            monkeypatch.setitem(sys.modules, name, stub)
-    return pytest.importorskip("spandrel", reason="pip install --no-deps spandrel einops")
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -79,7 +79,7 @@ def test_the_first_esrgan_gives_the_same_picture_through_our_net(doublings):
     model = build_model(theirs.state_dict(), "old", "")
     assert dialect == "esrgan-2018"
     sizes = {"num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 2, "num_grow_ch": 4}
-    assert model.hyper == sizes | {"scale": 2**doublings, "unshuffle": 1}
+    assert model.hyper == sizes | {"scale": 2**doublings, "unshuffle": 1, "plus": False}
     with torch.no_grad():
         torch.testing.assert_close(model.net(picture()), theirs(picture()), atol=1e-5, rtol=1e-5)
     theirs.load_state_dict(from_canonical(state, "esrgan-2018"), strict=True)  # and back, key by key

@@ -9,7 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from texup.nets.realplksr import RealPLKSR
 from texup.nets.rrdbnet import RRDBNet
+from texup.nets.span import SPAN, SpanPlus, fuse
 from texup.nets.srresnet import MSRResNet, SRResNet
 from texup.nets.srvgg import SRVGGNetCompact, at_scale
 from texup.training.config import Optimisation
@@ -23,6 +25,9 @@ NETS = [
     *[MSRResNet(num_feat=8, num_block=2, scale=s) for s in (2, 3, 4)],
     *[SRVGGNetCompact(num_feat=8, num_conv=3, scale=s) for s in (1, 2, 3, 4)],
     SRVGGNetCompact(num_in_ch=1, num_out_ch=1, num_feat=8, num_conv=2, scale=2),
+    *[SPAN(num_feat=4, scale=2, deployed=d) for d in (False, True)],
+    *[SpanPlus(num_feat=4, num_block=1, scale=s, upsampler=u) for s, u in ((2, "dysample"), (3, "pixelshuffle"))],
+    *[RealPLKSR(num_feat=8, num_block=1, num_large=2, kernel_size=5, layer_norm=n, dysample=n) for n in (True, False)],
 ]
 
 
@@ -136,6 +141,52 @@ def test_weights_that_cannot_begin_another_scale_stay_as_they_are():
         assert at_scale(state, scale) is state
     strange = {"conv_first.weight": torch.zeros(3, 3, 3, 3)}
     assert at_scale(strange, 2) is strange
+
+
+def branches(state, name, x):
+    """A layer of SPAN as the paper draws it: three convolutions over a padded picture, and one beside them."""
+    y = F.pad(x, (1, 1, 1, 1))
+    for k in range(3):
+        y = conv(state, f"{name}.conv.{k}", y, padding=0)
+    return y + conv(state, f"{name}.sk", x, padding=0)
+
+
+@pytest.mark.parametrize("upsampler", ["pixelshuffle", "dysample"])
+def test_spanplus_is_groups_of_attention_without_parameters(upsampler):
+    net = randomise(SpanPlus(num_feat=4, num_block=2, num_group=2, scale=2, upsampler=upsampler))
+    s, x = net.state_dict(), picture(2, 3, 6, 9)
+
+    def block(name, y):
+        first = F.mish(branches(s, f"{name}.c1_r", y))
+        third = branches(s, f"{name}.c3_r", F.mish(branches(s, f"{name}.c2_r", first)))
+        return (third + y) * (third.sigmoid() - 0.5), first
+
+    y = branches(s, "feats.0", x)
+    for k in (1, 2):
+        start, name = y, f"feats.{k}"
+        first = y = block(f"{name}.block_1", y)[0]
+        for j in range(2):
+            y = block(f"{name}.block_n.{j}", y)[0]
+        y, inner = block(f"{name}.block_end", y)
+        y = conv(
+            s, f"{name}.conv_cat", torch.cat((start, branches(s, f"{name}.conv_2", y), first, inner), 1), padding=0
+        )
+    expected = shuffled(conv(s, "upsampler.0", y), 2) if upsampler == "pixelshuffle" else net.upsampler(y)
+    torch.testing.assert_close(net(x), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_span_learns_through_its_fold_and_forgets_a_kept_one():
+    torch.manual_seed(6)
+    net, x = SPAN(num_feat=4, scale=2).train(), picture(1, 3, 6, 6)
+    net(x).sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for n, p in net.named_parameters() if "conv_1.conv" in n)
+    assert not any("eval_conv" in name for name, value in net.named_parameters() if value.requires_grad)
+    before = net.eval()(x).detach()
+    fuse(net)
+    torch.testing.assert_close(net(x).detach(), before, atol=1e-5, rtol=1e-5)
+    with torch.no_grad():
+        net.train().conv_1.sk.weight.add_(1)
+        assert (net.eval()(x) - before).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize(("scale", "steps"), [(2, [2]), (3, [3]), (4, [2, 2])])

@@ -13,8 +13,11 @@ from torch.overrides import TorchFunctionMode
 
 from texup.errors import WeightsError
 from texup.models.keys import highest
+from texup.models.model import Needs
 from texup.models.weights import StateDict
+from texup.nets.realplksr import RealPLKSR
 from texup.nets.rrdbnet import RRDBNet
+from texup.nets.span import SPAN, SpanPlus
 from texup.nets.srresnet import MSRResNet, SRResNet
 from texup.nets.srvgg import SRVGGNetCompact
 
@@ -29,6 +32,9 @@ BOUNDS = {
     "num_grow_ch": 512,
     "num_block": 64,
     "num_conv": 64,
+    "num_group": 16,
+    "num_large": 512,
+    "kernel_size": 63,
     "scale": 16,
     "unshuffle": 4,
 }
@@ -47,6 +53,7 @@ class Architecture:
     out_channels: int
     multiple_of: int
     """Height and width of the input must be multiples of it."""
+    needs: Needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +65,9 @@ class Kind:
     """A key that every net of the kind has; the first kind of the table whose marker is there wins."""
     layers: tuple[str, ...]
     """First parts of its keys, to find the nearest kind for weights without the marker."""
-    guess: Callable[[Shapes], dict[str, int]]
+    guess: Callable[[Shapes], Hyper]
     """The hyper-parameters, with a stand-in for whatever the shapes do not tell."""
+    needs: Callable[[Hyper], Needs] = lambda _: Needs()
 
 
 def _dim(shapes: Shapes, key: str, axis: int, otherwise: int) -> int:
@@ -81,7 +89,7 @@ def _steps(shapes: Shapes, first: str, number: int, num_feat: int) -> int:
     return int(step ** min(number, BOUNDS["scale"]))
 
 
-def _rrdbnet(shapes: Shapes) -> dict[str, int]:
+def _rrdbnet(shapes: Shapes) -> Hyper:
     ends = _ends(shapes)
     # Real-ESRGAN folds 2x2 or 4x4 pixels into channels below x4, so the first convolution sees 4 or 16 times as many.
     unshuffle = {4: 2, 16: 4}.get(ends["num_in_ch"] // max(ends["num_out_ch"], 1), 1)
@@ -93,23 +101,24 @@ def _rrdbnet(shapes: Shapes) -> dict[str, int]:
         "num_grow_ch": _dim(shapes, "body.0.rdb1.conv1.weight", 0, 32),
         "scale": 2 ** min(doublings, BOUNDS["scale"]) // unshuffle,
         "unshuffle": unshuffle,
+        "plus": "body.0.rdb1.conv1x1.weight" in shapes,
     }
 
 
-def _srresnet(shapes: Shapes) -> dict[str, int]:
+def _srresnet(shapes: Shapes) -> Hyper:
     ends = _ends(shapes)
     scale = _steps(shapes, "up.0.conv.weight", highest(r"up\.(\d+)\.", shapes, otherwise=-1) + 1, ends["num_feat"])
     num_block = highest(r"body\.(\d+)\.", shapes, otherwise=0) + 1
     return {**ends, "num_block": num_block, "scale": scale, "batch_norm": "body.0.bn1.weight" in shapes}
 
 
-def _msrresnet(shapes: Shapes) -> dict[str, int]:
+def _msrresnet(shapes: Shapes) -> Hyper:
     ends = _ends(shapes)
     scale = _steps(shapes, "upconv1.weight", highest(r"upconv(\d+)\.", shapes, otherwise=0), ends["num_feat"])
     return {**ends, "num_block": highest(r"body\.(\d+)\.", shapes, otherwise=0) + 1, "scale": scale}
 
 
-def _srvgg(shapes: Shapes) -> dict[str, int]:
+def _srvgg(shapes: Shapes) -> Hyper:
     last = highest(r"body\.(\d+)\.", shapes, otherwise=0)  # conv, PReLU, (conv, PReLU) for each of num_conv, conv
     channels = _dim(shapes, "body.0.weight", 1, 3)
     return {
@@ -117,8 +126,66 @@ def _srvgg(shapes: Shapes) -> dict[str, int]:
         "num_out_ch": channels,
         "num_feat": _dim(shapes, "body.0.weight", 0, 64),
         "num_conv": max((last - 2) // 2, 0),
-        "scale": math.isqrt(_dim(shapes, f"body.{last}.weight", 0, 16 * channels) // max(channels, 1)),
+        "scale": _root(shapes, f"body.{last}.weight", channels),
     }
+
+
+def _root(shapes: Shapes, key: str, channels: int) -> int:
+    """Return the scale of a pixel shuffle from the rows of the layer before it."""
+    return math.isqrt(_dim(shapes, key, 0, 16 * channels) // max(channels, 1))
+
+
+def _span(shapes: Shapes) -> Hyper:
+    channels = _dim(shapes, "conv_1.eval_conv.weight", 1, 3)
+    return {
+        "num_in_ch": channels,
+        "num_out_ch": channels,
+        "num_feat": _dim(shapes, "conv_1.eval_conv.weight", 0, 48),
+        "scale": _root(shapes, "upsampler.0.weight", channels),
+        "norm": "no_norm" not in shapes,
+        "deployed": "conv_1.sk.weight" not in shapes,
+    }
+
+
+def _spanplus(shapes: Shapes) -> Hyper:
+    channels = _dim(shapes, "feats.0.eval_conv.weight", 1, 3)
+    upsampler, scale = "pixelshuffle", _root(shapes, "upsampler.0.weight", channels)
+    if "upsampler.offset.weight" in shapes:
+        upsampler, scale = "dysample", math.isqrt(_dim(shapes, "upsampler.offset.weight", 0, 128) // 8)
+    elif "upsampler.weight" in shapes:
+        upsampler, scale = "conv", 1
+    return {
+        "num_in_ch": channels,
+        "num_out_ch": _dim(shapes, "upsampler.end_conv.weight", 0, channels),
+        "num_feat": _dim(shapes, "feats.0.eval_conv.weight", 0, 48),
+        "num_block": highest(r"feats\.1\.block_n\.(\d+)\.", shapes, otherwise=0) + 1,
+        "num_group": highest(r"feats\.(\d+)\.", shapes, otherwise=1),
+        "scale": scale,
+        "upsampler": upsampler,
+        "deployed": "feats.0.sk.weight" not in shapes,
+    }
+
+
+def _realplksr(shapes: Shapes) -> Hyper:
+    last = highest(r"feats\.(\d+)\.", shapes, otherwise=3)  # the first convolution, blocks, dropout, the last one
+    channels = _dim(shapes, "feats.0.weight", 1, 3)
+    return {
+        "num_in_ch": channels,
+        "num_out_ch": channels,
+        "num_feat": _dim(shapes, "feats.0.weight", 0, 64),
+        "num_block": last - 2,
+        "num_large": _dim(shapes, "feats.1.lk.conv.weight", 0, 16),
+        "kernel_size": _dim(shapes, "feats.1.lk.conv.weight", 2, 17),
+        "scale": _root(shapes, f"feats.{last}.weight", channels),
+        "attention": "feats.1.attn.f.0.weight" in shapes,
+        "layer_norm": "feats.1.layer_norm.weight" in shapes,
+        "dysample": "to_img.offset.weight" in shapes,
+    }
+
+
+def _realplksr_needs(hyper: Hyper) -> Needs:
+    # Group norm is over the whole plane; its features reach beyond float16, by those who trained such nets.
+    return Needs() if hyper["layer_norm"] else Needs(half=False, whole=True)
 
 
 ENDS = ("conv_first", "body", "conv_hr", "conv_last")
@@ -126,19 +193,20 @@ KINDS = {
     "RRDBNet": Kind(RRDBNet, "body.0.rdb1.conv1.weight", (*ENDS, "conv_body", "conv_up1", "conv_up2"), _rrdbnet),
     "SRResNet": Kind(SRResNet, "act_first.weight", ("act_first", "body", "bn_body", "conv_body", "up"), _srresnet),
     "MSRResNet": Kind(MSRResNet, "body.0.conv1.weight", (*ENDS, "upconv1", "upconv2"), _msrresnet),
+    "SPAN": Kind(SPAN, "block_1.c1_r.eval_conv.weight", ("conv_1", "block_1", "block_2", "conv_cat", "conv_2"), _span),
+    "SpanPlus": Kind(SpanPlus, "feats.1.block_1.c1_r.eval_conv.weight", ("feats", "upsampler"), _spanplus),
+    "RealPLKSR": Kind(RealPLKSR, "feats.1.channel_mixer.0.weight", ("feats", "to_img"), _realplksr, _realplksr_needs),
     "SRVGGNetCompact": Kind(SRVGGNetCompact, "body.0.weight", ("body",), _srvgg),
 }
 # Nets of other families, known by one of their keys only so that the refusal can name them; the more special first.
 STRANGERS = {
-    "model.1.sub.0.RDB1.conv1x1.weight": "ESRGAN+",
     "layers.0.residual_group.overlap_attn.qkv.weight": "HAT",
     "layers.0.residual_group.blocks.0.attn.logit_scale": "Swin2SR",
     "layers.0.residual_group.blocks.0.attn.relative_position_bias_table": "SwinIR",
     "layers.0.residual_group.td": "ATD",
     "layers.0.blocks.0.attn.attns.0.pos.pos_proj.weight": "DAT",
-    "block_1.c1_r.sk.weight": "SPAN",
     "residual_layer.0.residual_layer.0.layer.0.fn.0.weight": "OmniSR",
-    "feats.1.lk.conv.weight": "PLKSR",
+    "feats.1.channe_mixer.0.weight": "PLKSR",
     "unet1.conv1.conv.0.weight": "RealCUGAN",
 }
 
@@ -161,14 +229,14 @@ def detect(state: StateDict) -> Architecture:
     except ValueError as error:  # a scale that the net cannot have
         raise WeightsError(f"looks like {name}, but {error}") from error
     _compare(name, shapes, {key: tuple(value.shape) for key, value in net.state_dict().items()})
-    multiple_of = hyper.get("unshuffle", 1)
     return Architecture(
         name=name,
-        hyper={**hyper},
-        scale=hyper["scale"],
-        in_channels=hyper["num_in_ch"],
-        out_channels=hyper["num_out_ch"],
-        multiple_of=multiple_of,
+        hyper=hyper,
+        scale=int(hyper["scale"]),
+        in_channels=int(hyper["num_in_ch"]),
+        out_channels=int(hyper["num_out_ch"]),
+        multiple_of=int(hyper.get("unshuffle", 1)),
+        needs=KINDS[name].needs(hyper),
     )
 
 
@@ -181,7 +249,7 @@ class _WithoutInit(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def empty_net(name: str, hyper: Hyper | dict[str, int]) -> nn.Module:
+def empty_net(name: str, hyper: Hyper) -> nn.Module:
     """Return the net with tensors that have shapes but no memory, to compare with or to assign weights to."""
     with torch.device("meta"), _WithoutInit():
         return KINDS[name].net(**hyper)
@@ -198,9 +266,9 @@ def _nearest(shapes: Shapes) -> str:
     return nearest
 
 
-def _check_bounds(name: str, hyper: dict[str, int]) -> None:
+def _check_bounds(name: str, hyper: Hyper) -> None:
     for key, value in hyper.items():
-        if not isinstance(value, bool) and not 1 <= value <= BOUNDS[key]:
+        if not isinstance(value, bool | str) and not 1 <= value <= BOUNDS[key]:
             raise WeightsError(f"looks like {name}, but with {key} {value}; texup runs 1 to {BOUNDS[key]}")
 
 

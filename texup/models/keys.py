@@ -27,6 +27,7 @@ RRDBNET_DIALECTS = (CANONICAL, "esrgan-2018", "esrgan-2019")
 ESRGAN_2019: Rules = (
     ("conv_first", "conv_first"),
     ("RRDB_trunk.{n}.RDB{r}.conv{c}", "body.{n}.rdb{r}.conv{c}"),
+    ("RRDB_trunk.{n}.RDB{r}.conv1x1", "body.{n}.rdb{r}.conv1x1"),  # of ESRGAN+
     ("trunk_conv", "conv_body"),
     ("upconv{k}", "conv_up{k}"),
     ("HRconv", "conv_hr"),
@@ -58,6 +59,7 @@ def esrgan_2018(num_block: int, doublings: int) -> Rules:
     return (
         ("model.0", "conv_first"),
         ("model.1.sub.{n}.RDB{r}.conv{c}.0", "body.{n}.rdb{r}.conv{c}"),
+        ("model.1.sub.{n}.RDB{r}.conv1x1", "body.{n}.rdb{r}.conv1x1"),  # of ESRGAN+
         (f"model.1.sub.{num_block}", "conv_body"),
         *((f"model.{3 * k}", f"conv_up{k}") for k in range(1, doublings + 1)),
         (f"model.{3 * doublings + 2}", "conv_hr"),

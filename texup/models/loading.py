@@ -12,6 +12,7 @@ from texup.models.detect import Architecture, detect, empty_net
 from texup.models.keys import to_canonical
 from texup.models.model import UpscaleModel
 from texup.models.weights import LoadedWeights, StateDict, read_weights
+from texup.nets.span import fuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ def build_model(state: StateDict, name: str, sha256: str) -> UpscaleModel:
 def _assemble(state: StateDict, found: Architecture, name: str, sha256: str) -> UpscaleModel:
     net = empty_net(found.name, found.hyper)
     net.load_state_dict(state, assign=True)
+    fuse(net)
     net = net.eval().requires_grad_(requires_grad=False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return UpscaleModel(
         net=net,
@@ -73,4 +75,5 @@ def _assemble(state: StateDict, found: Architecture, name: str, sha256: str) -> 
         multiple_of=found.multiple_of,
         sha256=sha256,
         hyper=found.hyper,
+        needs=found.needs,
     )

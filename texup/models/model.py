@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a net needs of whoever runs it, besides sides that are multiples of a number."""
+
+    half: bool = True
+    """It may run in float16; such a net never overflows, or seldom enough to do those tiles again in float32."""
+    bfloat16: bool = True
+    whole: bool = False
+    """It looks at all of a plane at once, by a mean or a norm over it: tiles would not fit together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +38,4 @@ class UpscaleModel:
     """Of the file that the weights came from."""
     hyper: dict[str, int | str | bool]
     """Arguments of the net's class, as its weights tell them."""
+    needs: Needs = field(default_factory=Needs)
