@@ -21,7 +21,7 @@ from texup.engines.device import (
     pick_device,
     pick_precision,
 )
-from texup.errors import DeviceError, WeightsError
+from texup.errors import DeviceError
 
 CPU = torch.device("cpu")
 
@@ -246,11 +246,6 @@ def test_memory_is_estimated_by_width_scale_and_type(nearest_model):
     assert bytes_per_pixel(wider, "fp32") > bytes_per_pixel(four, "fp32")
     device = Device([four], CPU, batch_pixels=1000)
     assert device.batch_bytes() == 1000 * bytes_per_pixel(four, "fp32")
-
-
-def test_a_net_that_needs_other_sides_of_planes_is_refused(nearest_model):
-    with pytest.raises(WeightsError, match=r"multiples of 7; texup makes multiples of 4"):
-        Device([replace(nearest_model(4), multiple_of=7)], CPU)
 
 
 def test_sizes_come_from_the_caller_or_from_the_device(nearest_model):

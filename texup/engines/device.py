@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,9 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from texup.engines.accelerators import accelerators, forget_unused, half_of, memory_of, title
-from texup.engines.engine import GRID, Execution, Plane
+from texup.engines.engine import Execution, Plane, Request
 from texup.engines.failures import is_short_of_memory, watch_device
-from texup.errors import DeviceError, WeightsError
+from texup.engines.fitting import Fitted
+from texup.engines.memory import memory_budget
+from texup.errors import DeviceError, LostDevice
 from texup.models.model import UpscaleModel
 
 PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
@@ -25,6 +28,7 @@ CPU_TILE = 160  # texels: wide enough that the context around it is a fifth, sma
 MEMORY_SHARE = 0.6  # of the free memory; the allocator's own waste and the user's desktop take the rest
 MAX_BATCH_PIXELS = 1 << 20
 MPS_BATCH_PIXELS = 1 << 18  # Metal's arrays end at 4 GiB, which wide activations of scale 4 reach beyond that
+WHOLE_TILES = tuple(1 << k for k in range(6, 13))  # sides; few, so that other machines seldom cut otherwise
 FAR = 1000.0  # times as bright as white: no net that works goes there, one that overflows passes by
 
 
@@ -36,7 +40,7 @@ class Upscaled:
     """(h * scale, w * scale, C), or None when there is no result."""
     precision: str
     """Type it was computed in."""
-    problem: Literal["memory", "not finite"] | None = None
+    problem: Literal["memory", "not finite", "refused"] | None = None
     """Why there is no result."""
     redone: bool = False
     """Whether the first result was not finite and this is a second one, in fp32."""
@@ -80,7 +84,12 @@ def multiplies_bfloat16(device: torch.device) -> bool:
 
 
 def bytes_per_pixel(model: UpscaleModel, precision: str) -> int:
-    """Estimate the peak memory of a net for one input texel: about four wide activations at the size of the result."""
+    """Estimate the peak memory of a net for one input texel: about four wide activations at the size of the result.
+
+    Of a net whose widest layer is known, four of those.
+    """
+    if model.needs.values:
+        return 4 * model.needs.values * PRECISIONS[precision].itemsize
     width = int(model.hyper["num_feat"]) + 64
     return 4 * width * max(4, model.scale**2) * PRECISIONS[precision].itemsize
 
@@ -106,16 +115,8 @@ class Device:
         Raises:
             DeviceError: the weights do not fit into its memory.
             LostDevice: it does not work.
-            WeightsError: a net needs sides of planes that texup does not make.
         """
         self.models, self.device, self.precision = list(models), device, precision
-        uneven = next((model for model in models if GRID % model.multiple_of), None)
-        if uneven is not None:
-            raise WeightsError(
-                f"{uneven.name}: takes planes whose sides are multiples of {uneven.multiple_of};"
-                f" texup makes multiples of {GRID}"
-            )
-        self.execution = Execution(device.type, precision)
         # A CPU's kernels round otherwise for other batches, which form by chance; and one plane at a time is no slower.
         self.at_once = 1 if device.type == "cpu" else MAX_BATCH_PIXELS
         self.lanes = (os.cpu_count() or 1) if device.type == "cpu" else 1
@@ -136,11 +137,48 @@ class Device:
         # Of all its memory, not of what is free today: the size of tiles decides the last bit of some pixels.
         self.tile = tile or (CPU_TILE if total is None else max(64, int(self._fitting_pixels(total) ** 0.5)))
         self.first_tile = self.tile
-        dtype = PRECISIONS[self.precision]
-        self.nets = [
-            copy.deepcopy(m.net).to(self.device, dtype, memory_format=_layout(self.device))  # type: ignore[call-overload]
-            for m in self.models
-        ]
+        self.asked_tile = tile
+        self.whole = {k: tile or self._whole_tile(model) for k, model in enumerate(self.models) if model.needs.whole}
+        self.nets = [self._placed(model, PRECISIONS[self.precision_of(k)]) for k, model in enumerate(self.models)]
+
+    def _placed(self, model: UpscaleModel, dtype: torch.dtype) -> Fitted:
+        """Return a copy of a net on the device."""
+        layout = torch.preserve_format if model.needs.plain else _layout(self.device)
+        net = copy.deepcopy(model.net).to(self.device, dtype, memory_format=layout)  # type: ignore[call-overload]
+        return Fitted(net, model)
+
+    def precision_of(self, model: int) -> str:
+        """Return the type that a net runs in: fp32 where it does not take what was chosen."""
+        needs = self.models[model].needs
+        takes = {"fp16": needs.half, "bf16": needs.bfloat16}
+        return self.precision if takes.get(self.precision, True) else "fp32"
+
+    def execution(self, models: Iterable[int]) -> Execution:
+        """Return where and in what types some of the nets run."""
+        return Execution(self.device.type, "+".join(sorted({self.precision_of(model) for model in models})))
+
+    def _whole_tile(self, model: UpscaleModel) -> int:
+        """Return the side of the largest plane that a net which looks at all of it may see at once."""
+        memory = memory_of(self.device)[1] or memory_budget() // self.lanes
+        fitting = math.isqrt(int(memory * MEMORY_SHARE / bytes_per_pixel(model, self.precision)))
+        return max((side for side in WHOLE_TILES if side <= fitting), default=WHOLE_TILES[0])
+
+    def tile_of(self, requests: Sequence[Request]) -> int:
+        """Return the side of the tiles that requests are cut into."""
+        return min(self.whole.get(request.model, self.tile) for request in requests)
+
+    def shrink(self, requests: Sequence[Request], tile: int) -> None:
+        """Cut what goes through the nets of these requests into smaller tiles from now on."""
+        for model in {request.model for request in requests}:
+            if model in self.whole:
+                self.whole[model] = min(self.whole[model], tile)
+            else:
+                self.tile = min(self.tile, tile)
+
+    def is_cut_finer(self, requests: Sequence[Request], tile: int) -> bool:
+        """Tell whether tiles of that side are smaller than these requests would have in memory enough."""
+        whole = any(request.model in self.whole for request in requests)
+        return whole if self.asked_tile is None and whole else tile < self.first_tile
 
     @contextmanager
     def ready(self) -> Iterator[None]:
@@ -172,16 +210,26 @@ class Device:
         try:
             with watch_device(self.device):
                 return self._run(model, batch)
-        except (RuntimeError, MemoryError) as error:
+        except LostDevice:
+            raise
+        except Exception as error:
             if not is_short_of_memory(error):
-                raise
+                if not self.models[model].needs.guarded:
+                    raise
+                return self._refused(model, batch)
         with watch_device(self.device):  # not above, where the error's traceback still holds what the net had made
             forget_unused(self.device)
         half = len(batch) // 2
         self.batch_pixels = min(self.batch_pixels, max(1, half) * batch[0].shape[0] * batch[0].shape[1])
         if half == 0:
-            return [Upscaled(None, self.precision, "memory")]
+            return [Upscaled(None, self.precision_of(model), "memory")]
         return self.upscale(model, batch[:half]) + self.upscale(model, batch[half:])
+
+    def _refused(self, model: int, batch: Sequence[Plane]) -> list[Upscaled]:
+        """Find out which planes of a batch a net of others does not take."""
+        if len(batch) == 1:
+            return [Upscaled(None, self.precision_of(model), "refused")]
+        return [result for plane in batch for result in self.upscale(model, [plane])]
 
     def state(self) -> str:
         """Return where and in what type nets run, and how much of the device they fill."""
@@ -199,19 +247,20 @@ class Device:
     @torch.inference_mode()
     def _run(self, model: int, batch: Sequence[Plane]) -> list[Upscaled]:
         planes = torch.from_numpy(np.stack(batch)).to(self.device).permute(0, 3, 1, 2)
-        parts = torch.split(planes, self.at_once)
+        parts = torch.split(planes, 1 if self.models[model].needs.one_at_a_time else self.at_once)
         return [result for part in parts for result in self._through_net(model, part)]
 
     def _through_net(self, model: int, planes: Tensor) -> list[Upscaled]:
-        results = self._forward(self.nets[model], planes, PRECISIONS[self.precision])
+        precision = self.precision_of(model)
+        results = self._forward(self.nets[model], planes, PRECISIONS[precision])
         finite = _are_finite(results).tolist()
         done = results.permute(0, 2, 3, 1).float().cpu().numpy()
         if all(finite):
-            return [Upscaled(plane, self.precision) for plane in done]
+            return [Upscaled(plane, precision) for plane in done]
         if model not in self.wide_nets:  # also in fp32 a copy of its own, for a bit may have flipped in the other
-            self.wide_nets[model] = copy.deepcopy(self.models[model].net).to(self.device)
+            self.wide_nets[model] = self._placed(self.models[model], torch.float32)
         return [
-            Upscaled(plane, self.precision) if good else self._redo(model, planes[k : k + 1])
+            Upscaled(plane, precision) if good else self._redo(model, planes[k : k + 1])
             for k, (plane, good) in enumerate(zip(done, finite, strict=True))
         ]
 
@@ -224,11 +273,9 @@ class Device:
 
     @staticmethod
     def _forward(net: nn.Module, planes: Tensor, dtype: torch.dtype) -> Tensor:
-        """Return (N, C, h * scale, w * scale); grey planes go through as three equal channels."""
-        channels = planes.shape[1]
-        x = planes.to(dtype).expand(-1, 3, -1, -1).contiguous(memory_format=_layout(planes.device))
-        result: Tensor = net(x)
-        return result.mean(dim=1, keepdim=True, dtype=torch.float32) if channels == 1 else result
+        """Return (N, C, h * scale, w * scale)."""
+        result: Tensor = net(planes.to(dtype).contiguous(memory_format=_layout(planes.device)))
+        return result
 
 
 def _layout(device: torch.device) -> torch.memory_format:

@@ -19,7 +19,7 @@ def answer_requests(requests: list[Request], device: Device) -> list[Plane]:
     Raises:
         TextureError: the net cannot do it on this device.
     """
-    order = Order(None, requests, device.tile)
+    order = Order(None, requests, device.tile_of(requests))
     for piece in order.pieces():
         (result,) = device.upscale(piece.model, [piece.plane])
         if result.plane is None:
@@ -60,12 +60,11 @@ class InlineEngine:
             return failure(job, error, task)
 
     def _upscale(self, task: Task, began: float) -> Outcome:
-        execution = None
+        nets: set[int] = set()
 
         def answer(requests: list[Request]) -> list[Plane]:
-            nonlocal execution
-            execution = self.device.execution
+            nets.update(request.model for request in requests)
             return answer_requests(requests, self.device)
 
         files = drive(task.upscaling, answer)
-        return finish(task, files, execution, began)
+        return finish(task, files, self.device.execution(nets) if nets else None, began)

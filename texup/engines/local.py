@@ -35,7 +35,8 @@ class InFlight:
     job: Job
     began: float = field(default_factory=time.perf_counter)
     task: Task | None = None
-    execution: Execution | None = None
+    nets: set[int] = field(default_factory=set)
+    """Those that it went through."""
     redone: int = 0
     """Tiles that were not finite and were done again in fp32."""
     tile: int | None = None
@@ -154,7 +155,8 @@ class _Run:
             step = next_requests(task, order.planes if order else None)
             if not isinstance(step, Finished):
                 return step
-            outcome = finish(task, step.files, texture.execution, texture.began)
+            ran = self.device.execution(texture.nets) if texture.nets else None
+            outcome = finish(task, step.files, ran, texture.began)
             return replace(outcome, redone=texture.redone, tile=texture.tile)
 
         return self._attempt(texture, work)
@@ -205,8 +207,8 @@ class _Run:
 
     def _queue(self, texture: InFlight, requests: list[Request], *, is_last_try: bool = False) -> None:
         """Let the tiles of what a texture asks for wait for the nets."""
-        order = Order(texture, requests, self.device.tile, is_last_try)
-        if order.tile < self.device.first_tile and order.missing > len(requests):
+        order = Order(texture, requests, self.device.tile_of(requests), is_last_try)
+        if order.missing > len(requests) and self.device.is_cut_finer(requests, order.tile):
             texture.tile = order.tile
         self.batcher.add(order)
 
@@ -232,7 +234,7 @@ class _Run:
                 continue
             texture = piece.order.texture
             texture.redone += result.redone
-            texture.execution = self.device.execution
+            texture.nets.add(piece.model)
             try:
                 is_whole = piece.put(result.plane)
             except MemoryError as error:
@@ -246,7 +248,8 @@ class _Run:
         side = order.largest_core()
         if result.problem == "memory" and not order.is_last_try:
             if side > MIN_TILE:
-                self.device.tile = max(MIN_TILE, min(self.device.tile, side) // 2)
+                now = self.device.tile_of(order.requests)
+                self.device.shrink(order.requests, max(MIN_TILE, min(now, side) // 2))
             order.cancelled = True
             self._queue(order.texture, order.requests, is_last_try=side <= MIN_TILE)
         else:

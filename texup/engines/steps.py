@@ -16,6 +16,7 @@ from texup.manifest.record import Outcome, Written
 PROBLEMS = {
     "memory": "out of memory even with the smallest tiles; free some memory or use another --device",
     "not finite": "the net's result is not finite even in fp32; the weights do not suit this texture",
+    "refused": "the net does not take a plane of this size; leave the texture out, or use another model",
     "large": "not enough memory to read or write it; free some, or use --jobs 1",
 }
 

@@ -64,12 +64,14 @@ def through_net(model: UpscaleModel, context: int, device: torch.device) -> Enla
         padded = pad(
             lr.astype(np.float32) / np.float32(255), (margin, margin + -h % grid, margin, margin + -w % grid), edges
         )
-        tile = max(padded.shape[:2]) if is_whole else runner.tile
-        order = Order(None, [Request(padded, 0, margin)], tile)
+        requests = [Request(padded, 0, margin)]
+        order = Order(None, requests, max(padded.shape[:2]) if is_whole else runner.tile_of(requests))
         for piece in order.pieces():
             (result,) = runner.upscale(piece.model, [piece.plane])
             if result.plane is None and result.problem == "memory":
                 raise DeviceError(f"{device}: out of memory with a picture of {w}x{h}; use --crop or another --device")
+            if result.problem == "refused":
+                raise WeightsError(f"{model.name}: does not take a picture of {w}x{h}; use --crop or another model")
             if result.plane is None:
                 raise WeightsError(f"{model.name}: its result is not finite; the weights are damaged or untrained")
             piece.put(result.plane)

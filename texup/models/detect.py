@@ -185,7 +185,8 @@ def _realplksr(shapes: Shapes) -> Hyper:
 
 def _realplksr_needs(hyper: Hyper) -> Needs:
     # Group norm is over the whole plane; its features reach beyond float16, by those who trained such nets.
-    return Needs() if hyper["layer_norm"] else Needs(half=False, whole=True)
+    whole = not hyper["layer_norm"]
+    return Needs(half=not whole, whole=whole, values=2 * int(hyper["num_feat"]))
 
 
 ENDS = ("conv_first", "body", "conv_hr", "conv_last")

@@ -11,11 +11,21 @@ from torch import nn
 class Needs:
     """What a net needs of whoever runs it, besides sides that are multiples of a number."""
 
+    minimum: int = 1
+    """Texels that each side of its input has at least."""
+    square: bool = False
     half: bool = True
-    """It may run in float16; such a net never overflows, or seldom enough to do those tiles again in float32."""
+    """It may run in float16."""
     bfloat16: bool = True
     whole: bool = False
     """It looks at all of a plane at once, by a mean or a norm over it: tiles would not fit together."""
+    one_at_a_time: bool = False
+    plain: bool = False
+    """It takes tensors in their usual layout only, not channels last."""
+    values: int = 0
+    """Numbers in its widest layer for one texel of its input; 0 where its width tells."""
+    guarded: bool = False
+    """It is not of texup: what it raises is the fault of a texture, not of the run."""
 
 
 @dataclass(frozen=True, slots=True)
