@@ -281,9 +281,17 @@ def test_the_header_is_plain_json():
     assert header.settings["edges"] == ["auto", "auto"]
 
 
-def test_a_net_that_is_not_for_rgb_is_refused(tmp_path):
-    path = tmp_path / "grey.safetensors"
-    save_weights(path, tiny_net(num_in_ch=1, num_out_ch=1).state_dict(), {})
+def test_a_net_that_makes_other_channels_than_it_takes_is_refused(tmp_path):
+    path = tmp_path / "mask.safetensors"
+    save_weights(path, tiny_net("RRDBNet", num_in_ch=3, num_out_ch=1).state_dict(), {})
     (link,) = choose_chain([str(path)], None)
-    with pytest.raises(WeightsError, match=r"grey\.safetensors: a net of 1 channels in and 1 out"):
+    with pytest.raises(WeightsError, match=r"mask\.safetensors: a net of 3 channels in and 1 out; texup upscales with"):
         link.load()
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_nets_for_grey_and_for_colour_with_alpha_load(tmp_path, channels):
+    path = tmp_path / "other.safetensors"
+    save_weights(path, tiny_net(num_in_ch=channels, num_out_ch=channels).state_dict(), {})
+    (link,) = choose_chain([str(path)], None)
+    assert link.load().in_channels == channels

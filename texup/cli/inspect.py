@@ -112,8 +112,9 @@ def _summary(run: Run, output: Path, survey: Survey, estimate: Estimate | None) 
 
 
 def _chain(run: Run, route: Route) -> str:
-    """Return the names of the nets that a route goes through."""
-    return " > ".join(run.models[step.model][0] for step in dict.fromkeys(route.passes))
+    """Return the names of the nets that a route goes through, and which take colour and alpha at once."""
+    steps = dict.fromkeys(route.passes)
+    return " > ".join(run.models[step.model][0] + (" (RGBA in one pass)" if step.rgba else "") for step in steps)
 
 
 def _top(count: Any) -> str:

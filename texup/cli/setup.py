@@ -25,9 +25,32 @@ from texup.upscaling.run import Pass, Route, Run, Settings, plan_passes
 if TYPE_CHECKING:
     from texup.models.model import UpscaleModel
 
-Scales = Callable[[Link], int]
 Engines = dict[tuple[str, ...], Engine]
 """Those made so far in one call, by the hashes of their nets."""
+RGBA = 4  # channels
+
+
+class _Nets:
+    """What is known of the nets of a run: from the catalog, or else from the weights, which that loads."""
+
+    def __init__(self) -> None:
+        self.loaded: dict[str, UpscaleModel] = {}
+
+    def scale(self, link: Link) -> int:
+        """Return how much a net enlarges."""
+        if link.scale is None:
+            self.loaded[link.sha256] = self.loaded.get(link.sha256) or link.load()
+            return self.loaded[link.sha256].scale
+        return link.scale
+
+    def steps(self, used: Sequence[Link], links: Sequence[Link], scale: int) -> list[Pass]:
+        """Return the passes through the nets ``used`` that reach a scale; their numbers are places in ``links``."""
+        passes = plan_passes([self.scale(link) for link in used], scale)
+        return [self._step(used[step.model], links, step.scale) for step in passes]
+
+    def _step(self, link: Link, links: Sequence[Link], scale: int) -> Pass:
+        rgba = link.sha256 in self.loaded and self.loaded[link.sha256].in_channels == RGBA
+        return Pass(links.index(link), scale, rgba)
 
 
 def build_run(
@@ -50,27 +73,20 @@ def build_run(
     rules = rules_for(source, options.rules)
     is_default = not options.models and options.blend is None
     links = choose_chain(options.models, options.blend, options.scale)
-    loaded: dict[str, UpscaleModel] = {}
-
-    def scale_of(link: Link) -> int:
-        if link.scale is None:
-            loaded[link.sha256] = loaded.get(link.sha256) or link.load()
-            return loaded[link.sha256].scale
-        return link.scale
-
-    scales = [scale_of(link) for link in links]
+    nets = _Nets()
+    scales = [nets.scale(link) for link in links]
     settings = _settings(prod(scales) if options.scale is None else options.scale, links, options)
-    route = Route(plan_passes(scales, settings.scale), settings)
+    route = Route(nets.steps(links, links, settings.scale), settings)
     gentle = faithful_chain(options.scale) if is_default else []
-    faithful = _route(gentle, links, route, scale_of, options) if gentle else None
+    faithful = _route(gentle, links, route, nets, options) if gentle else None
     routed = [rule for rule in (*rules, *compared) if rule.has_route]
-    routes = {rule.number: _rule_route(rule, route, links, scale_of, options) for rule in routed}
+    routes = {rule.number: _rule_route(rule, route, links, nets, options) for rule in routed}
     return Run(
         source=source,
         out=output_for(source, output, settings.scale),
         models=[(link.name, link.sha256) for link in links],
         route=route,
-        load_engine=engine_loader(links, loaded, options, {} if engines is None else engines),
+        load_engine=engine_loader(links, nets.loaded, options, {} if engines is None else engines),
         convention=options.convention,
         wishes=wishes_of(options, settings.scale),
         rules=rules,
@@ -151,21 +167,20 @@ def _margin(links: Sequence[Link], overlap: int | None) -> int:
     return margin + margin % 2
 
 
-def _rule_route(rule: Rule, default: Route, links: list[Link], scales: Scales, options: Options) -> Route:
+def _rule_route(rule: Rule, default: Route, links: list[Link], nets: _Nets, options: Options) -> Route:
     """Return the route of a rule; nets that only rules use are added to ``links``."""
     used = [links[step.model] for step in dict.fromkeys(default.passes)]
     if rule.models or rule.blend is not None:
         used = choose_chain(rule.models, rule.blend)
     scale = default.settings.scale if rule.scale is None else rule.scale
-    return _route(used, links, replace(default, settings=replace(default.settings, scale=scale)), scales, options)
+    return _route(used, links, replace(default, settings=replace(default.settings, scale=scale)), nets, options)
 
 
-def _route(used: Sequence[Link], links: list[Link], like: Route, scales: Scales, options: Options) -> Route:
+def _route(used: Sequence[Link], links: list[Link], like: Route, nets: _Nets, options: Options) -> Route:
     """Return the route through other nets, with settings as ``like`` has them; new nets are added to ``links``."""
     links += [link for link in used if link not in links]
-    passes = plan_passes([scales(link) for link in used], like.settings.scale)
     settings = replace(like.settings, margin=_margin(used, options.overlap))
-    return Route([Pass(links.index(used[step.model]), step.scale) for step in passes], settings)
+    return Route(nets.steps(used, links, settings.scale), settings)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from texup.models.reading import hash_weights
 if TYPE_CHECKING:
     from texup.models.model import UpscaleModel
 
+CHANNELS = (1, 3, 4)  # grey, of which a net sees each channel of a colour alone; RGB; RGBA
 DEFAULT_CONTEXT = 32  # texels, for nets that nobody measured
 
 
@@ -85,9 +86,9 @@ def _chosen(model: CatalogModel) -> Link:
         from texup.models.loading import load_model
 
         loaded = load_model(model.path, name=model.name, expected_sha256=sha256)
-        if (loaded.in_channels, loaded.out_channels) != (3, 3):
+        if loaded.in_channels != loaded.out_channels or loaded.in_channels not in CHANNELS:
             channels = f"{loaded.in_channels} channels in and {loaded.out_channels} out"
-            raise WeightsError(f"{model.path}: a net of {channels}; texup upscales with nets for RGB")
+            raise WeightsError(f"{model.path}: a net of {channels}; texup upscales with nets for grey, RGB or RGBA")
         return loaded
 
     return Link(model.name, sha256, model.scale, model.context or DEFAULT_CONTEXT, load)

@@ -57,8 +57,12 @@ def upscale_texture(
     opacity = None if policy.shows_hidden else planes.alpha
     colour = planes.colour if opacity is None else as_grey(bleed(planes.colour, opacity, edges))
     wanted = [colour] if planes.alpha is None or policy.alpha not in THROUGH_NET else [colour, planes.alpha]
+    at_once = len(wanted) == 2 and all(step.rgba for step in passes)
 
-    upscaled = yield from _through_nets(wanted, edges, passes, settings.margin)
+    if at_once:
+        upscaled = _parted((yield from _through_nets([_joined(*wanted)], edges, passes, settings.margin)), colour)
+    else:
+        upscaled = yield from _through_nets(wanted, edges, passes, settings.margin)
 
     is_light = policy.alpha != "data" and policy.kind != "normal"
     result, *rest = (reduce_plane(p, size, edges, light=is_light and k == 0) for k, p in enumerate(upscaled))
@@ -127,6 +131,18 @@ def _through_nets(planes: list[Plane], edges: Edges, passes: Sequence[Pass], mar
                 raise TextureError("its result is not finite; the weights do not suit it")
             planes[k] = np.clip(enlarged, 0, 1, out=enlarged)
     return planes
+
+
+def _joined(colour: Plane, alpha: Plane) -> Plane:
+    """Return colour and alpha as one plane of four channels, for nets that take them together."""
+    return np.concatenate((*[colour] * (3 // colour.shape[2]), alpha), axis=2)
+
+
+def _parted(joined: list[Plane], colour: Plane) -> list[Plane]:
+    """Return what a net made of a joined plane as colour, of as many channels as ``colour``, and alpha."""
+    (plane,) = joined
+    own = plane[..., :3] if colour.shape[2] == 3 else plane[..., :3].mean(axis=2, keepdims=True)
+    return [np.ascontiguousarray(own), np.ascontiguousarray(plane[..., 3:])]
 
 
 def _is_flat(plane: Plane) -> bool:

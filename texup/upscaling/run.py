@@ -66,6 +66,8 @@ class Pass:
 
     model: int
     scale: int
+    rgba: bool = False
+    """Whether the net takes colour and alpha at once."""
 
 
 def plan_passes(scales: Sequence[int], scale: int) -> list[Pass]:

@@ -206,7 +206,7 @@ def mode_of(texture: Texture) -> str:
 def net_texels(texture: Texture, policy: Policy, route: Route) -> int:
     """Return how many texels the nets see for a texture, context and alpha included, tiles not counted in."""
     height, width, _ = texture.pixels.shape
-    planes = 1 + (policy.alpha in THROUGH_NET)
+    planes = 1 + (policy.alpha in THROUGH_NET and not all(step.rgba for step in route.passes))
     texels = 0
     for step in route.passes:
         sides = [side + -side % GRID + 2 * route.settings.margin for side in (height, width)]

@@ -1,0 +1,90 @@
+"""Models of modders: nets for grey and RGBA, and those that look at a whole texture, through the command."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from texup.engines.fitting import Fitted
+from texup.models.weights import save_weights
+from texup.textures.codecs.files import read_texture
+
+from ..builders import records_of, tiny_net, write_picture
+
+
+@pytest.fixture
+def pack(tmp_path, wall, disc):
+    """A colour texture, one with a soft rim, and a grey one."""
+    folder = tmp_path / "pack"
+    alpha = (disc(24, 24, soft=True) * 255).astype(np.uint8)
+    write_picture(folder / "colour.png", wall(24, 32))
+    write_picture(folder / "soft.png", np.dstack((wall(24, 24), alpha)))
+    write_picture(folder / "grey.png", wall(24, 24)[..., :1])
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Makes the file of a tiny net whose result is near its input."""
+
+    def make(name="SRVGGNetCompact", **hyper):
+        net = tiny_net(name, scale=2, **hyper)
+        with torch.no_grad():
+            for value in net.parameters():
+                value.mul_(0.5)
+        save_weights(tmp_path / "mine.safetensors", net.state_dict(), {})
+        return tmp_path / "mine.safetensors"
+
+    return make
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+@pytest.mark.parametrize("name", ["SRVGGNetCompact", "RealPLKSR"])
+def test_nets_of_other_channels_give_every_texture_its_own(texup, pack, model, tmp_path, name, channels):
+    path = model(name, num_in_ch=channels, num_out_ch=channels)
+    out = tmp_path / "out"
+    assert texup("upscale", pack, "-o", out, "--model", path, "--method", "net").code == 0
+    for source in pack.iterdir():
+        before, after = read_texture(source).pixels, read_texture(out / source.name).pixels
+        assert after.shape == (before.shape[0] * 2, before.shape[1] * 2, before.shape[2])
+        large = before.astype(float).repeat(2, 0).repeat(2, 1)
+        assert np.abs(after - large).mean() < 16
+    assert {record["precision"] for record in records_of(out).values()} == {"fp32"}
+
+
+def test_colour_and_alpha_go_through_a_net_for_rgba_together(texup, pack, model, tmp_path, monkeypatch):
+    path = model(num_in_ch=4, num_out_ch=4)
+    seen, real = [], Fitted._with_channels
+
+    def watched(self, planes):
+        seen.append(planes.shape[1])
+        return real(self, planes)
+
+    monkeypatch.setattr(Fitted, "_with_channels", watched)
+    assert texup("upscale", pack, "-o", tmp_path / "out", "--model", path, "--include", "soft.png").code == 0
+    assert set(seen) == {4}
+
+
+def test_inspect_says_that_colour_and_alpha_go_together(texup, pack, model):
+    rgba = model(num_in_ch=4, num_out_ch=4)
+    assert "by mine (RGBA in one pass)" in texup("inspect", pack, "--model", rgba).out
+    texels = json.loads(texup("inspect", pack, "--model", rgba, "--json").out)["net_texels"]
+    plain = model()
+    found = texup("inspect", pack, "--model", plain)
+    assert "RGBA in one pass" not in found.out
+    assert json.loads(texup("inspect", pack, "--model", plain, "--json").out)["net_texels"] > texels
+
+
+def test_a_net_that_looks_at_a_whole_texture_is_shown_all_of_it(texup, model, tmp_path, wall):
+    path = model("RealPLKSR", layer_norm=False)
+    write_picture(tmp_path / "wide.png", wall(16, 400))
+    outs = [tmp_path / "all.png", tmp_path / "cut.png"]
+    assert texup("upscale", tmp_path / "wide.png", "-o", outs[0], "--model", path, "--method", "net").code == 0
+    more = ("--method", "net", "--tile", "64")
+    assert texup("upscale", tmp_path / "wide.png", "-o", outs[1], "--model", path, *more).code == 0
+    whole, cut = (read_texture(out).pixels.astype(int) for out in outs)
+    assert whole.shape == cut.shape == (32, 800, 3)
+    assert np.abs(whole - cut).max() > 0  # the norm over a tile is not that over the texture
