@@ -29,6 +29,8 @@ WEIGHTS_BYTES: Annotated[int, Bound("weights", "a file", "bytes")] = 480 << 20
 WEIGHTS_HEADER: Annotated[int, Bound("weights", "header of a safetensors file", "bytes")] = 8 << 20
 WEIGHTS_PARAMETERS: Annotated[int, Bound("weights", "parameters")] = 145_000_000
 """VGG19 has 143,667,240."""
+WEIGHTS_INTEGERS: Annotated[int, Bound("weights", "integers, as tables of places have them")] = 20_000_000
+"""HAT's largest published net has 2 million."""
 WEIGHTS_KEY: Annotated[int, Bound("weights", "characters of a tensor's name")] = 200
 WEIGHTS_DIMENSIONS: Annotated[int, Bound("weights", "dimensions of a tensor")] = 8
 """Parsing takes the square of their number."""
@@ -39,6 +41,15 @@ WEIGHTS_OPCODES: Annotated[int, Bound("weights", "opcodes of a pickle")] = 1_000
 """40 for a tensor."""
 WEIGHTS_TUPLE: Annotated[int, Bound("weights", "values of a tuple in a pickle, tuples inside it unrolled")] = 1_000
 WEIGHTS_DOUBLINGS: Annotated[int, Bound("weights", "doublings of a net's scale")] = 8
+
+BORROWED_DEPTH: Annotated[int, Bound("nets of spandrel", "a number in a tensor's name")] = 512
+"""RCAN has 20 blocks in each of 10 groups; every number becomes as many layers."""
+BORROWED_SIDE: Annotated[int, Bound("nets of spandrel", "a side of a tensor")] = 1 << 16
+BORROWED_SCALE: Annotated[int, Bound("nets of spandrel", "scale")] = 16
+BORROWED_SECONDS: Annotated[float, Bound("nets of spandrel", "building it, and each trial", "seconds")] = 120
+"""The largest published one takes 20 on a slow core."""
+BORROWED_NUMBERS: Annotated[int, Bound("nets of spandrel", "numbers in a tensor that a trial makes")] = 1 << 28
+BORROWED_BYTES: Annotated[int, Bound("nets of spandrel", "memory more than before, on Linux", "bytes")] = 6 << 30
 
 TEXTURE_BYTES: Annotated[int, Bound("textures", "a file, also where a check looks for its size", "bytes")] = 1 << 30
 RESULT_PIXELS: Annotated[int, Bound("textures", "a result", "pixels")] = 1 << 28

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import re
 import struct
 import sys
 import tarfile
@@ -375,3 +376,35 @@ def test_a_name_of_a_megabyte_is_refused_unprinted(tmp_path):
     path = tmp_path / "net.pth"
     path.write_bytes(zipped({"w" * (1 << 20): torch.ones(1)}))
     assert "longer than 200 characters" in refusal(path)
+
+
+def spelled(*parts: bytes) -> bytes:
+    """Return a file of torch.save whose description is a pickle of protocol 4, spelled in opcodes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("x/data.pkl", b"\x80\x04" + b"".join(parts) + b".")
+        archive.writestr("x/version", b"3\n")
+    return buffer.getvalue()
+
+
+def short(text: bytes) -> bytes:
+    return b"\x8c" + bytes([len(text)]) + text
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (spelled(short(b"os"), b"\x94", short(b"system"), b"\x94\x93", short(b"true"), b"\x85R"), r"os system"),
+        (spelled(short(b"os\nsystem\nc"), short(b"system"), b"\x93"), "a name that is none"),
+        (spelled(b"}", short(b"system"), b"\x93"), "a name that is none"),
+        (spelled(short(b"system"), b"\x93"), "a name that is none"),
+        (spelled(b"}\x94", b"h\x05"), "damaged"),
+        (spelled(b"(", short(b"a" * 200), b"\x94", b"h\x00" * 50_000, b"t"), "longer than"),
+        (spelled(b"\x8f"), "damaged"),  # EMPTY_SET
+        (spelled(b"\x96" + struct.pack("<Q", 1 << 40)), "damaged"),  # BYTEARRAY8
+    ],
+)
+def test_p12_newer_protocols_hide_nothing(tmp_path, data, reason):
+    path = tmp_path / "new.pth"
+    path.write_bytes(data)
+    assert re.search(reason, refusal(path))

@@ -6,12 +6,14 @@ import hashlib
 import io
 import json
 import struct
+from collections import OrderedDict
 
 import pytest
 import torch
 from safetensors import safe_open
 from torch import nn
 
+from texup import bounds
 from texup.errors import OutputError, WeightsError
 from texup.models.loading import load_model
 from texup.models.weights import read_weights, save_pickle, save_weights
@@ -177,3 +179,52 @@ def test_the_file_is_plain_safetensors_and_the_same_whatever_the_order(tmp_path,
         assert file.metadata() == facts
         assert all(torch.equal(file.get_tensor(key), value) for key, value in state.items())
     assert list(read_weights(tmp_path / "a").state) == sorted(state)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("wrap", [dict, lambda s: {"params": s}, lambda s: {"mine": s, "epoch": 3}])
+def test_pickles_of_every_protocol_are_read(tmp_path, state, protocol, zipped, wrap):
+    shared = {"shared": state["body.0.weight"], "places": torch.arange(6).view(2, 3).t()}
+    net = OrderedDict(state | shared)
+    net._metadata = {"": {"version": 1}}  # as state dicts of modules have it
+    how = {"pickle_protocol": protocol, "_use_new_zipfile_serialization": zipped}
+    torch.save(wrap(net), tmp_path / "x.pth", **how)
+    found = read_weights(tmp_path / "x.pth")
+    floats = {key: value for key, value in net.items() if value.is_floating_point()}
+    assert found.state.keys() == floats.keys()
+    assert all(torch.equal(value, floats[key].float()) for key, value in found.state.items())
+    assert torch.equal(found.integers["places"], shared["places"])
+
+
+def test_two_unknown_wrappers_are_not_chosen_between(tmp_path, state):
+    save_pickle(tmp_path / "x.pth", {"mine": state, "yours": state})
+    with pytest.raises(WeightsError, match="holds no float tensors"):
+        read_weights(tmp_path / "x.pth")
+
+
+def test_tables_of_places_keep_their_keys_type_and_bound(tmp_path, state, monkeypatch):
+    tables = {"module.mask": torch.tensor([True, False]), "module.index": torch.arange(5, dtype=torch.int32)}
+    save_pickle(tmp_path / "x.pth", {f"module.{key}": value for key, value in state.items()} | tables)
+    found = read_weights(tmp_path / "x.pth").integers
+    assert {key: value.dtype for key, value in found.items() if key in ("mask", "index")} == {
+        "mask": torch.bool,
+        "index": torch.int32,
+    }
+    monkeypatch.setattr(bounds, "WEIGHTS_INTEGERS", 6)
+    with pytest.raises(WeightsError, match="7 integers are more than the 6"):
+        read_weights(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"\x08\x07\x12\x07pytorch\x1a\x052.1.0:", "an ONNX model"),
+        (b"7767517\n75 83\nInput  data  0 1 data\n", r"the plan of an ncnn model \(\.param\)"),
+        (b"\x47\x6b\x30\x01" + bytes(60), r"the weights of an ncnn model \(\.bin\)"),
+    ],
+)
+def test_files_of_other_programs_are_named(tmp_path, data, what):
+    (tmp_path / "model.pth").write_bytes(data)
+    with pytest.raises(WeightsError, match=f"this is {what}, which texup does not run; get the .pth"):
+        read_weights(tmp_path / "model.pth")

@@ -20,8 +20,10 @@ import torch
 from texup import bounds
 from texup.errors import WeightsError
 from texup.files import CHUNK
+from texup.models.protocols import in_protocol_2
 
 DAMAGED = "damaged, or holds more than tensors; get a clean .safetensors file"
+PROTOCOL = 2
 LEGACY_PICKLES = 5  # magic number, version, system, content, names of the storages
 
 STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
@@ -63,6 +65,11 @@ def load_pickle(file: io.BytesIO) -> Any:
         clean = _rewritten(file)
         file.close()
     elif data.startswith(b"\x80"):
+        if data[1] != PROTOCOL:
+            spelled, length = in_protocol_2(data[: bounds.WEIGHTS_PICKLE], LEGACY_PICKLES)
+            data = spelled + data[length:]
+            file.close()
+            file = io.BytesIO(data)
         check_pickles(data[: bounds.WEIGHTS_PICKLE], LEGACY_PICKLES)
         del data
         clean = file
@@ -104,7 +111,10 @@ def _rewritten(file: io.BytesIO) -> io.BytesIO:
         try:
             for name, entry in members:
                 if name == "data.pkl":
-                    check_pickles(archive.read(entry), 1)
+                    spelled, _ = in_protocol_2(archive.read(entry), 1)
+                    check_pickles(spelled, 1)
+                    target.writestr(f"weights/{name}", spelled)
+                    continue
                 with archive.open(entry) as source, target.open(f"weights/{name}", "w") as copy:
                     shutil.copyfileobj(source, copy, CHUNK)
         except zipfile.BadZipFile:
@@ -135,7 +145,7 @@ def _scan(stream: io.BytesIO, left: int) -> int:
         left -= 1
         if left < 0:
             raise WeightsError(f"its description of the tensors has more than {bounds.WEIGHTS_OPCODES:,} steps")
-        if name not in EFFECTS or (name == "PROTO" and argument != 2):
+        if name not in EFFECTS or (name == "PROTO" and argument != PROTOCOL):
             raise WeightsError(DAMAGED)
         takes, puts = EFFECTS[name]
         start = marks.pop() if takes is None else len(stack) - takes

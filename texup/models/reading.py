@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -16,6 +17,12 @@ LOOKALIKES = {  # what a failed download leaves behind
     b"<html": "a web page, not weights; the download went wrong",
     b"\x1f\x8b": "packed by gzip; unpack it first",
 }
+
+OTHERS = (  # what other programs run, by how its files begin
+    (re.compile(rb"\x08[\x01-\x14][\x12\x1a\x22\x2a\x32\x3a\x42]"), "an ONNX model"),
+    (re.compile(rb"7767517\s"), "the plan of an ncnn model (.param)"),
+    (re.compile(rb"\x47\x6b\x30\x01|\x38\x4b\x0d\x00"), "the weights of an ncnn model (.bin)"),
+)
 
 
 def read_bytes(path: Path, max_bytes: int = bounds.WEIGHTS_BYTES) -> bytes:
@@ -46,6 +53,11 @@ def read_bytes(path: Path, max_bytes: int = bounds.WEIGHTS_BYTES) -> bytes:
     for prefix, reason in LOOKALIKES.items():
         if start.startswith(prefix):
             raise WeightsError(f"{path}: this is {reason}")
+    other = next((title for sign, title in OTHERS if sign.match(data)), None)
+    if other is not None:
+        raise WeightsError(
+            f"{path}: this is {other}, which texup does not run; get the .pth or .safetensors it is made of"
+        )
     return data
 
 

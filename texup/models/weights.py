@@ -37,6 +37,7 @@ WRAPPERS = (
 # Prefixes that wrappers of modules put on every key; "model." stays where a layer number follows (ESRGAN of 2018).
 PREFIX = re.compile(r"(?:module|_orig_mod|generator|netG|net_g|model(?!\.\d))\.")
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class LoadedWeights:
 
     state: StateDict
     """Unwrapped and without prefixes; float32, contiguous, finite, on the CPU; keys as in the file otherwise."""
+    integers: StateDict
+    """The tensors of whole numbers in the file (counters, tables of places), under keys of the same kind."""
     sha256: str
     """Of the file's bytes."""
     metadata: dict[str, str]
@@ -68,12 +71,13 @@ def read_weights(
     del data  # large: parsing frees it as soon as it has copied what it needs
     try:
         raw, metadata = _parse(file)
-        state = _strip_prefixes(_as_floats(_unwrap(raw)))
+        tensors = _strip_prefixes(_checked(_unwrap(raw)))
+        state, integers = _as_floats(tensors), _as_integers(tensors)
     except WeightsError as refusal:
         raise WeightsError(f"{path}: {refusal}") from None
     except Exception:  # noqa: BLE001 - hostile bytes raise anything, and torch's own text advises to run them
         raise WeightsError(f"{path}: {DAMAGED}") from None
-    return LoadedWeights(state, sha256, metadata or {}, "pickle" if metadata is None else "safetensors")
+    return LoadedWeights(state, integers, sha256, metadata or {}, "pickle" if metadata is None else "safetensors")
 
 
 def save_weights(path: Path, state: StateDict, metadata: dict[str, str]) -> None:
@@ -144,16 +148,37 @@ def _unwrap(content: Any) -> StateDict:
             raise WeightsError("holds no dictionary of tensors")
         inner = next((content[w] for w in WRAPPERS if isinstance(content.get(w), dict) and content[w]), None)
         if inner is None:
+            inner = _only_wrapper(content)
+        if inner is None:
             break
         content = inner
     return {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
 
 
-def _as_floats(tensors: StateDict) -> StateDict:
-    """Return float32 copies of the parameters; counters and index tables (integers) are left out."""
+def _only_wrapper(content: dict[Any, Any]) -> dict[Any, Any] | None:
+    """Return the one dictionary of tensors in a dictionary that has none itself, whatever its key."""
+    inner = [value for value in content.values() if isinstance(value, dict) and value]
+    return inner[0] if len(inner) == 1 and not any(isinstance(value, Tensor) for value in content.values()) else None
+
+
+def _checked(tensors: StateDict) -> StateDict:
+    """Return tensors whose number and names are within bounds."""
     check_count(len(tensors))
     if any(len(key) > bounds.WEIGHTS_KEY for key in tensors):
         raise WeightsError(f"a tensor's name is longer than {bounds.WEIGHTS_KEY} characters")
+    return tensors
+
+
+def _as_integers(tensors: StateDict) -> StateDict:
+    """Return copies of the tensors of whole numbers."""
+    found = {key: value for key, value in tensors.items() if value.dtype in INTEGERS}
+    if (count := sum(value.numel() for value in found.values())) > bounds.WEIGHTS_INTEGERS:
+        raise WeightsError(f"{count:,} integers are more than the {bounds.WEIGHTS_INTEGERS:,} that weights may have")
+    return {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in found.items()}
+
+
+def _as_floats(tensors: StateDict) -> StateDict:
+    """Return float32 copies of the parameters."""
     floats = {key: value for key, value in tensors.items() if value.is_floating_point()}
     if not floats:
         raise WeightsError("holds no float tensors, so it is no file of weights")
