@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import signal
 import sys
@@ -21,7 +22,9 @@ from texup.cli.main import SIGNALS, run
 from texup.engines.batching import Order
 from texup.engines.device import Device
 from texup.engines.engine import Plane, Request, drive
+from texup.models.borrowing import import_spandrel
 from texup.models.catalog import resolve
+from texup.models.families import INSTALL
 from texup.models.loading import load_model
 from texup.models.model import UpscaleModel
 from texup.nets.rrdbnet import RRDBNet
@@ -268,15 +271,12 @@ def texup(monkeypatch, capsys, decoders):
 
 
 @pytest.fixture
-def spandrel(monkeypatch):
-    """spandrel, with empty modules for torchvision where there is none: a few other architectures import it."""
-    pytest.importorskip("einops", reason="spandrel needs einops")
-    for name in ("torchvision", "torchvision.ops", "torchvision.transforms", "torchvision.transforms.functional"):
-        if name not in sys.modules:
-            stub = ModuleType(name)
-            stub.__getattr__ = lambda _: None
-            monkeypatch.setitem(sys.modules, name, stub)
-    return pytest.importorskip("spandrel", reason="pip install --no-deps spandrel einops")
+def spandrel() -> ModuleType:
+    """spandrel, as texup imports it: without torchvision."""
+    for name in ("einops", "spandrel"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"no {name}: {INSTALL}")
+    return import_spandrel()
 
 
 @pytest.fixture(scope="session")

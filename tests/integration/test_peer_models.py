@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
+import warnings
 
 import numpy as np
 import pytest
 import torch
 
 from texup.engines.fitting import Fitted
-from texup.models.weights import save_weights
+from texup.models.loading import load_model
+from texup.models.weights import save_pickle, save_weights
 from texup.textures.codecs.files import read_texture
 
 from ..builders import records_of, tiny_net, write_picture
+from ..contract.test_borrowed_nets import NETS
 
 
 @pytest.fixture
@@ -88,3 +93,59 @@ def test_a_net_that_looks_at_a_whole_texture_is_shown_all_of_it(texup, model, tm
     whole, cut = (read_texture(out).pixels.astype(int) for out in outs)
     assert whole.shape == cut.shape == (32, 800, 3)
     assert np.abs(whole - cut).max() > 0  # the norm over a tile is not that over the texture
+
+
+@pytest.fixture
+def dat(spandrel, tmp_path):
+    """The file of a small net of type DAT."""
+    module, kind, arguments = NETS["DAT"]
+    with warnings.catch_warnings(action="ignore"):
+        torch.manual_seed(1)
+        net = getattr(importlib.import_module(f"spandrel.architectures.{module}"), kind)(**arguments | {"upscale": 2})
+    save_pickle(tmp_path / "2x_mine.pth", {"params_ema": net.state_dict()})
+    return tmp_path / "2x_mine.pth"
+
+
+def test_a_net_of_spandrel_upscales_a_pack(texup, pack, dat, tmp_path):
+    out = tmp_path / "out"
+    done = texup("upscale", pack, "-o", out, "--model", dat, "--method", "net", "--precision", "bf16")
+    assert (done.code, done.errors) == (0, [])
+    for source in pack.iterdir():
+        before, after = read_texture(source).pixels, read_texture(out / source.name).pixels
+        assert after.shape == (before.shape[0] * 2, before.shape[1] * 2, before.shape[2])
+    assert "torchvision" not in sys.modules
+
+
+def test_a_net_of_spandrel_is_shown_converted_and_blended(texup, dat, tmp_path):
+    shown = texup("models", "show", dat, "--json").json
+    assert (shown["architecture"], shown["scale"], shown["dialect"]) == ("DAT", 2, "its own")
+    for name, more in {"new.safetensors": (), "new.pth": ("--half",)}.items():
+        assert texup("models", "convert", dat, tmp_path / name, *more).code == 0
+        assert texup("models", "show", tmp_path / name).code == 0
+    assert texup("models", "convert", dat, tmp_path / "old.pth", "--dialect", "esrgan-2018").code == 2
+    assert texup("interpolate", dat, dat, "--alpha", "0.5", "-o", tmp_path / "half.safetensors").code == 0
+    whole, half = (
+        load_model(path).net(torch.full((1, 3, 16, 16), 0.5)) for path in (dat, tmp_path / "half.safetensors")
+    )
+    torch.testing.assert_close(whole, half, atol=1e-5, rtol=0)
+
+
+def test_a_net_of_spandrel_is_not_trained(texup, pack, dat):
+    refused = texup("finetune", dat, "--data", pack)
+    assert refused.code == 4
+    assert "texup runs nets of type DAT, but trains RRDBNet" in refused.err
+
+
+def test_a_model_of_the_catalog_is_converted_by_name(texup, tmp_path):
+    assert texup("models", "convert", "texup-x4-fast", tmp_path / "fast.pth").code == 0
+    assert load_model(tmp_path / "fast.pth").scale == 4
+
+
+def test_nets_of_two_scales_have_no_blend(texup, tmp_path):
+    for scale in (2, 4):
+        save_weights(tmp_path / f"x{scale}.safetensors", tiny_net(scale=scale).state_dict(), {})
+    files = tmp_path / "x4.safetensors", tmp_path / "x2.safetensors"
+    refused = texup("interpolate", *files, "--alpha", "0.5", "-o", tmp_path / "new.safetensors")
+    assert refused.code == 4
+    assert "enlarges 4 times and" in refused.err
+    assert "nets of two scales have no blend" in refused.err

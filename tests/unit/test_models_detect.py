@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from texup.errors import WeightsError
-from texup.models.detect import STRANGERS, detect
+from texup.models.detect import UnknownNet, detect
+from texup.models.families import FAMILIES, INSTALL, NOT_BORROWED
+from texup.models.loading import build_model
 from texup.nets.rrdbnet import RRDBNet
 from texup.nets.srresnet import MSRResNet
 from texup.nets.srvgg import SRVGGNetCompact
@@ -40,10 +42,29 @@ def test_weights_without_the_marker_are_held_against_the_nearest_net():
         detect({"encoder.weight": torch.zeros(1)})
 
 
-@pytest.mark.parametrize(("key", "name"), STRANGERS.items(), ids=STRANGERS.values())
-def test_other_families_are_named(key, name):
-    with pytest.raises(WeightsError, match=f"net of type {name.replace('+', '.')}; texup runs"):
-        detect({key: torch.zeros(1), "conv_first.weight": torch.zeros(8, 3, 3, 3)})
+@pytest.mark.parametrize(("name", "keys"), FAMILIES.items(), ids=FAMILIES)
+def test_other_families_are_named(name, keys):
+    with pytest.raises(UnknownNet, match=f"net of type {name}; texup itself runs"):
+        detect({key: torch.zeros(1) for key in (*keys, "conv_first.weight")})
+
+
+@pytest.mark.parametrize(("name", "keys"), FAMILIES.items(), ids=FAMILIES)
+def test_a_refusal_says_what_would_run_a_net(monkeypatch, name, keys):
+    monkeypatch.setattr("texup.models.loading.can_borrow", lambda: False)
+    with pytest.raises(WeightsError) as caught:
+        build_model({key: torch.zeros(1) for key in keys}, "", "")
+    assert str(caught.value).startswith(f"this is a net of type {name}")
+    assert (INSTALL in str(caught.value)) == (name not in NOT_BORROWED)
+
+
+def test_an_unknown_net_may_run_with_spandrel_and_a_damaged_one_does_not(monkeypatch):
+    monkeypatch.setattr("texup.models.loading.can_borrow", lambda: False)
+    with pytest.raises(WeightsError, match="for more families: pip install --no-deps"):
+        build_model({"encoder.weight": torch.zeros(1)}, "", "")
+    monkeypatch.setattr("texup.models.loading.can_borrow", lambda: pytest.fail("asked"))
+    state = floats(RRDBNet(num_feat=8, num_block=1, num_grow_ch=4))
+    with pytest.raises(WeightsError, match=r"nearest to RRDBNet, but it lacks conv_body\.bias"):
+        build_model({key: value for key, value in state.items() if key != "conv_body.bias"}, "", "")
 
 
 @pytest.mark.parametrize(

@@ -86,20 +86,21 @@ def show(model: str, as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("source", metavar="IN|NAME")
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
 @click.option(
     "--dialect", type=click.Choice(DIALECTS), default="basicsr", show_default=True, help="Names of the layers."
 )
 @click.option("--half", is_flag=True, help="Store 16-bit floats: half the size.")
 @click.option("--force", is_flag=True, help="Replace OUT if it is there.")
-def convert(source: Path, target: Path, dialect: str, half: bool, force: bool) -> None:
-    """Write the weights in IN to OUT (.safetensors or .pth) under the keys that another program reads.
+def convert(source: str, target: Path, dialect: str, half: bool, force: bool) -> None:
+    """Write the weights of a file or of the catalog to OUT (.safetensors or .pth), as another program reads them.
 
     \b
     Example:
       texup models convert 4x_foo.pth 4x_foo.safetensors
     """
+    from texup.models.catalog import resolve
     from texup.models.keys import from_canonical
     from texup.models.loading import open_weights
     from texup.models.weights import save_pickle, save_weights
@@ -108,10 +109,12 @@ def convert(source: Path, target: Path, dialect: str, half: bool, force: bool) -
         raise UsageError(f"{target}: name the output .safetensors or .pth")
     if target.exists() and not force:
         raise UsageError(f"{target}: already there; choose another name, or --force to replace it")
-    known = open_weights(source)
+    chosen = resolve(source)
+    known = open_weights(chosen.path, expected_sha256=chosen.sha256)
     state = from_canonical(known.state, dialect)
     if half:
         state = _halved(state)
+    state = known.tensors | state  # the tables of a net that is not of texup, which stay as they are
     if target.suffix == ".safetensors":
         save_weights(target, state, known.file.metadata | {"converted_from": known.file.sha256})
     else:  # BasicSR and Real-ESRGAN look for the weights under "params", the older programs for the bare weights

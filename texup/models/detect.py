@@ -12,6 +12,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from texup.errors import WeightsError
+from texup.models.families import family_of
 from texup.models.keys import highest
 from texup.models.model import Needs
 from texup.models.weights import StateDict
@@ -199,29 +200,28 @@ KINDS = {
     "RealPLKSR": Kind(RealPLKSR, "feats.1.channel_mixer.0.weight", ("feats", "to_img"), _realplksr, _realplksr_needs),
     "SRVGGNetCompact": Kind(SRVGGNetCompact, "body.0.weight", ("body",), _srvgg),
 }
-# Nets of other families, known by one of their keys only so that the refusal can name them; the more special first.
-STRANGERS = {
-    "layers.0.residual_group.overlap_attn.qkv.weight": "HAT",
-    "layers.0.residual_group.blocks.0.attn.logit_scale": "Swin2SR",
-    "layers.0.residual_group.blocks.0.attn.relative_position_bias_table": "SwinIR",
-    "layers.0.residual_group.td": "ATD",
-    "layers.0.blocks.0.attn.attns.0.pos.pos_proj.weight": "DAT",
-    "residual_layer.0.residual_layer.0.layer.0.fn.0.weight": "OmniSR",
-    "feats.1.channe_mixer.0.weight": "PLKSR",
-    "unet1.conv1.conv.0.weight": "RealCUGAN",
-}
+
+
+class UnknownNet(WeightsError):
+    """Not a net of texup's own; others may know it."""
+
+    def __init__(self, reason: str, *, damaged: bool = False) -> None:
+        """Say why; ``damaged`` where all but some keys are those of a net that texup has."""
+        super().__init__(reason)
+        self.damaged = damaged
 
 
 def detect(state: StateDict) -> Architecture:
     """Return the net that canonical ``state`` fills exactly: every key there, of the right shape, and no other.
 
     Raises:
-        WeightsError: a net that texup does not know, beyond its bounds, or with keys missing, left over or misshapen.
+        UnknownNet: a net that texup does not have, or with keys missing, left over or misshapen.
+        WeightsError: beyond its bounds.
     """
     shapes = {key: tuple(value.shape) for key, value in state.items()}
-    stranger = next((name for key, name in STRANGERS.items() if key in shapes), None)
+    stranger = family_of(shapes)
     if stranger is not None:
-        raise WeightsError(f"this is a net of type {stranger}; texup runs {', '.join(KINDS)}")
+        raise UnknownNet(f"this is a net of type {stranger}; texup itself runs {', '.join(KINDS)}")
     name = _nearest(shapes)
     hyper = KINDS[name].guess(shapes)
     _check_bounds(name, hyper)
@@ -263,7 +263,7 @@ def _nearest(shapes: Shapes) -> str:
     layers = {key.partition(".")[0] for key in shapes}
     nearest = max(KINDS, key=lambda name: len(layers & set(KINDS[name].layers)))
     if not layers & set(KINDS[nearest].layers):
-        raise WeightsError(f"no net that texup knows: {_listed(shapes)}; texup runs {', '.join(KINDS)}")
+        raise UnknownNet(f"no net that texup knows: {_listed(shapes)}; texup runs {', '.join(KINDS)}")
     return nearest
 
 
@@ -283,7 +283,8 @@ def _compare(name: str, shapes: Shapes, expected: Shapes) -> None:
     }
     faults = [f"{what} {_listed(keys)}" for what, keys in parts.items() if keys]
     if faults:
-        raise WeightsError(f"no net that texup knows: nearest to {name}, but it {', '.join(faults)}")
+        reason = f"no net that texup knows: nearest to {name}, but it {', '.join(faults)}"
+        raise UnknownNet(reason, damaged=KINDS[name].marker in shapes)
 
 
 def _listed(keys: Iterable[str]) -> str:

@@ -51,14 +51,19 @@ def interpolate_files(psnr: CatalogModel, gan: CatalogModel, alpha: float) -> tu
         WeightsError: a file is refused, or the two nets are not related.
     """
     mother, father = (open_weights(model.path, expected_sha256=model.sha256) for model in (psnr, gan))
+    scales = mother.architecture.scale, father.architecture.scale
+    if scales[0] != scales[1]:
+        raise WeightsError(
+            f"{psnr.path} enlarges {scales[0]} times and {gan.path} {scales[1]} times: nets of two scales have no blend"
+        )
     try:
         blend = interpolate(mother.state, father.state, alpha)
     except WeightsError as refusal:
         raise WeightsError(f"{psnr.path} and {gan.path}: {refusal}") from refusal
     check_related(
-        build_model(mother.state, psnr.name, mother.file.sha256),
-        build_model(father.state, gan.name, father.file.sha256),
-        build_model(interpolate(mother.state, father.state, 0.5), "their blend", ""),
+        build_model(mother.state, psnr.name, mother.file.sha256, mother.file.integers),
+        build_model(father.state, gan.name, father.file.sha256, father.file.integers),
+        build_model(interpolate(mother.state, father.state, 0.5), "their blend", "", mother.file.integers),
     )
     metadata = {
         "texup": __version__,
@@ -69,7 +74,7 @@ def interpolate_files(psnr: CatalogModel, gan: CatalogModel, alpha: float) -> tu
         "gan": gan.name,
         "gan_sha256": father.file.sha256,
     }
-    return blend, metadata
+    return mother.tensors | blend, metadata
 
 
 def check_related(psnr_model: UpscaleModel, gan_model: UpscaleModel, blend_model: UpscaleModel) -> None:

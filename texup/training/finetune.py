@@ -14,6 +14,7 @@ import torch
 
 from texup.errors import UsageError, WeightsError
 from texup.models.catalog import CatalogModel, load_catalog, resolve
+from texup.models.detect import KINDS
 from texup.models.loading import KnownWeights, open_weights
 from texup.textures.codecs.files import SUFFIXES
 from texup.training.config import Recipe, load_recipe
@@ -108,10 +109,12 @@ def recipe_for(model: CatalogModel, weights: KnownWeights, recipe: Recipe) -> Re
     """Return ``recipe`` with the name, net and scale of a model.
 
     Raises:
-        WeightsError: it is a net of other channels than RGB.
+        WeightsError: it is a net of other channels than RGB, or one that texup only runs.
         UsageError: the model enlarges nothing, or by a factor that the recipe's reductions cannot do.
     """
     found = weights.architecture
+    if weights.borrowed is not None:
+        raise WeightsError(f"{model.path}: texup runs nets of type {found.name}, but trains {', '.join(KINDS)} only")
     if (found.in_channels, found.out_channels) != (3, 3):
         channels = f"{found.in_channels} channels in and {found.out_channels} out"
         raise WeightsError(f"{model.path}: a net of {channels}; texup trains nets for RGB")
