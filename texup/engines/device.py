@@ -117,6 +117,7 @@ class Device:
             LostDevice: it does not work.
         """
         self.models, self.device, self.precision = list(models), device, precision
+        self.wide: set[int] = set()  # nets that turned out to run in fp32 only
         # A CPU's kernels round otherwise for other batches, which form by chance; and one plane at a time is no slower.
         self.at_once = 1 if device.type == "cpu" else MAX_BATCH_PIXELS
         self.lanes = (os.cpu_count() or 1) if device.type == "cpu" else 1
@@ -140,6 +141,10 @@ class Device:
         self.asked_tile = tile
         self.whole = {k: tile or self._whole_tile(model) for k, model in enumerate(self.models) if model.needs.whole}
         self.nets = [self._placed(model, PRECISIONS[self.precision_of(k)]) for k, model in enumerate(self.models)]
+        for k, model in enumerate(self.models):
+            if model.needs.guarded and self.precision_of(k) != "fp32" and not self.nets[k].runs(self.device):
+                self.wide.add(k)  # it says that it takes 16 bits, but mixes types on the way
+                self.nets[k] = self._placed(model, torch.float32)
 
     def _placed(self, model: UpscaleModel, dtype: torch.dtype) -> Fitted:
         """Return a copy of a net on the device."""
@@ -151,7 +156,7 @@ class Device:
         """Return the type that a net runs in: fp32 where it does not take what was chosen."""
         needs = self.models[model].needs
         takes = {"fp16": needs.half, "bf16": needs.bfloat16}
-        return self.precision if takes.get(self.precision, True) else "fp32"
+        return self.precision if takes.get(self.precision, True) and model not in self.wide else "fp32"
 
     def execution(self, models: Iterable[int]) -> Execution:
         """Return where and in what types some of the nets run."""

@@ -27,6 +27,13 @@ def is_short_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and SHORT.search(str(error)) is not None
 
 
+def is_lost(error: BaseException) -> bool:
+    """Tell whether the device gave up."""
+    return isinstance(error, torch.AcceleratorError) or (
+        isinstance(error, RuntimeError) and LOST.search(str(error)) is not None
+    )
+
+
 @contextmanager
 def watch_device(device: torch.device) -> Iterator[None]:
     """Turn the errors of a device that gave up into one for the user; others pass as they are.
@@ -37,8 +44,7 @@ def watch_device(device: torch.device) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        gone = isinstance(error, torch.AcceleratorError) or LOST.search(str(error)) is not None
-        if is_short_of_memory(error) or not gone:
+        if is_short_of_memory(error) or not is_lost(error):
             raise
         reason = (str(error).splitlines() or ["no reason given"])[0]
         raise LostDevice(

@@ -6,7 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from texup.engines.failures import is_lost, is_short_of_memory
 from texup.models.model import UpscaleModel
+
+TRIAL_SIDE = 24
 
 
 class Fitted(nn.Module):
@@ -40,6 +43,18 @@ class Fitted(nn.Module):
         if channels == 1:
             return results[:, :3].mean(dim=1, keepdim=True, dtype=torch.float32)
         return results[:, :channels]
+
+    @torch.inference_mode()
+    def runs(self, device: torch.device) -> bool:
+        """Tell whether the net takes a plane in the type that it has, of a size that it was not trained on."""
+        dtype = next(self.net.parameters()).dtype
+        try:
+            self(torch.zeros(1, self.channels, TRIAL_SIDE, TRIAL_SIDE + 1, device=device, dtype=dtype))
+        except Exception as error:
+            if is_short_of_memory(error) or is_lost(error):
+                raise
+            return False
+        return True
 
     def _with_channels(self, planes: Tensor) -> Tensor:
         """Return the planes with the channels of the net."""

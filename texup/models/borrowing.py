@@ -10,7 +10,6 @@ References:
 
 from __future__ import annotations
 
-import copy
 import importlib
 import importlib.util
 import math
@@ -33,7 +32,7 @@ from texup.models.watching import Watch, address_space
 from texup.models.weights import StateDict
 
 VERSION = "0.4."
-TRIAL_SIDE = 32
+TRIAL_SIDE = 24  # more texels than the widest windows have, and quick for the largest nets
 WHOLE = ("RGT",)  # it folds all of a plane into few tokens by strides, which no watch can tell from a convolution
 SPARE = 1 << 26  # numbers that a net may make besides twice its weights: tables and masks
 ALIKE = 1e-3  # of the largest value: how far a picture in a batch may be from the same alone
@@ -176,31 +175,17 @@ def _tried(net: nn.Module, found: Any, *, is_whole: bool) -> Needs:
     expected = (1, found.output_channels, high * found.scale, wide * found.scale)
     if tuple(alone.shape) != expected:
         raise WeightsError(f"its result is of size {tuple(alone.shape)}, not {expected}")
-    # Some say that they take 16 bits, but mix in masks of 32 where a plane has not the size of their training.
-    takes_narrow = (found.supports_half or found.supports_bfloat16) and _runs_narrow(net, pictures[:1])
     return Needs(
         minimum=max(1, int(size.minimum)),
         square=bool(size.square),
-        half=bool(found.supports_half) and takes_narrow,
-        bfloat16=bool(found.supports_bfloat16) and takes_narrow,
+        half=bool(found.supports_half),
+        bfloat16=bool(found.supports_bfloat16),
         whole=is_whole or watch.whole,
         one_at_a_time=not _takes_batches(net, pictures, alone),
         plain=True,
         values=math.ceil(watch.widest / (high * wide)),
         guarded=True,
     )
-
-
-def _runs_narrow(net: nn.Module, picture: Tensor) -> bool:
-    """Tell whether a net runs in 16 bits; bfloat16 stands for both, which not every CPU has float16 for."""
-    try:
-        with Watch():
-            copy.deepcopy(net).to(torch.bfloat16)(picture.to(torch.bfloat16))
-    except WeightsError:
-        raise
-    except Exception:  # noqa: BLE001 - whatever it raises, it does not
-        return False
-    return True
 
 
 def _takes_batches(net: nn.Module, pictures: Tensor, alone: Tensor) -> bool:
