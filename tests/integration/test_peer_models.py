@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 import warnings
 
@@ -149,3 +150,25 @@ def test_nets_of_two_scales_have_no_blend(texup, tmp_path):
     assert refused.code == 4
     assert "enlarges 4 times and" in refused.err
     assert "nets of two scales have no blend" in refused.err
+
+
+def test_a_folder_of_models_is_listed(texup, tmp_path):
+    folder = tmp_path / "models"
+    (folder / "old").mkdir(parents=True)
+    save_weights(folder / "a.safetensors", tiny_net("SPAN", scale=2).state_dict(), {"license": "CC-BY-4.0"})
+    save_pickle(folder / "old" / "b.PTH", {"params": tiny_net("RRDBNet", scale=4).state_dict()})
+    (folder / "bad.pth").write_bytes(b"<html>")
+    (folder / "notes.txt").write_text("no weights")
+    found = texup("models", "list", folder)
+    assert found.code == 0
+    first, bad, old = found.out.splitlines()
+    assert re.fullmatch(r"a\.safetensors +x2  SPAN  0\.\d MiB  CC-BY-4\.0", first)
+    assert re.fullmatch(r"bad\.pth +refused: this is a web page, not weights; the download went wrong", bad)
+    assert re.fullmatch(r"old/b\.PTH +x4  RRDBNet  \d\.\d MiB  licence not told: ask where you got it", old)
+    files = texup("models", "list", folder, "--json").json["files"]
+    assert [(file["file"], file["architecture"], file["scale"]) for file in files] == [
+        *[("a.safetensors", "SPAN", 2), ("bad.pth", None, None), ("old/b.PTH", "RRDBNet", 4)],
+    ]
+    (tmp_path / "empty").mkdir()
+    for place in (tmp_path / "none", tmp_path / "empty"):
+        assert texup("models", "list", place).code == 2

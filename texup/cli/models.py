@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 DIALECTS = ("basicsr", "esrgan-2018", "esrgan-2019")  # keys.RRDBNET_DIALECTS, without the import of torch for --help
 
+LICENCES = ("license", "licence", "modelspec.license")  # keys in the header of a safetensors file
+UNTOLD = "licence not told: ask where you got it"
+
 
 @click.group()
 def models() -> None:
@@ -28,14 +31,19 @@ def models() -> None:
 
 
 @models.command("list")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_models(as_json: bool) -> None:
-    """List the models that come with texup and verify their files.
+def list_models(folder: Path | None, as_json: bool) -> None:
+    """List the models that come with texup and verify their files; or the files of weights in a folder of yours.
 
     \b
-    Example:
+    Examples:
       texup models list
+      texup models list ./my_models
     """
+    if folder is not None:
+        _list_folder(folder, as_json)
+        return
     from texup.models.catalog import load_catalog
 
     catalog = load_catalog()
@@ -114,12 +122,53 @@ def convert(source: str, target: Path, dialect: str, half: bool, force: bool) ->
     state = from_canonical(known.state, dialect)
     if half:
         state = _halved(state)
-    state = known.tensors | state  # the tables of a net that is not of texup, which stay as they are
+    if known.borrowed is not None:
+        state = known.tensors | state  # its tables of places stay as they are
     if target.suffix == ".safetensors":
         save_weights(target, state, known.file.metadata | {"converted_from": known.file.sha256})
     else:  # BasicSR and Real-ESRGAN look for the weights under "params", the older programs for the bare weights
         save_pickle(target, {"params": state} if dialect == "basicsr" else state)
     click.echo(printable(str(target)))
+
+
+def _list_folder(folder: Path, as_json: bool) -> None:
+    """Print what each file of weights of a folder holds, or why it is refused; each as soon as it is known."""
+    from texup.models.catalog import SUFFIXES
+
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder")
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not paths:
+        raise UsageError(f"{folder}: no files of weights in it ({' '.join(SUFFIXES)})")
+    if as_json:
+        print_json({"folder": str(folder), "files": [_file_facts(folder, path) for path in paths]})
+        return
+    width = max(len(printable(path.relative_to(folder).as_posix())) for path in paths)
+    for path in paths:
+        facts = _file_facts(folder, path)
+        name = printable(facts["file"]).ljust(width)
+        if facts["refusal"] is not None:
+            click.echo(f"{name}  refused: {printable(facts['refusal'])}")
+        else:
+            size = f"{facts['size'] / 2**20:.1f} MiB"
+            click.echo(
+                f"{name}  x{facts['scale']}  {printable(facts['architecture'])}  {size}  {printable(facts['licence'])}"
+            )
+
+
+def _file_facts(folder: Path, path: Path) -> dict[str, Any]:
+    """Return what is known of a file of weights: of a refused one, why."""
+    from texup.models.loading import open_weights
+
+    facts: dict[str, Any] = {"file": path.relative_to(folder).as_posix(), "size": path.stat().st_size}
+    try:
+        known = open_weights(path)
+    except WeightsError as refusal:
+        reason = str(refusal).removeprefix(f"{path}: ")
+        return facts | {"architecture": None, "scale": None, "licence": None, "refusal": reason}
+    told = next((value for key, value in known.file.metadata.items() if key.lower() in LICENCES), None)
+    net = known.architecture
+    return facts | {"architecture": net.name, "scale": net.scale, "licence": told or UNTOLD, "refusal": None}
 
 
 def _facts(model: CatalogModel, default: str) -> dict[str, Any]:

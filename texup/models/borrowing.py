@@ -73,8 +73,11 @@ def can_borrow() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("spandrel", "einops"))
 
 
-def borrow(tensors: StateDict) -> Borrowed | None:
-    """Return the net of spandrel that ``tensors``, integers too, fill; it has run. None where spandrel has no such net.
+def borrow(tensors: StateDict, *, is_run: bool = True) -> Borrowed | None:
+    """Return the net of spandrel that ``tensors``, integers too, fill. None where spandrel has no such net.
+
+    It has run on small pictures, which takes most of the time, unless it is not going to be run (``is_run``): then
+    nothing is known of what it needs.
 
     Raises:
         WeightsError: none for textures, beyond bounds, or one that does not run.
@@ -90,7 +93,7 @@ def borrow(tensors: StateDict) -> Borrowed | None:
             raise WeightsError(f"this is a net of type {name}, which texup does not run: {NOT_BORROWED[str(kind.id)]}")
         try:
             with warnings.catch_warnings(action="ignore"):
-                return _built(registry, tensors, name)
+                return _built(registry, tensors, name, is_run=is_run)
         except WeightsError as refusal:
             raise WeightsError(f"looks like {name}, but {refusal}") from None
         except Exception as error:  # noqa: BLE001 - its code raises anything where tensors are not as it expects
@@ -138,8 +141,8 @@ def import_spandrel() -> ModuleType:
     return spandrel
 
 
-def _built(registry: Any, tensors: StateDict, name: str) -> Borrowed:
-    """Return the net, tried."""
+def _built(registry: Any, tensors: StateDict, name: str, *, is_run: bool) -> Borrowed:
+    """Return the net, tried if it is going to be run."""
     with Watch(most=SPARE + 2 * sum(value.numel() for value in tensors.values())):
         found = registry.load(dict(tensors))
     if not 1 <= found.scale <= bounds.BORROWED_SCALE:
@@ -153,7 +156,7 @@ def _built(registry: Any, tensors: StateDict, name: str) -> Borrowed:
         in_channels=int(found.input_channels),
         out_channels=int(found.output_channels),
         multiple_of=int(found.size_requirements.multiple_of),
-        needs=_tried(net, found, is_whole=name in WHOLE),
+        needs=_tried(net, found, is_whole=name in WHOLE) if is_run else Needs(),
     )
 
 

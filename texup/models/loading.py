@@ -36,8 +36,10 @@ class KnownWeights:
         return self.state if self.borrowed is None else self.state | self.file.integers
 
 
-def open_weights(path: Path, *, expected_sha256: str | None = None) -> KnownWeights:
+def open_weights(path: Path, *, expected_sha256: str | None = None, is_run: bool = False) -> KnownWeights:
     """Read a file of weights of any dialect and find out which net it belongs to.
+
+    What a net of spandrel needs is only found out where ``is_run`` says that it is going to be run.
 
     Raises:
         WeightsError: the file is refused, or holds no net that texup or spandrel knows.
@@ -48,7 +50,7 @@ def open_weights(path: Path, *, expected_sha256: str | None = None) -> KnownWeig
         try:
             return KnownWeights(file, state, dialect, detect(state))
         except UnknownNet as refusal:
-            architecture, net = _borrowed(file.state, file.integers, refusal)
+            architecture, net = _borrowed(file.state, file.integers, refusal, is_run=is_run)
             return KnownWeights(file, file.state, "its own", architecture, net)
     except WeightsError as refusal:
         raise WeightsError(f"{path}: {refusal}") from refusal
@@ -60,7 +62,7 @@ def load_model(path: Path, *, name: str | None = None, expected_sha256: str | No
     Raises:
         WeightsError: the file is refused, or holds no net that texup or spandrel knows.
     """
-    known = open_weights(path, expected_sha256=expected_sha256)
+    known = open_weights(path, expected_sha256=expected_sha256, is_run=True)
     net = known.borrowed or _own(known.state, known.architecture)
     return _assemble(net, known.architecture, name or path.stem, known.file.sha256)
 
@@ -76,11 +78,13 @@ def build_model(state: StateDict, name: str, sha256: str, integers: StateDict | 
         found = detect(canonical)
         net = _own(canonical, found)
     except UnknownNet as refusal:
-        found, net = _borrowed(state, integers or {}, refusal)
+        found, net = _borrowed(state, integers or {}, refusal, is_run=True)
     return _assemble(net, found, name, sha256)
 
 
-def _borrowed(state: StateDict, integers: StateDict, refusal: UnknownNet) -> tuple[Architecture, nn.Module]:
+def _borrowed(
+    state: StateDict, integers: StateDict, refusal: UnknownNet, *, is_run: bool
+) -> tuple[Architecture, nn.Module]:
     """Return a net that texup has not written itself.
 
     Raises:
@@ -95,7 +99,7 @@ def _borrowed(state: StateDict, integers: StateDict, refusal: UnknownNet) -> tup
     if not can_borrow():
         what = f"this is a net of type {family}; to run it" if family else f"{refusal}; for more families"
         raise WeightsError(f"{what}: {INSTALL}")
-    net = borrow(tensors)
+    net = borrow(tensors, is_run=is_run)
     if net is None:
         raise refusal
     found = Architecture(
