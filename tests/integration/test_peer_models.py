@@ -172,3 +172,14 @@ def test_a_folder_of_models_is_listed(texup, tmp_path):
     (tmp_path / "empty").mkdir()
     for place in (tmp_path / "none", tmp_path / "empty"):
         assert texup("models", "list", place).code == 2
+
+
+def test_models_are_measured(texup, tmp_path):
+    save_weights(tmp_path / "mine.safetensors", tiny_net(scale=2).state_dict(), {})
+    found = texup("models", "bench", tmp_path / "mine.safetensors", "--seconds", "0.1", "--device", "cpu")
+    assert re.fullmatch(
+        r"mine \(SRVGGNetCompact x2\): [\d,]+ texels a second(, [\d,]+ MB)? on cpu in fp32\n", found.out
+    )
+    (row,) = texup("models", "bench", tmp_path / "mine.safetensors", "--seconds", "0.1", "--json").json["models"]
+    assert row["texels_per_second"] > 0
+    assert row["problem"] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +130,40 @@ def convert(source: str, target: Path, dialect: str, half: bool, force: bool) ->
     else:  # BasicSR and Real-ESRGAN look for the weights under "params", the older programs for the bare weights
         save_pickle(target, {"params": state} if dialect == "basicsr" else state)
     click.echo(printable(str(target)))
+
+
+@models.command()
+@click.argument("names", metavar="[FILE|NAME]...", nargs=-1)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, xpu or mps.")
+@click.option("--precision", default="auto", show_default=True, type=click.Choice(("auto", "fp16", "bf16", "fp32")))
+@click.option("--seconds", default=3.0, show_default=True, type=click.FloatRange(0.1, 600), help="For each model.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def bench(names: tuple[str, ...], device: str, precision: str, seconds: float, as_json: bool) -> None:
+    """Measure texels a second and memory of each model on this device; without names, of the catalog.
+
+    \b
+    Example:
+      texup models bench texup-x4-psnr 4x_foo.pth
+    """
+    from texup.engines.benching import measure
+    from texup.engines.device import Device, pick_device, pick_precision
+    from texup.models.catalog import load_catalog, resolve
+    from texup.models.loading import load_model
+
+    place = pick_device(device)
+    rows = []
+    for name in names or tuple(load_catalog().models):
+        chosen = resolve(name)
+        model = load_model(chosen.path, name=chosen.name, expected_sha256=chosen.sha256)
+        speed = measure(Device([model], place, pick_precision(precision, place)), seconds)
+        rows.append({"name": model.name, "architecture": model.architecture, "scale": model.scale, **asdict(speed)})
+        if not as_json:
+            memory = "" if speed.memory is None else f", {speed.memory / 1e6:,.0f} MB"
+            told = f"no result: {speed.problem}" if speed.problem else f"{speed.texels_per_second:,.0f} texels a second"
+            title = f"{printable(model.name)} ({printable(model.architecture)} x{model.scale})"
+            click.echo(f"{title}: {told}{memory} on {place} in {speed.precision}")
+    if as_json:
+        print_json({"device": str(place), "models": rows})
 
 
 def _list_folder(folder: Path, as_json: bool) -> None:
