@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import resource
 import time
 import warnings
 from importlib import import_module
@@ -20,6 +19,7 @@ from texup.models.weights import save_pickle
 
 from ..contract.test_borrowed_nets import NETS
 
+resource = pytest.importorskip("resource", reason="only systems like Unix tell how much memory a process had")
 pytestmark = pytest.mark.usefixtures("spandrel")
 
 

@@ -131,6 +131,16 @@ def test_a_net_of_spandrel_is_shown_converted_and_blended(texup, dat, tmp_path):
     torch.testing.assert_close(whole, half, atol=1e-5, rtol=0)
 
 
+def test_a_net_of_few_sizes_is_blended(texup, spandrel, tmp_path):
+    module, kind, arguments = NETS["DRCT"]
+    with warnings.catch_warnings(action="ignore"):
+        net = getattr(importlib.import_module(f"spandrel.architectures.{module}"), kind)(**arguments)
+    save_pickle(tmp_path / "a.pth", net.state_dict())
+    made = tmp_path / "half.safetensors"
+    assert texup("interpolate", tmp_path / "a.pth", tmp_path / "a.pth", "--alpha", "0.5", "-o", made).code == 0
+    assert load_model(made).architecture == "DRCT"
+
+
 def test_a_net_of_spandrel_is_not_trained(texup, pack, dat):
     refused = texup("finetune", dat, "--data", pack)
     assert refused.code == 4

@@ -89,9 +89,13 @@ def check_related(psnr_model: UpscaleModel, gan_model: UpscaleModel, blend_model
     Raises:
         WeightsError: the distance is above ``MAX_DRIFT``.
     """
-    probes = _probes(psnr_model.in_channels, PROBE_SIDE)
+    step = psnr_model.multiple_of
+    side = -(-max(PROBE_SIDE, psnr_model.needs.minimum) // step) * step
+    parts = torch.split(_probes(psnr_model.in_channels, side), 1 if psnr_model.needs.one_at_a_time else 5)
     with torch.inference_mode():
-        psnr, gan, blend = (m.net(probes).clamp(0, 1) for m in (psnr_model, gan_model, blend_model))
+        psnr, gan, blend = (
+            torch.cat([m.net(part) for part in parts]).clamp(0, 1) for m in (psnr_model, gan_model, blend_model)
+        )
     drift = float((blend - (psnr + gan) / 2).abs().mean())
     if not drift <= MAX_DRIFT:  # also refuses nan
         raise WeightsError(
