@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from texup.cli.options import Options
-from texup.cli.setup import build_run
+from texup.cli.running.setup import build_run
 from texup.files import atomic_write
 from texup.upscaling.pack import upscale_pack
 

@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 from texup.cli.options import Options
-from texup.cli.setup import build_run
+from texup.cli.running.setup import build_run
 from texup.engines.device import PRECISIONS, pick_device, pick_precision
 from texup.models.chain import choose_chain
 from texup.upscaling.pack import upscale_pack

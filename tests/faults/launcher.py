@@ -17,7 +17,9 @@ from contextlib import suppress
 
 from texup.cli import main
 
-MODULES = [f"texup.cli.{name}" for name in ("check", "inspect", "progress", "setup", "upscale", "verify")]
+MODULES = [
+    f"texup.cli.{name}" for name in ("check", "inspect", "running.progress", "running.setup", "upscale", "verify")
+]
 MODULES += [
     "texup.checking",
     "texup.engines.local",

@@ -1,4 +1,4 @@
-"""texup.cli.progress: how far a run is, by its work and not by its files."""
+"""texup.cli.running.progress: how far a run is, by its work and not by its files."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from texup.cli import progress
-from texup.cli.progress import EACH, Tally, follow
+from texup.cli.running import progress
+from texup.cli.running.progress import EACH, Tally, follow
 from texup.manifest.record import Outcome
 
 

@@ -121,7 +121,7 @@ def _opened(sources: tuple[Path, ...], options: Options, extra: list[Rule]) -> I
     """Give the run and the plan of what is compared, and the file of the user's rules."""
     from dataclasses import replace
 
-    from texup.cli.setup import build_run
+    from texup.cli.running.setup import build_run
     from texup.packs.zips import SUFFIXES, unpack_archive
     from texup.policy.rules import RULES_NAME
     from texup.upscaling.run import plan_of

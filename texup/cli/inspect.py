@@ -37,7 +37,7 @@ def inspect(source: Path, options: Options) -> None:
       texup inspect ./n64_textures
       texup inspect ./n64_textures --scale 2 --json
     """
-    from texup.cli.setup import opened_run
+    from texup.cli.running.setup import opened_run
 
     with opened_run(source, None, options) as (run, archive):
         show_survey(run, archive, options)

@@ -14,8 +14,8 @@ from texup.cli.options import Options, processing_options
 from texup.errors import ExitCode, PackError, UsageError
 
 if TYPE_CHECKING:
-    from texup.cli.progress import Tally
-    from texup.cli.setup import Engines
+    from texup.cli.running.progress import Tally
+    from texup.cli.running.setup import Engines
     from texup.packs.pack import Finding
     from texup.upscaling.planning import Plan
     from texup.upscaling.run import Run
@@ -68,7 +68,7 @@ def upscale(
       texup upscale packs/* -o ./hd
       texup upscale wall.png --scale 2 --edges wrap,clamp
     """
-    from texup.cli.setup import outputs_of
+    from texup.cli.running.setup import outputs_of
 
     engines: Engines = {}
     results: list[dict[str, Any]] = []
@@ -96,7 +96,7 @@ def _upscale_one(
     gallery: bool,
 ) -> ExitCode:
     """Do one input, and add what became of it to ``results``."""
-    from texup.cli.setup import opened_run
+    from texup.cli.running.setup import opened_run
 
     with opened_run(source, output, options, engines) as (run, archive):
         if options.dry_run:
@@ -118,7 +118,7 @@ def _upscale_one(
 def _upscale(run: Run, archive: Path | None, options: Options) -> tuple[ExitCode, dict[str, Any]]:
     """Do a run, check what it wrote, and report; return the code and what ``--json`` says of it."""
     from texup.checking import check_output
-    from texup.cli.progress import follow
+    from texup.cli.running.progress import follow
     from texup.locks import output_lock
     from texup.manifest.verification import orphans_of
     from texup.packs.zips import write_zip
@@ -162,7 +162,7 @@ def _upscale(run: Run, archive: Path | None, options: Options) -> tuple[ExitCode
 
 def _remember(run: Run, options: Options) -> None:
     """Keep what was asked for of some files as a rule, or say that the next run would undo it."""
-    from texup.cli.remember import remember, rule_of
+    from texup.cli.running.remember import remember, rule_of
 
     rule = rule_of(options)
     if rule is None:

@@ -15,7 +15,7 @@ import time
 
 import texup.cli.evaluate
 import texup.cli.finetune
-import texup.cli.setup
+import texup.cli.running.setup
 import texup.cli.train
 import texup.evaluation
 import texup.models.interpolate

@@ -1,0 +1,1 @@
+"""From options to a run, and what is told of it."""
