@@ -521,3 +521,13 @@ def test_smaller_levels_of_data_are_means_of_numbers_and_those_of_colour_of_ligh
     data = (tmp_path / "out" / "checks.dds").read_bytes()
     assert int.from_bytes(data[28:32], "little") == 6, "32 x 32 and five smaller levels"
     np.testing.assert_allclose(list(data[-3:]), grey, atol=1)
+
+
+def test_the_last_line_says_what_to_copy_where(texup, tmp_path, catalog):
+    dump = write(tmp_path / "Dump" / "Textures" / "GALE01", DOLPHIN)
+    told = texup("upscale", dump, "-o", tmp_path / "out").err.splitlines()[-1]
+    assert f"written to {tmp_path / 'out'}; copy the folder Load in it beside the folder Dump of Dolphin" in told
+    there = texup("upscale", dump, "-o", tmp_path / "Load" / "Textures" / "GALE01").err.splitlines()[-1]
+    assert there.endswith(f"written to {tmp_path / 'Load' / 'Textures' / 'GALE01'}"), "it is the right place"
+    plain = write(tmp_path / "plain", {"wall.png": rgb("walls/planks.png", 16, 16)})
+    assert "copy the folder" not in texup("upscale", plain).err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -152,7 +153,8 @@ def _upscale(run: Run, archive: Path | None, options: Options) -> tuple[ExitCode
         with output_lock(run.out):  # no other run may change what is being packed
             write_zip(run.out, archive, stored=bool(run.wishes.resource_pack), without=orphans)
     if not options.quiet:
-        report(f"{tally.summary()}; {_where(run, archive, has_results=has_results, is_packed=is_packed)}")
+        place = _where(run, archive, has_results=has_results, is_packed=is_packed)
+        report(f"{tally.summary()}; {place}{_copy_hint(plan) if has_results and not is_packed else ''}")
     if is_pack and not run.place and tally.counts["upscaled"]:
         _remember(run, options)
     packed = {"archive": str(archive) if is_packed else None, "orphans": orphans}
@@ -207,6 +209,18 @@ def _where(run: Run, archive: Path | None, *, has_results: bool, is_packed: bool
         return written
     rest = "is still of an earlier run" if archive.exists() else "is not made yet"
     return f"{written}; {archive} {rest}"
+
+
+def _copy_hint(plan: Plan) -> str:
+    """Return what is still to be copied so that the loader finds the pack, "" where it lies in the right place."""
+    convention = plan.convention
+    targets = [file.target.split("/") for file in plan.files if file.action == "upscale" and file.target]
+    tops = {parts[0] for parts in targets if len(parts) > convention.home}
+    if not convention.home or len(tops) != 1:
+        return ""
+    (top,), beside = tops, re.split(r"[/ ,]", convention.facts["dump"])[0]
+    where = f"over the folder {top}" if top == beside else f"beside the folder {beside}"
+    return f"; copy the folder {top} in it {where} of {convention.title}"
 
 
 def _orphans_line(orphans: list[str], out: Path) -> str:
