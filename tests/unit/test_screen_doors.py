@@ -17,12 +17,12 @@ PATTERNS = {
     "quarter": (X % 2 == 0) & (Y % 2 == 0),
     "three quarters": (X % 2 == 1) | (Y % 2 == 1),
     "lines": Y % 2 == 0,
-    "columns of 3": X % 3 == 0,
     "Bayer 6 of 16": np.tile(BAYER, (8, 8)) < 6,
 }
 OTHERS = {
     "disc": np.hypot(X - 15, Y - 15) < 10,
     "edge": X > 12,
+    "columns of 3": X % 3 == 0,
     "bars of 8": X // 8 % 2 == 0,
     "fence": ((X + Y) % 12 < 1) | ((X - Y) % 12 < 1),
     "stars": np.random.default_rng(0).random((32, 32)) < 0.02,
