@@ -5,6 +5,7 @@
     TexupError                 1  the run could not finish
     ├── UsageError             2  wrong use, or refused before the first write
     │   ├── PackError          2  the input pack cannot be processed as it is
+    │   │   └── HoldsInput     2  the output contains the input
     │   └── DeviceError        2  the requested device is not there
     ├── TextureError           3  one texture failed; the pack goes on
     │   ├── UnreadableTexture  3  the file is damaged or is no picture
@@ -54,6 +55,10 @@ class UsageError(TexupError):
 
 class PackError(UsageError):
     """The input pack cannot be processed as it is (missing, empty, collisions, overlap with the output)."""
+
+
+class HoldsInput(PackError):
+    """The output contains the input, as the user folder of an emulator contains its dumps."""
 
 
 class DeviceError(UsageError):

@@ -531,3 +531,13 @@ def test_the_last_line_says_what_to_copy_where(texup, tmp_path, catalog):
     assert there.endswith(f"written to {tmp_path / 'Load' / 'Textures' / 'GALE01'}"), "it is the right place"
     plain = write(tmp_path / "plain", {"wall.png": rgb("walls/planks.png", 16, 16)})
     assert "copy the folder" not in texup("upscale", plain).err
+
+
+def test_the_user_folder_of_an_emulator_is_refused_with_the_place_in_it(texup, tmp_path, catalog):
+    dump = write(tmp_path / "User" / "Dump" / "Textures" / "GALE01", DOLPHIN)
+    result = texup("upscale", dump, "-o", tmp_path / "User")
+    place = tmp_path / "User" / "Load" / "Textures" / "GALE01"
+    assert (result.code, len(result.errors)) == (2, 1)
+    assert result.errors[0].endswith(f"Dolphin (GameCube, Wii) reads {place}: give that as --output")
+    assert texup("upscale", dump, "-o", place).code == 0
+    assert sorted(path.name for path in (tmp_path / "User").iterdir()) == ["Dump", "Load"]

@@ -94,6 +94,7 @@ ERRORS = {
     errors.TexupError: 1,
     errors.UsageError: 2,
     errors.PackError: 2,
+    errors.HoldsInput: 2,
     errors.DeviceError: 2,
     errors.TextureError: 3,
     errors.UnreadableTexture: 3,

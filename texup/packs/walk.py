@@ -12,7 +12,7 @@ from fnmatch import translate
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from texup.errors import PackError
+from texup.errors import HoldsInput, PackError
 from texup.files import is_temp
 from texup.locks import LOCK_NAME
 from texup.textures.codecs.files import SUFFIXES
@@ -130,7 +130,7 @@ def check_overlap(source: Path, out: Path) -> None:
     Either may be a file or a folder, and ``out`` need not exist.
 
     Raises:
-        PackError: they overlap.
+        PackError: they overlap; HoldsInput where the output contains the source.
     """
     sources, outs = _identities(source), _identities(out)
     if outs[0] is not None and outs[0] == sources[0]:
@@ -138,7 +138,7 @@ def check_overlap(source: Path, out: Path) -> None:
     if sources[0] is not None and sources[0] in outs:
         raise PackError(f"{out}: the output lies inside the input {source}; choose a place outside it with --output")
     if outs[0] is not None and outs[0] in sources:
-        raise PackError(f"{out}: the output contains the input {source}; choose a place beside it with --output")
+        raise HoldsInput(f"{out}: the output contains the input {source}; choose a place beside it with --output")
 
 
 def _identities(path: Path) -> list[tuple[int, int] | None]:

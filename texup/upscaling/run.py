@@ -17,7 +17,7 @@ from texup.conventions.plain import PLAIN
 from texup.conventions.table import convention_by_id
 from texup.engines.engine import Engine
 from texup.engines.memory import memory_budget
-from texup.errors import UsageError
+from texup.errors import HoldsInput, UsageError
 from texup.manifest.history import SCHEMA
 from texup.manifest.journal import RunHeader
 from texup.packs.opening import folders_of, open_pack
@@ -190,6 +190,20 @@ class Run:
         return RunHeader(SCHEMA, __version__, models, json.loads(json.dumps(settings)), convention)
 
 
+def _with_place(error: HoldsInput, run: Run) -> HoldsInput:
+    """Return the refusal of an emulator's user folder with the place in it that its loader reads."""
+    pack = open_pack(run.source, list(walk(run.source)), run.place or None)
+    convention = detect(pack)[0] if run.convention == "auto" else convention_by_id(run.convention)
+    if not convention.home:
+        return error
+    files = plan_pack(pack, convention, run.wishes).files
+    homes = {"/".join(file.target.split("/")[: convention.home]) for file in files if file.action == "upscale"}
+    places = " or ".join(str(run.out / home) for home in sorted(homes)[:3])
+    return HoldsInput(
+        f"{run.out}: the output contains the input; {convention.title} reads {places}: give that as --output"
+    )
+
+
 def plan_of(run: Run) -> tuple[Plan, str]:
     """Return the plan of a run, and one line that says how its convention was found.
 
@@ -197,7 +211,10 @@ def plan_of(run: Run) -> tuple[Plan, str]:
         PackError: the pack is refused.
     """
     if run.source.is_dir():
-        check_pack(run.source, run.out, run.include, run.exclude)
+        try:
+            check_pack(run.source, run.out, run.include, run.exclude)
+        except HoldsInput as error:
+            raise _with_place(error, run) from error
         entries = list(walk(run.source, run.include, run.exclude))
         pack = open_pack(run.source, entries, run.place or None)
     else:
