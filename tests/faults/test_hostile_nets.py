@@ -105,3 +105,8 @@ def test_the_memory_is_free_again_behind_a_net():
     before = resource.getrlimit(resource.RLIMIT_AS)
     borrow(state_of("MoSR"))
     assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
+def test_a_scale_that_no_texture_wants_is_refused(monkeypatch):
+    monkeypatch.setattr(bounds, "BORROWED_SCALE", 1)
+    assert "times; texup runs 1 to 1" in refusal(state_of("MoSR"))

@@ -227,7 +227,7 @@ def test_p23_live_progress_is_as_clean(launcher, weights, scene):
 
 @pytest.mark.parametrize("name", [*CONTROLS[1:10:2], *(name.encode() for name in UNICODE[:4]), BYTES[0], b"[/x]"])
 def test_p23_what_is_asked_for_by_a_hostile_name_is_refused_cleanly(launcher, weights, tmp_path, name):
-    """As a pattern of the shell gives it: a pack, a file, a model, an output, a word too many."""
+    """As a pattern of the shell gives it: a pack, a file, a model, an output, a second pack."""
     (tmp_path / "pack").mkdir()
     (tmp_path / "pack" / "a.png").write_bytes(noise(0))
     write(tmp_path, name, b"no picture")
@@ -239,7 +239,7 @@ def test_p23_what_is_asked_for_by_a_hostile_name_is_refused_cleanly(launcher, we
         ["upscale", "pack", "-o", f"{text}/out", *quick(weights)],
         ["upscale", "pack", text],
         ["upscale", "pack", "--rules", text],
-        ["upscale", "pack", "--device", text],
+        ["upscale", "pack", "--device", text, "--force"],
         ["upscale", "pack", "--format", text],
         ["check", text],
         ["verify", text],

@@ -39,6 +39,16 @@ TESTS = Path(__file__).parents[1]
 SECONDS, MEBIBYTES = 2, 200
 
 ELSEWHERE = {
+    "WEIGHTS_INTEGERS": "test_tables_of_places_keep_their_keys_type_and_bound",
+    "BORROWED_DEPTH": "test_what_no_net_has_is_refused_before_spandrel_is_asked",
+    "BORROWED_SIDE": "test_what_no_net_has_is_refused_before_spandrel_is_asked",
+    "BORROWED_SCALE": "test_a_scale_that_no_texture_wants_is_refused",
+    "BORROWED_SECONDS": "test_a_net_that_takes_too_long_is_refused",
+    "BORROWED_NUMBERS": "test_a_window_that_would_fill_the_memory_is_refused",
+    "BORROWED_BYTES": "test_a_net_far_larger_than_its_weights_is_refused",
+    "PAGE_PIXELS": "test_large_pictures_are_reduced_on_the_page",
+    "PAGE_KNOWN": "test_what_is_remembered_of_pictures_is_bounded",
+    "PAGE_SINGLE": "test_one_file_is_bounded",
     "WEIGHTS_BYTES": "test_a_huge_file_is_refused_before_it_is_read",
     "WEIGHTS_HEADER": "test_a_million_tensors_are_refused_before_they_are_parsed",
     "WEIGHTS_TENSORS": "test_a_million_tensors_are_refused_before_they_are_parsed",

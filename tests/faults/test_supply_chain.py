@@ -16,7 +16,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements.lock"
 # Below them: weights_only can be broken out of (CVE-2025-32434, CVE-2026-24747), and known holes in decoders.
-FLOORS = {"torch": "2.10", "pillow": "12.3"}
+FLOORS = {"torch": "2.10", "pillow": "13.0"}
 
 
 def locked() -> dict[str, tuple[str, list[str]]]:

@@ -261,3 +261,13 @@ def test_thumbnails_of_all_channels(channels):
         picture = decode(thumbnail(np.full((side, side * 2, channels), 99, np.uint8), 96), "t.webp").pixels
         assert picture.shape[:2] == ((4, 8) if side == 4 else (48, 96))
     assert thumbnail(np.full((300, 1, channels), 99, np.uint16), 96)
+
+
+def test_what_is_remembered_of_pictures_is_bounded(tmp_path, monkeypatch):
+    path = tmp_path / "known.json"
+    known = Known(path)
+    known.sizes["a" * 64] = (8, 16, True)
+    known.save()
+    assert Known(path).sizes == known.sizes
+    monkeypatch.setattr("texup.bounds.PAGE_KNOWN", 40)
+    assert Known(path).sizes == {}

@@ -87,7 +87,7 @@ def test_p03_a_redo_that_is_killed_leaves_no_mixture(scene_of, name, options, ev
     print(f"{points} points")
 
 
-@every(4)
+@every(3)
 def test_p04_the_next_run_removes_its_own_leftovers_and_nothing_else(some_scene, every):
     """What looks alike stays: a user's own file, and where no lock is held another file's temporary one."""
     scene, left = some_scene, 0
