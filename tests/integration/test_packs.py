@@ -537,6 +537,7 @@ def test_the_user_folder_of_an_emulator_is_refused_with_the_place_in_it(texup, t
     dump = write(tmp_path / "User" / "Dump" / "Textures" / "GALE01", DOLPHIN)
     result = texup("upscale", dump, "-o", tmp_path / "User")
     place = tmp_path / "User" / "Load" / "Textures" / "GALE01"
+    assert "writes       Load/Textures/GALE01\n" in texup("inspect", dump).out
     assert (result.code, len(result.errors)) == (2, 1)
     assert result.errors[0].endswith(f"Dolphin (GameCube, Wii) reads {place}: give that as --output")
     assert texup("upscale", dump, "-o", place).code == 0

@@ -45,6 +45,7 @@ def inspect(source: Path, options: Options) -> None:
 
 def show_survey(run: Run, archive: Path | None, options: Options) -> None:
     """Print the plan of a run, as text or as JSON."""
+    from texup.upscaling.planning import homes_of
     from texup.upscaling.run import plan_of
     from texup.upscaling.survey import Survey, as_json, survey_pack
 
@@ -61,7 +62,8 @@ def show_survey(run: Run, archive: Path | None, options: Options) -> None:
         return
     shown = items if options.verbose else [item for item in items if item.action == "refuse"]
     lines = [f"{'format':12} {plan.convention.id} ({plan.convention.title}): {why}"]
-    lines += [f"{name:12} {fact}" for name, fact in plan.convention.facts.items() if name != "dump"]
+    facts = {**plan.convention.facts, **({"writes": ", ".join(homes)} if (homes := homes_of(plan)[:3]) else {})}
+    lines += [f"{name:12} {fact}" for name, fact in facts.items() if name != "dump"]
     findings = finding_lines(plan.findings, every=options.verbose)
     for line in [*_plan_lines(shown), *findings, *lines, *_summary(run, output, survey, estimate)]:
         show(line)

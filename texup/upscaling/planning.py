@@ -31,6 +31,13 @@ class Plan:
     findings: Sequence[Finding]
 
 
+def homes_of(plan: Plan) -> list[str]:
+    """Return the loader's own places in an output, as Load/Textures/GALE01; none where it has none."""
+    count = plan.convention.home
+    targets = [file.target.split("/") for file in plan.files if file.action == "upscale"]
+    return sorted({"/".join(parts[:count]) for parts in targets if count and len(parts) > count})
+
+
 def plan_pack(
     pack: Pack, convention: Convention, wishes: Wishes, rules: Sequence[Rule] = (), out: tuple[str, ...] = ()
 ) -> Plan:

@@ -33,7 +33,7 @@ from texup.policy.choices import (
 )
 from texup.policy.rule_values import MAX_SCALE
 from texup.policy.rules import Rule, as_facts
-from texup.upscaling.planning import Plan, plan_pack
+from texup.upscaling.planning import Plan, homes_of, plan_pack
 from texup.upscaling.reading import Limits
 
 PIXELS = 4  # raised whenever the same settings give other pixels, so that a resumed pack is never a mixture
@@ -196,9 +196,8 @@ def _with_place(error: HoldsInput, run: Run) -> HoldsInput:
     convention = detect(pack)[0] if run.convention == "auto" else convention_by_id(run.convention)
     if not convention.home:
         return error
-    files = plan_pack(pack, convention, run.wishes).files
-    homes = {"/".join(file.target.split("/")[: convention.home]) for file in files if file.action == "upscale"}
-    places = " or ".join(str(run.out / home) for home in sorted(homes)[:3])
+    homes = homes_of(plan_pack(pack, convention, run.wishes))
+    places = " or ".join(str(run.out / home) for home in homes[:3])
     return HoldsInput(
         f"{run.out}: the output contains the input; {convention.title} reads {places}: give that as --output"
     )
