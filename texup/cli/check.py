@@ -9,25 +9,17 @@ from pathlib import Path
 import click
 
 from texup.cli.console import finding_lines, print_json, report, show
-from texup.cli.options import FormatOption
+from texup.cli.options import format_option
 from texup.errors import ExitCode
 
 
 @click.command()
 @click.argument("pack", type=click.Path(path_type=Path))
-@click.option(
-    "--format",
-    "format_",
-    cls=FormatOption,
-    default="auto",
-    show_default=True,
-    metavar="auto|ID",
-    help="Whose rules: {formats}; auto looks at the names and folders.",
-)
+@format_option("Whose rules: {formats}; auto looks at the names and folders.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 @click.option("-v", "--verbose", is_flag=True, help="Print every file, and hints too.")
 @click.pass_context
-def check(ctx: click.Context, pack: Path, format_: str, as_json: bool, verbose: bool) -> None:
+def check(ctx: click.Context, pack: Path, convention: str, as_json: bool, verbose: bool) -> None:
     """Check whether the emulator or game would load PACK, by its loader's own rules.
 
     PACK is a folder or a zip, made by texup or not. Looks at names, folders, sizes, formats, mip levels and the files
@@ -43,15 +35,15 @@ def check(ctx: click.Context, pack: Path, format_: str, as_json: bool, verbose: 
     from texup.checking import check_pack  # here, so that the help of texup stays light
     from texup.conventions.table import convention_by_id
 
-    convention, findings = check_pack(pack, None if format_ == "auto" else convention_by_id(format_))
+    loader, findings = check_pack(pack, None if convention == "auto" else convention_by_id(convention))
     counts = Counter(found.severity for found in findings)
     if as_json:
-        print_json({"format": convention.id, "findings": [asdict(found) for found in findings]})
+        print_json({"format": loader.id, "findings": [asdict(found) for found in findings]})
     else:
         told = [found for found in findings if found.severity != "hint" or verbose]
         for line in finding_lines(told, every=verbose):
             show(line)
     shown = ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for word, count in counts.items() if word != "hint")
-    rules = "general rules alone, choose a loader's with --format" if convention.id == "plain" else convention.title
-    report(f"checked as {convention.id} ({rules}): {shown or 'nothing wrong'}")
+    rules = "general rules alone, choose a loader's with --format" if loader.id == "plain" else loader.title
+    report(f"checked as {loader.id} ({rules}): {shown or 'nothing wrong'}")
     ctx.exit(ExitCode.SOME_FAILED if counts["error"] else ExitCode.OK)

@@ -12,7 +12,7 @@ import click
 
 from texup.cli.console import report
 from texup.cli.gallery import PAGE_OPTIONS, finish, opened_site
-from texup.cli.options import AutoOr, AutoOrShare, FormatOption, Options
+from texup.cli.options import DEVICE_OPTION, TILE_OPTION, AutoOrShare, Options, format_option
 from texup.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,17 +44,9 @@ METHODS = ("auto", "net", "pixel", "nearest", "smooth", "bicubic")
     "--sample", type=click.IntRange(1, 10_000), default=24, show_default=True, help="Textures, chosen for variety."
 )
 @click.option("--scale", type=int, help="Times as large. [default: as texup upscale has it]")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--tile", type=AutoOr(16, 4096), default="auto", help="Largest side of a tile in texels. [default: auto]")
-@click.option(
-    "--format",
-    "convention",
-    cls=FormatOption,
-    default="auto",
-    show_default=True,
-    metavar="auto|ID",
-    help="Whose pack it is: {formats}; auto finds it by the names.",
-)
+@DEVICE_OPTION
+@TILE_OPTION
+@format_option("Whose pack it is: {formats}; auto finds it by the names.")
 def compare(
     sources: tuple[Path, ...],
     models: tuple[str, ...],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from texup.cli.console import is_terminal, print_json, printable, report
+from texup.cli.options import DEVICE_OPTION
 from texup.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ COLUMNS = {
     help=f"Write a picture of up to {SHEET_ROWS} of them side by side.",
 )
 @click.option("--force", is_flag=True, help="Replace the sheet if it is there.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, xpu or mps.")
+@DEVICE_OPTION
 @click.pass_context
 def evaluate(
     ctx: click.Context,

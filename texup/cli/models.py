@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from texup.cli.console import print_json, printable
+from texup.cli.options import DEVICE_OPTION
 from texup.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def convert(source: str, target: Path, dialect: str, half: bool, force: bool) ->
 
 @models.command()
 @click.argument("names", metavar="[FILE|NAME]...", nargs=-1)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, xpu or mps.")
+@DEVICE_OPTION
 @click.option("--precision", default="auto", show_default=True, type=click.Choice(("auto", "fp16", "bf16", "fp32")))
 @click.option("--seconds", default=3.0, show_default=True, type=click.FloatRange(0.1, 600), help="For each model.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -153,6 +153,26 @@ class FormatOption(click.Option):
         return record and (record[0], record[1].replace("{formats}", f"{', '.join(others)} or {last}"))
 
 
+def format_option(meaning: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option that names a convention; ``{formats}`` in its help stands for all of them."""
+    return click.option(
+        "--format",
+        "convention",
+        cls=FormatOption,
+        default="auto",
+        show_default=True,
+        metavar="auto|ID",
+        help=meaning,
+    )
+
+
+DEVICE_OPTION = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, xpu or mps.")
+TILE_OPTION = click.option(
+    "--tile",
+    type=AutoOr(16, 4096),  # smaller ones are nearly all context
+    default="auto",
+    help="Largest side of a tile in texels, 16 to 4096. [default: auto]",
+)
 PIXEL_OPTIONS = (
     click.option("--scale", type=int, help="Times as large. [default: as the model, 4 for the shipped ones]"),
     click.option(
@@ -167,7 +187,7 @@ PIXEL_OPTIONS = (
         type=AutoOrShare("0 (PSNR) to 1 (GAN)"),
         help="Share of GAN in the catalog's own pair; auto: as it advises.",
     ),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, xpu or mps."),
+    DEVICE_OPTION,
     click.option(
         "--precision",
         type=click.Choice(get_args(Precision)),
@@ -175,12 +195,7 @@ PIXEL_OPTIONS = (
         show_default=True,
         help="auto: fp16 on CUDA, fp32 elsewhere. Tiles that overflow are done again in fp32.",
     ),
-    click.option(
-        "--tile",
-        type=AutoOr(16, 4096),  # smaller ones are nearly all context
-        default="auto",
-        help="Largest side of a tile in texels, 16 to 4096. [default: auto]",
-    ),
+    TILE_OPTION,
     click.option(
         "--overlap",
         type=click.IntRange(0, 256),
@@ -242,15 +257,7 @@ PIXEL_OPTIONS = (
     ),
 )
 PACK_OPTIONS = (
-    click.option(
-        "--format",
-        "convention",
-        cls=FormatOption,
-        default="auto",
-        show_default=True,
-        metavar="auto|ID",
-        help="Whose loader reads the result: {formats}; auto finds it by the names.",
-    ),
+    format_option("Whose loader reads the result: {formats}; auto finds it by the names."),
     click.option(
         "--rules",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),

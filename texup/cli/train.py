@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from texup.cli.console import is_terminal, report
+from texup.cli.options import DEVICE_OPTION
 from texup.pictures import charts
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def run_options(command: F) -> F:
         click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Training time."),
         click.option("--iterations", type=click.IntRange(min=1), help="Training length; instead of --seconds."),
         click.option("--resume", is_flag=True, help="Go on from the checkpoint in the run folder."),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, xpu or mps."),
+        DEVICE_OPTION,
         click.option("--vgg-weights", type=folder, help="torchvision's vgg19-dcbb9e9d.pth, to compare its features."),
         click.option(
             "--checkpoint-parts",
