@@ -139,7 +139,7 @@ def _upscale(run: Run, archive: Path | None, options: Options) -> tuple[ExitCode
     def device_state() -> str:  # asked once a texture went through a net; a finished pack loads none
         return run.load_engine().device.state()
 
-    tally = follow(outcomes, work_left(run, plan), device_state, **shown)
+    tally = follow(outcomes, {} if options.quiet else work_left(run, plan), device_state, **shown)
     findings = check_output(run.out, plan.convention) if is_pack else []
     _report_findings(findings, ("error",) if options.quiet else ("error", "warning"), options)
     orphans = orphans_of(run.out) if is_pack else []
@@ -213,10 +213,11 @@ def _where(run: Run, archive: Path | None, *, has_results: bool, is_packed: bool
 
 def _copy_hint(plan: Plan) -> str:
     """Return what is still to be copied so that the loader finds the pack, "" where it lies in the right place."""
+    from texup.upscaling.planning import homes_of
+
     convention = plan.convention
-    targets = [file.target.split("/") for file in plan.files if file.action == "upscale" and file.target]
-    tops = {parts[0] for parts in targets if len(parts) > convention.home}
-    if not convention.home or len(tops) != 1:
+    tops = {home.split("/")[0] for home in homes_of(plan)}
+    if len(tops) != 1:
         return ""
     (top,), beside = tops, re.split(r"[/ ,]", convention.facts["dump"])[0]
     where = f"over the folder {top}" if top == beside else f"beside the folder {beside}"

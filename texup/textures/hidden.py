@@ -89,7 +89,7 @@ def keep_hidden(result: Plane, source: Plane, alpha: Plane, edges: Edges) -> Pla
     kept = local_range(highest, edges)[1][..., 0] == 0
     if not kept.any():
         return result
-    where = kept.repeat(scale, 0).repeat(scale, 1)
+    where = repeat(kept, scale)
     if result.shape[2] < channels:
         result = result.repeat(channels, axis=2)
     for k in range(channels):
