@@ -21,7 +21,7 @@ from texup.conventions.plain import PLAIN
 from texup.engines.engine import Engine, Job
 from texup.errors import UnreadableTexture
 from texup.manifest.record import Outcome
-from texup.models.detect import KINDS
+from texup.models.kinds import KINDS
 from texup.models.model import UpscaleModel
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import MANIFEST_NAME, NOT_SELECTED, Entry

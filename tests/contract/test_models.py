@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from texup.errors import WeightsError
-from texup.models.detect import KINDS, detect
+from texup.models.detect import detect
+from texup.models.kinds import KINDS
 from texup.models.loading import build_model, load_model, open_weights
 from texup.models.weights import save_pickle, save_weights
 

@@ -14,7 +14,7 @@ import torch
 
 from texup.errors import UsageError, WeightsError
 from texup.models.catalog import CatalogModel, load_catalog, resolve
-from texup.models.detect import KINDS
+from texup.models.kinds import KINDS
 from texup.models.loading import KnownWeights, open_weights
 from texup.textures.codecs.files import SUFFIXES
 from texup.training.config import Recipe, load_recipe

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from texup.errors import UsageError, nearest
-from texup.models.detect import KINDS
+from texup.models.kinds import KINDS
 from texup.nets.discriminators import SRGANDiscriminator, UNetDiscriminator, VGGStyleDiscriminator
 from texup.nets.features import VGGFeatures
 from texup.training.config import Discriminator, Features, Recipe
