@@ -123,6 +123,7 @@ TINY = {
     "SPAN": {"num_feat": 4},
     "SpanPlus": {"num_feat": 4, "num_block": 1},
     "RealPLKSR": {"num_feat": 8, "num_block": 1, "num_large": 2, "kernel_size": 5},
+    "KernelPrediction": {"num_feat": 4, "num_conv": 1},
     "SRVGGNetCompact": {"num_feat": 4, "num_conv": 1},
 }
 """Numbers of the smallest net of each architecture that is still one."""

@@ -65,6 +65,9 @@ VARIANTS = {
         REAL | {"scale": 2, "layer_norm": False, "attention": False, "num_large": 3, "kernel_size": 7},
         *(REAL | {"num_in_ch": c, "num_out_ch": c, "num_block": 1, "scale": 4} for c in (1, 4)),
     ],
+    "KernelPrediction": [
+        {"num_in_ch": 4, "num_out_ch": 4, "num_feat": 6, "num_conv": n, "scale": s} for n, s in ((1, 4), (3, 2), (2, 1))
+    ],
     "SRVGGNetCompact": [
         *(RGB | {"num_feat": 8, "num_conv": c, "scale": s} for s, c in ((1, 1), (2, 3), (3, 2), (4, 12))),
         *({"num_in_ch": c, "num_out_ch": c, "num_feat": 5, "num_conv": 2, "scale": 4} for c in (1, 4)),

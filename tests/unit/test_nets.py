@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from texup.nets.kpn import KernelPrediction
 from texup.nets.realplksr import RealPLKSR
 from texup.nets.rrdbnet import RRDBNet
 from texup.nets.span import SPAN, SpanPlus, fuse
@@ -25,6 +27,7 @@ NETS = [
     *[MSRResNet(num_feat=8, num_block=2, scale=s) for s in (2, 3, 4)],
     *[SRVGGNetCompact(num_feat=8, num_conv=3, scale=s) for s in (1, 2, 3, 4)],
     SRVGGNetCompact(num_in_ch=1, num_out_ch=1, num_feat=8, num_conv=2, scale=2),
+    *[KernelPrediction(num_feat=4, num_conv=2, scale=s) for s in (2, 4)],
     *[SPAN(num_feat=4, scale=2, deployed=d) for d in (False, True)],
     *[SpanPlus(num_feat=4, num_block=1, scale=s, upsampler=u) for s, u in ((2, "dysample"), (3, "pixelshuffle"))],
     *[RealPLKSR(num_feat=8, num_block=1, num_large=2, kernel_size=5, layer_norm=n, dysample=n) for n in (True, False)],
@@ -50,7 +53,7 @@ def picture(n: int, channels: int, h: int, w: int, *, seed: int = 1) -> torch.Te
 @pytest.mark.parametrize("net", NETS, ids=lambda net: f"{type(net).__name__}-x{getattr(net, 'scale', '')}")
 def test_any_batch_and_any_size_come_out_scaled_and_the_same_as_alone(net):
     net = randomise(net)
-    channels = 1 if isinstance(net, SRVGGNetCompact) and net.body[0].in_channels == 1 else 3
+    channels = net.body[0].in_channels if isinstance(net, (SRVGGNetCompact, KernelPrediction)) else 3
     x = picture(3, channels, 8, 12)
     out = net(x)
     scale = out.shape[-1] // 12
@@ -83,6 +86,34 @@ def test_srvgg_is_convolutions_with_prelu_and_the_nearest_picture():
         f"body.{i}.weight" for i in (1, 3, 5)
     }
     torch.testing.assert_close(net(x), y, atol=1e-5, rtol=1e-5)
+
+
+def mixed_colours(net, rgba):
+    with torch.no_grad():
+        return net(torch.tensor(rgba, dtype=torch.float32).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+
+
+def test_predicted_kernels_mix_neighbours_and_nothing_else():
+    net = randomise(KernelPrediction(num_feat=6, num_conv=2, scale=3))
+    rgba = np.random.default_rng(5).random((7, 6, 4))
+    result = mixed_colours(net, rgba).numpy()
+    padded = np.pad(rgba, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    around = np.stack([padded[y : y + 7, x : x + 6] for y in range(3) for x in range(3)])
+    low, high = (f(around, axis=0).repeat(3, axis=0).repeat(3, axis=1) for f in (np.min, np.max))
+    assert (result >= low - 1e-5).all()
+    assert (result <= high + 1e-5).all()
+    assert np.abs(result - rgba.repeat(3, axis=0).repeat(3, axis=1)).max() > 0.1  # it does mix
+
+
+def test_predicted_kernels_leave_flat_areas_alone_and_what_does_not_show_out():
+    net = randomise(KernelPrediction(num_feat=6, num_conv=2, scale=4))
+    rgba = np.zeros((8, 8, 4))
+    rgba[..., :3] = (0.0, 1.0, 0.0)  # green under alpha 0
+    rgba[2:6, 2:6] = (0.25, 0.5, 0.75, 1.0)
+    result = mixed_colours(net, rgba)
+    flat, shown = result[12:20, 12:20], result[result[..., 3] > 1e-3]
+    assert torch.allclose(flat, torch.tensor((0.25, 0.5, 0.75, 1.0)), atol=1e-6)
+    assert torch.allclose(shown[:, :3], torch.tensor((0.25, 0.5, 0.75)), atol=1e-4)
 
 
 class Beside(nn.Module):

@@ -10,6 +10,8 @@ from torch import nn
 
 from texup.models.keys import highest
 from texup.models.model import Needs
+from texup.nets.kpn import SIDE as KERNEL_SIDE
+from texup.nets.kpn import KernelPrediction
 from texup.nets.realplksr import RealPLKSR
 from texup.nets.rrdbnet import RRDBNet
 from texup.nets.span import SPAN, SpanPlus
@@ -168,6 +170,21 @@ def _realplksr_needs(hyper: Hyper) -> Needs:
     return Needs(half=not whole, whole=whole, values=2 * int(hyper["num_feat"]))
 
 
+def _kernel_prediction(shapes: Shapes) -> Hyper:
+    last = highest(r"body\.(\d+)\.", shapes, otherwise=1)  # conv and PReLU, once more than num_conv
+    return {
+        "num_in_ch": _dim(shapes, "body.0.weight", 1, 4),
+        "num_out_ch": _dim(shapes, "body.0.weight", 1, 4),
+        "num_feat": _dim(shapes, "body.0.weight", 0, 48),
+        "num_conv": max(last // 2, 0),
+        "scale": math.isqrt(_dim(shapes, "kernels.weight", 0, 144) // KERNEL_SIDE**2),
+    }
+
+
+def _kernel_prediction_needs(hyper: Hyper) -> Needs:
+    return Needs(values=2 * (int(hyper["scale"]) * KERNEL_SIDE) ** 2)  # logits and shares
+
+
 ENDS = ("conv_first", "body", "conv_hr", "conv_last")
 KINDS = {
     "RRDBNet": Kind(RRDBNet, "body.0.rdb1.conv1.weight", (*ENDS, "conv_body", "conv_up1", "conv_up2"), _rrdbnet),
@@ -176,5 +193,8 @@ KINDS = {
     "SPAN": Kind(SPAN, "block_1.c1_r.eval_conv.weight", ("conv_1", "block_1", "block_2", "conv_cat", "conv_2"), _span),
     "SpanPlus": Kind(SpanPlus, "feats.1.block_1.c1_r.eval_conv.weight", ("feats", "upsampler"), _spanplus),
     "RealPLKSR": Kind(RealPLKSR, "feats.1.channel_mixer.0.weight", ("feats", "to_img"), _realplksr, _realplksr_needs),
+    "KernelPrediction": Kind(
+        KernelPrediction, "kernels.weight", ("body", "kernels"), _kernel_prediction, _kernel_prediction_needs
+    ),
     "SRVGGNetCompact": Kind(SRVGGNetCompact, "body.0.weight", ("body",), _srvgg),
 }
