@@ -45,6 +45,21 @@ def downscale(
     return _reduce(padded, scale, kernel, generator)[..., margin:-margin, margin:-margin]
 
 
+def most_typical(hr: Tensor, scale: int) -> Tensor:
+    """Reduce (N, 4, H, W) in [0, 1], straight alpha, to (N, 4, H/scale, W/scale) without mixing any two colours.
+
+    Each texel is the pixel of its square that differs least from all of the square, summed over colour weighed with
+    alpha, and alpha (the medoid): what an artist who draws with texels takes for it.
+    """
+    unshuffled = F.pixel_unshuffle(hr, scale)
+    squares = unshuffled.view(len(hr), hr.shape[1], scale**2, *unshuffled.shape[2:])
+    weighed = torch.cat((squares[:, :3] * squares[:, 3:], squares[:, 3:]), 1)
+    differences = torch.stack([(weighed - weighed[:, :, k : k + 1]).abs().sum((1, 2)) for k in range(scale**2)], 1)
+    chosen = differences.argmin(1)[:, None, None].expand(-1, hr.shape[1], 1, -1, -1)
+    typical: Tensor = squares.gather(2, chosen)[:, :, 0]
+    return typical
+
+
 def _reduce(hr: Tensor, scale: int, kernel: str, generator: torch.Generator | None) -> Tensor:
     if kernel == "box":
         return F.avg_pool2d(hr, scale)

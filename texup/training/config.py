@@ -72,6 +72,8 @@ class Data:
     """Share of patches that get a grain, before they are reduced."""
     drawn: float = 0.0
     """Share of patches from drawn pictures: text, interface art, walls, masks."""
+    pixel_art: bool = False
+    """Pictures are drawings with alpha, and their patches become pixel art; nothing else of this table is done then."""
     halves: bool = True
     """Whether pictures enter at half their size too."""
 

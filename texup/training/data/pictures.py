@@ -144,6 +144,7 @@ class Patches:
         shares: Mapping[str, float] | None = None,
         *,
         free_memory: int | None = None,
+        alpha: bool = False,
     ) -> None:
         """Lay all ``pictures`` out on ``device``, or in main memory where they would fill the device.
 
@@ -153,11 +154,12 @@ class Patches:
             device: where crops are wanted.
             shares: fixes the share of some groups; the others part the rest.
             free_memory: of the device in bytes; None asks CUDA, and takes others for large enough.
+            alpha: crops have four channels, the last of which is alpha.
 
         Raises:
             UsageError: everything is transparent.
         """
-        self.generator, self.device = generator, device
+        self.generator, self.device, self.channels = generator, device, 4 if alpha else 3
         flat = [torch.from_numpy(p.pixels.view(np.int32)[..., 0].ravel()) for p in pictures]
         texels = torch.cat(flat)  # four bytes a texel, so that one index fetches a colour
         if free_memory is None and device.type == "cuda":
@@ -190,7 +192,7 @@ class Patches:
         )
 
     def draw(self, count: int, size: int) -> tuple[Tensor, Tensor]:
-        """Return ``count`` crops (count, 3, size, size), float32 in [0, 1], and where they lie, for ``nearby``.
+        """Return ``count`` crops (count, C, size, size), C 3 or 4, float32 in [0, 1], and their places for ``nearby``.
 
         Raises:
             ValueError: a picture that does not tile is smaller.
@@ -212,7 +214,7 @@ class Patches:
         columns = (left + torch.where(turns & 2 > 0, size - 1 - span, span)) % w
         index = (start + rows * w)[:, :, None] + columns[:, None]
         index = torch.where(turns[..., None] & 4 > 0, index.mT, index)
-        return self._colours(index).permute(0, 3, 1, 2), places
+        return self._colours(index, self.channels).permute(0, 3, 1, 2), places
 
     def nearby(self, places: Tensor, count: int, scale: int = 4) -> Tensor:
         """Return (n, count, 3) colours drawn around the crops at ``places``: the texture that they lie in, reduced.
@@ -232,13 +234,13 @@ class Patches:
         index = start[..., None, None] + rows[..., None] * w[..., None, None] + columns[:, :, None]
         return self._colours(index).mean((2, 3))
 
-    def _colours(self, index: Tensor) -> Tensor:
-        """Fetch the texels of ``index`` (...,) as (..., 3) float32 in [0, 1] on the device."""
+    def _colours(self, index: Tensor, channels: int = 3) -> Tensor:
+        """Fetch the texels of ``index`` (...,) as (..., channels) float32 in [0, 1] on the device."""
         texels = self.texels[index].contiguous()
         if texels.device.type != self.device.type:
             texels = texels.pin_memory() if self.device.type == "cuda" else texels
             texels = texels.to(self.device, non_blocking=True)
-        return texels.view(torch.uint8).view(*index.shape, 4)[..., :3].float() / 255
+        return texels.view(torch.uint8).view(*index.shape, 4)[..., :channels].float() / 255
 
 
 def _within(start: Tensor, side: Tensor, size: int, wrap: Tensor) -> Tensor:

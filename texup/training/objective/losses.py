@@ -49,6 +49,11 @@ def pixel_loss(sr: Tensor, hr: Tensor, criterion: str) -> Tensor:
     return PIXEL_CRITERIA[criterion](sr, hr)
 
 
+def weighed_by_alpha(rgba: Tensor) -> Tensor:
+    """Return (N, 4, H, W) with colour times alpha: what does not show is no error."""
+    return torch.cat((rgba[:, :3] * rgba[:, 3:], rgba[:, 3:]), 1)
+
+
 def random_offset(sr: Tensor, hr: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
     """Return views of both pictures without the same 0 to 7 first rows and columns.
 

@@ -156,7 +156,7 @@ def _prepared(
 def _samples(run: TrainingRun) -> list[HeldOutCrop]:
     scale, multiple = run.recipe.scale, run.recipe.net.get("unshuffle", 1)
     pictures = run.held_out or load_held_out(run.val, LEAST * scale * multiple)
-    return fixed_samples(pictures, scale, run.device, multiple=multiple)
+    return fixed_samples(pictures, scale, run.device, multiple=multiple, pixel_art=run.recipe.data.pixel_art)
 
 
 def _patches(run: TrainingRun) -> Patches:
@@ -168,7 +168,7 @@ def _patches(run: TrainingRun) -> Patches:
     if data.drawn:
         pictures += drawn(DRAWN_COUNT, max(DRAWN_SIDE, -(-side // 16) * 16), run.recipe.seed)
     generator = torch.Generator().manual_seed(run.recipe.seed)
-    return Patches(pictures, generator, run.device, {DRAWN: data.drawn})
+    return Patches(pictures, generator, run.device, {DRAWN: data.drawn}, alpha=data.pixel_art)
 
 
 def _refuse_another(state: dict[str, Any], run: TrainingRun, features: str) -> None:

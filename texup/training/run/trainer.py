@@ -21,6 +21,7 @@ from texup.nets.srvgg import SRVGGNetCompact, at_scale
 from texup.training.config import Recipe
 from texup.training.data.degrade import degrade, roughen
 from texup.training.data.pictures import Patches
+from texup.training.data.pixel_art import pixel_art_pair
 from texup.training.objective.losses import (
     feature_distance,
     gram_distance,
@@ -29,6 +30,7 @@ from texup.training.objective.losses import (
     random_offset,
     relativistic_loss,
     standard_loss,
+    weighed_by_alpha,
 )
 from texup.training.objective.optimizers import build_optimizers, rate_at
 from texup.training.objective.systems import build_discriminator, build_features, build_generator
@@ -146,10 +148,12 @@ class Trainer:
         self.features.redraw(self.rng)  # type: ignore[operator]
 
     def batch(self, share: float) -> tuple[Tensor, Tensor]:
-        """Return this process's part of a fresh (N, 3, h, w), (N, 3, h*scale, w*scale) pair."""
+        """Return this process's part of a fresh (N, C, h, w), (N, C, h*scale, w*scale) pair; C is 4 for pixel art."""
         data, scale = self.recipe.data, self.recipe.scale
         count, side = self.recipe.patches_at(share)
         hr, places = self.patches.draw(count, side * scale * data.shrink)
+        if data.pixel_art:
+            return self._laid_out(*pixel_art_pair(hr, scale, self.rng))
         if data.shrink > 1:
             hr = round_8bit(downscale(hr, data.shrink, "box"))
         hr = roughen(hr, self.rng, dark=data.dark, grit=data.grit)
@@ -159,12 +163,18 @@ class Trainer:
 
         filters = {"blur": data.blur, "sharpen": data.sharpen, "noise": data.noise}
         lr = degrade(hr, scale, data.kernels, data.formats, texels, self.rng, **filters)
+        return self._laid_out(lr, hr)
+
+    def _laid_out(self, lr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
+        """Return this process's part of a pair, in the layout of the nets."""
         layout = torch.channels_last
         return self.world.part(lr).to(memory_format=layout), self.world.part(hr).to(memory_format=layout)
 
     def generator_losses(self, sr: Tensor, lr: Tensor, hr: Tensor) -> Losses:
         """Return the weighted losses of the generator; those of weight zero are left out."""
         weights, scale = self.recipe.loss, self.recipe.scale
+        if self.recipe.data.pixel_art:
+            sr, hr = weighed_by_alpha(sr), weighed_by_alpha(hr)
         losses: Losses = {}
         if weights.pixel:
             losses["pixel"] = weights.pixel * pixel_loss(sr, hr, weights.pixel_kind)

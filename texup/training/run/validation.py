@@ -1,4 +1,4 @@
-"""What a run is measured on while it trains: a few fixed crops, reduced once by bicubic."""
+"""What a run is measured on while it trains: a few fixed crops, reduced once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from texup.degradations import downscale, round_8bit
+from texup.degradations.reduce import most_typical
 from texup.errors import TexupError, UsageError
 from texup.metrics import psnr_y
 from texup.textures.codecs.files import SUFFIXES, read_texture
@@ -75,11 +76,16 @@ def _picture(root: Path, path: Path, min_side: int) -> Picture | None:
 
 
 def fixed_samples(
-    pictures: Sequence[Picture], scale: int, device: torch.device, *, multiple: int = 1
+    pictures: Sequence[Picture],
+    scale: int,
+    device: torch.device,
+    *,
+    multiple: int = 1,
+    pixel_art: bool = False,
 ) -> list[HeldOutCrop]:
     """Return the middles of up to ``MOST`` pictures, taken evenly from all of them.
 
-    Low-resolution sides are multiples of ``multiple``, as some nets want them.
+    Low-resolution sides are multiples of ``multiple``, as some nets want them. Reduced by bicubic, or to ``pixel_art``.
     """
     chosen = [part[0] for part in np.array_split(np.arange(len(pictures)), MOST) if len(part)]
     samples = []
@@ -89,8 +95,13 @@ def fixed_samples(
         top, left = (picture.pixels.shape[0] - h) // 2, (picture.pixels.shape[1] - w) // 2
         hr = np.ascontiguousarray(picture.pixels[top : top + h, left : left + w, :3])
         source = torch.from_numpy(hr).permute(2, 0, 1)[None].to(device).float() / 255
-        samples.append(HeldOutCrop(picture.name, hr, round_8bit(downscale(source, scale, "bicubic"))))
+        reduced = _opaque_pixel_art(source, scale) if pixel_art else downscale(source, scale, "bicubic")
+        samples.append(HeldOutCrop(picture.name, hr, round_8bit(reduced)))
     return samples
+
+
+def _opaque_pixel_art(source: Tensor, scale: int) -> Tensor:
+    return most_typical(torch.cat((source, torch.ones_like(source[:, :1])), 1), scale)[:, :3]
 
 
 @torch.inference_mode()
