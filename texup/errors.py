@@ -127,10 +127,16 @@ class LockedError(TexupError):
     exit_code = ExitCode.LOCKED
 
 
-def nearest(word: str, known: Collection[str]) -> str:
-    """Return the end of a message about an unknown word: the nearest right one, whatever its case, or all of them."""
+def near(word: str, known: Collection[str]) -> str | None:
+    """Return the right word that is nearest to an unknown one, whatever its case; None where none is near."""
     import difflib  # here, so that the help of texup stays light
 
     by_lower = {one.lower(): one for one in known}
-    near = difflib.get_close_matches(word.lower()[:_MAX_WORD], by_lower, 1)
-    return f"did you mean {by_lower[near[0]]!r}?" if near else f"use one of {', '.join(known)}"
+    found = difflib.get_close_matches(word.lower()[:_MAX_WORD], by_lower, 1)
+    return by_lower[found[0]] if found else None
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """Return the end of a message about an unknown word: the nearest right one, whatever its case, or all of them."""
+    found = near(word, known)
+    return f"use one of {', '.join(known)}" if found is None else f"did you mean {found!r}?"

@@ -13,6 +13,7 @@ import click
 from texup.cli.console import report
 from texup.cli.gallery import PAGE_OPTIONS, finish, opened_site
 from texup.cli.options import DEVICE_OPTION, TILE_OPTION, AutoOrShare, Options, format_option
+from texup.cli.usage.words import Word
 from texup.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ METHODS = ("auto", "net", "pixel", "nearest", "smooth", "bicubic")
     "--method",
     "methods",
     multiple=True,
-    type=click.Choice(METHODS),
+    type=Word(METHODS),
     help="A way to enlarge; auto: texup's own choice for each texture. May be repeated.",
 )
 @click.option(

@@ -14,6 +14,7 @@ import click
 
 from texup.cli.console import is_terminal, print_json, printable, report
 from texup.cli.options import DEVICE_OPTION
+from texup.cli.usage.words import Word
 from texup.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ COLUMNS = {
 )
 @click.option(
     "--protocol",
-    type=click.Choice(PROTOCOLS),
+    type=Word(PROTOCOLS),
     default="bicubic",
     show_default=True,
     help="How low-resolution pictures come about: bicubic, as games stored them, or from files.",

@@ -14,6 +14,7 @@ import click
 
 from texup import __version__
 from texup.cli.console import report, report_error
+from texup.cli.usage.refusals import refusal_of
 from texup.errors import ExitCode, TexupError
 
 # Command -> module of this package that defines a click command of the same name, in the order of the help.
@@ -127,9 +128,10 @@ def _code_of_command(stop: Stop) -> int:
     try:
         code = main.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show(text := io.StringIO())
-        for line in text.getvalue().splitlines():
-            report(line)
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            click.echo(error.format_message(), err=True)
+        else:
+            report_error(refusal_of(error))
         return ExitCode.USAGE
     except click.Abort:
         return ExitCode.SIGINT

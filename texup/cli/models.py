@@ -10,6 +10,7 @@ import click
 
 from texup.cli.console import print_json, printable
 from texup.cli.options import DEVICE_OPTION
+from texup.cli.usage.words import Word
 from texup.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -98,9 +99,7 @@ def show(model: str, as_json: bool) -> None:
 @models.command()
 @click.argument("source", metavar="IN|NAME")
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
-@click.option(
-    "--dialect", type=click.Choice(DIALECTS), default="basicsr", show_default=True, help="Names of the layers."
-)
+@click.option("--dialect", type=Word(DIALECTS), default="basicsr", show_default=True, help="Names of the layers.")
 @click.option("--half", is_flag=True, help="Store 16-bit floats: half the size.")
 @click.option("--force", is_flag=True, help="Replace OUT if it is there.")
 def convert(source: str, target: Path, dialect: str, half: bool, force: bool) -> None:
@@ -136,7 +135,7 @@ def convert(source: str, target: Path, dialect: str, half: bool, force: bool) ->
 @models.command()
 @click.argument("names", metavar="[FILE|NAME]...", nargs=-1)
 @DEVICE_OPTION
-@click.option("--precision", default="auto", show_default=True, type=click.Choice(("auto", "fp16", "bf16", "fp32")))
+@click.option("--precision", default="auto", show_default=True, type=Word(("auto", "fp16", "bf16", "fp32")))
 @click.option("--seconds", default=3.0, show_default=True, type=click.FloatRange(0.1, 600), help="For each model.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def bench(names: tuple[str, ...], device: str, precision: str, seconds: float, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 import click
 
+from texup.cli.usage.words import Word
 from texup.policy.choices import (
     MAX_GRAIN,
     AlphaChoice,
@@ -190,7 +191,7 @@ PIXEL_OPTIONS = (
     DEVICE_OPTION,
     click.option(
         "--precision",
-        type=click.Choice(get_args(Precision)),
+        type=Word(get_args(Precision)),
         default="auto",
         show_default=True,
         help="auto: fp16 on CUDA, fp32 elsewhere. Tiles that overflow are done again in fp32.",
@@ -210,7 +211,7 @@ PIXEL_OPTIONS = (
     ),
     click.option(
         "--alpha",
-        type=click.Choice(get_args(AlphaChoice)),
+        type=Word(get_args(AlphaChoice)),
         default="auto",
         show_default=True,
         help="What the alpha channel is; auto decides for each texture.",
@@ -232,7 +233,7 @@ PIXEL_OPTIONS = (
     ),
     click.option(
         "--method",
-        type=click.Choice(get_args(MethodChoice)),
+        type=Word(get_args(MethodChoice)),
         default="auto",
         show_default=True,
         help="How pictures are enlarged; auto: pixel art by its shapes, everything else by a net.",
@@ -250,7 +251,7 @@ PIXEL_OPTIONS = (
     ),
     click.option(
         "--palette",
-        type=click.Choice(get_args(PaletteChoice)),
+        type=Word(get_args(PaletteChoice)),
         default="expand",
         show_default=True,
         help="Write textures with a palette as RGB(A), or in their own palette again.",
@@ -265,14 +266,14 @@ PACK_OPTIONS = (
     ),
     click.option(
         "--normals",
-        type=click.Choice(get_args(NormalsChoice)),
+        type=Word(get_args(NormalsChoice)),
         default="resize",
         show_default=True,
         help="Normal maps: vectors interpolated, through the net and renormalised, or left as they are.",
     ),
     click.option(
         "--dds",
-        type=click.Choice(get_args(DdsChoice)),
+        type=Word(get_args(DdsChoice)),
         help="Write DDS with mips where the loader reads it. [default: the source's format]",
     ),
     click.option("--textures-lump", is_flag=True, help="GZDoom: a TEXTURES lump instead of hires/."),

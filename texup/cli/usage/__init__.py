@@ -1,0 +1,1 @@
+"""How every command is asked and answers wrong use: words, help, refusals, defaults, completion."""
