@@ -13,6 +13,7 @@ import click
 from texup.cli.console import report
 from texup.cli.gallery import PAGE_OPTIONS, finish, opened_site
 from texup.cli.options import DEVICE_OPTION, TILE_OPTION, AutoOrShare, Options, format_option
+from texup.cli.usage.sections import PACK, Sectioned
 from texup.cli.usage.words import Word
 from texup.errors import UsageError
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 METHODS = ("auto", "net", "pixel", "nearest", "smooth", "bicubic")
 
 
-@click.command()
+@click.command(cls=Sectioned, sections=PACK)
 @click.argument("sources", metavar="PACK|FILES...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", "models", multiple=True, metavar="NAME|FILE", help="A model to compare; may be repeated.")
 @click.option(

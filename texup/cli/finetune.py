@@ -10,6 +10,7 @@ import click
 
 from texup.cli.console import report
 from texup.cli.train import MEBIBYTE, follow, run_options
+from texup.cli.usage.sections import TRAINING, Sectioned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 DEFAULT_SECONDS = 600.0
 
 
-@click.command()
+@click.command(cls=Sectioned, sections=TRAINING)
 @click.argument("model", metavar="MODEL")
 @click.option(
     "--data",

@@ -10,6 +10,7 @@ import click
 
 from texup.cli.console import finding_lines, print_json, show
 from texup.cli.options import Options, processing_options
+from texup.cli.usage.sections import PACK, Sectioned
 
 if TYPE_CHECKING:
     from texup.upscaling.estimate import Estimate
@@ -22,7 +23,7 @@ UNITS = (("hours", 3600), ("minutes", 60), ("seconds", 1))
 SHOWN = 8  # most frequent values shown of each count
 
 
-@click.command()
+@click.command(cls=Sectioned, sections=PACK)
 @click.argument("source", metavar="PACK", type=click.Path(path_type=Path))
 @processing_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the plan for every file.")

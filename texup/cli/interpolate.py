@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from texup.cli.console import print_json, printable, report
+from texup.cli.usage.sections import BLENDING, Sectioned
 from texup.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 MAX_BLENDS = 50
 
 
-@click.command()
+@click.command(cls=Sectioned, sections=BLENDING)
 @click.argument("psnr", required=False)
 @click.argument("gan", required=False)
 @click.option("--alpha", type=float, help="Share of the GAN net, from 0 (PSNR) to 1 (GAN): write that net.")

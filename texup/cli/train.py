@@ -10,6 +10,7 @@ import click
 
 from texup.cli.console import is_terminal, report
 from texup.cli.options import DEVICE_OPTION
+from texup.cli.usage.sections import TRAINING, Sectioned
 from texup.pictures import charts
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def run_options(command: F) -> F:
     return command
 
 
-@click.command()
+@click.command(cls=Sectioned, sections=TRAINING)
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option(
     "--data",

@@ -12,6 +12,7 @@ import click
 
 from texup.cli.console import finding_lines, print_json, report, report_error
 from texup.cli.options import Options, processing_options
+from texup.cli.usage.sections import PACK, Sectioned
 from texup.errors import ExitCode, PackError, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from texup.upscaling.run import Run
 
 
-@click.command()
+@click.command(cls=Sectioned, sections=PACK)
 @click.argument("sources", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "-o",
