@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -45,10 +46,14 @@ SHARED = ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture(autouse=True, scope="session")
-def own_cache(tmp_path_factory):
-    """Keep what texup caches out of the user's folders, in this process and in those that tests start."""
+def own_places(tmp_path_factory):
+    """Keep tests away from the user's cache, models and defaults, in this process and in those that tests start."""
     with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("TEXUP_")]:
+            patch.delenv(name)
         patch.setenv("TEXUP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("TEXUP_MODELS", str(tmp_path_factory.mktemp("models")))
+        patch.setenv("TEXUP_CONFIG", "")
         yield
 
 

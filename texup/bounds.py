@@ -88,7 +88,7 @@ RULES_MODELS: Annotated[int, Bound("rules (`texup.toml`)", "models and blends th
 RULES_CHAIN: Annotated[int, Bound("rules (`texup.toml`)", "models of one rule")] = 8
 TOML_PARTS: Annotated[int, Bound("TOML of any kind", "parts of a dotted key")] = 8
 """Parsing takes the square of their number."""
-TOML_BYTES: Annotated[int, Bound("TOML of texup's own (catalog, recipes)", "a file", "bytes")] = 1 << 20
+TOML_BYTES: Annotated[int, Bound("TOML of texup's own and of its user (defaults)", "a file", "bytes")] = 1 << 20
 
 JSON_VALUES: Annotated[int, Bound("JSON of any kind", "commas, colons and opening brackets")] = 500_000
 

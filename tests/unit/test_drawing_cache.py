@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from texup.places import cache_folder
 from texup.training import drawn
 from texup.training.data import drawing_cache
-from texup.training.data.drawing_cache import cache_folder, drawn_pictures
+from texup.training.data.drawing_cache import drawn_pictures
 
 
 @pytest.fixture
@@ -59,21 +60,3 @@ def test_a_cache_that_cannot_be_written_costs_time_only(calls, tmp_path, monkeyp
     monkeypatch.setenv("TEXUP_CACHE", str(tmp_path / "file" / "cache"))
     np.testing.assert_array_equal(drawn_pictures(1, 64, 3), drawn_pictures(1, 64, 3))
     assert len(calls) == 2
-
-
-@pytest.mark.parametrize(
-    ("platform", "names", "end"),
-    [
-        ("linux", {"XDG_CACHE_HOME": "/x/cache"}, "/x/cache/texup"),
-        ("linux", {}, "/.cache/texup"),
-        ("darwin", {}, "/Library/Caches/texup"),
-        ("win32", {"LOCALAPPDATA": "/local"}, "/local/texup/Cache"),
-    ],
-)
-def test_it_lies_where_the_system_keeps_caches(monkeypatch, platform, names, end):
-    for name in ("TEXUP_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in names.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(drawing_cache.sys, "platform", platform)
-    assert cache_folder().as_posix().endswith(end)

@@ -30,7 +30,7 @@ SOURCES = sorted((ROOT / "texup").rglob("*.py"))
 LAYERS = [
     {"__init__", "bounds", "errors"},
     {"files", "texts"},
-    {"locks"},
+    {"locks", "places"},
     {"textures"},
     {"pictures"},
     {"nets", "metrics", "degradations"},
@@ -64,6 +64,7 @@ KEEPERS = {
     "etcpak": {"textures"},
     "click": {"cli"},
     "rich": {"cli"},
+    "platformdirs": {"places"},
 }
 LIGHT = {"models/catalog.py": "torch"}  # what the help and the listings read must not wait for it
 MAX_LINES, MAX_FUNCTION = 300, 60

@@ -10,10 +10,11 @@ import click
 
 from texup.cli.console import finding_lines, print_json, report, show
 from texup.cli.options import format_option
+from texup.cli.usage.sections import Sectioned
 from texup.errors import ExitCode
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("pack", type=click.Path(path_type=Path))
 @format_option("Whose rules: {formats}; auto looks at the names and folders.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")

@@ -12,9 +12,10 @@ import click
 
 from texup.cli.console import report
 from texup.cli.gallery import PAGE_OPTIONS, finish, opened_site
-from texup.cli.options import DEVICE_OPTION, TILE_OPTION, AutoOrShare, Options, format_option
+from texup.cli.options import DEVICE_OPTION, TILE_OPTION, Options, format_option
 from texup.cli.usage.sections import PACK, Sectioned
-from texup.cli.usage.words import Word
+from texup.cli.usage.settings import setting
+from texup.cli.usage.values import AutoOrShare, Word
 from texup.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ METHODS = ("auto", "net", "pixel", "nearest", "smooth", "bicubic")
 @click.option(
     "--sample", type=click.IntRange(1, 10_000), default=24, show_default=True, help="Textures, chosen for variety."
 )
-@click.option("--scale", type=int, help="Times as large. [default: as texup upscale has it]")
+@setting("--scale", type=int, help="Times as large. [default: as texup upscale has it]")
 @DEVICE_OPTION
 @TILE_OPTION
 @format_option("Whose pack it is: {formats}; auto finds it by the names.")

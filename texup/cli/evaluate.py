@@ -14,7 +14,8 @@ import click
 
 from texup.cli.console import is_terminal, print_json, printable, report
 from texup.cli.options import DEVICE_OPTION
-from texup.cli.usage.words import Word
+from texup.cli.usage.sections import Sectioned
+from texup.cli.usage.values import Word
 from texup.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ COLUMNS = {
 }
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
 @click.option(
     "--on",

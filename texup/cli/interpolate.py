@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from texup.cli.console import print_json, printable, report
+from texup.cli.options import DEVICE_OPTION
 from texup.cli.usage.sections import BLENDING, Sectioned
 from texup.errors import UsageError
 
@@ -44,7 +45,7 @@ MAX_BLENDS = 50
 @click.option(
     "--cell", type=click.IntRange(32, 2048), help="Side of a cell.  [default: the largest result, 192 to 512]"
 )
-@click.option("--device", help="auto, cpu, cuda, cuda:N, xpu or mps, for --sweep.  [default: auto]")
+@DEVICE_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers of --sweep as one JSON object.")
 @click.option(
     "-o",
@@ -88,7 +89,7 @@ def interpolate(
 
 
 def _check_options(sweep: str | None, options: dict[str, Any]) -> None:
-    for_strips = {"images": "on", "as_json": "json"} | {k: k for k in ("reference", "reduce", "cell", "device")}
+    for_strips = {"images": "on", "as_json": "json"} | {k: k for k in ("reference", "reduce", "cell")}
     alone = next((flag for key, flag in for_strips.items() if options[key]), None)
     if sweep is None and alone is not None:
         raise UsageError(f"--{alone} belongs to --sweep")
@@ -168,7 +169,7 @@ def _write_strip(
     side = options["cell"] or cell_side(samples, scale)
     check_strip(shares, samples, side, scale)
     cells: list[Cell] = []
-    for cell in sweep(nets, shares, samples, options["device"] or "auto"):
+    for cell in sweep(nets, shares, samples, options["device"]):
         cells.append(cell)
         if len(cells) % len(samples) == 0:
             report(f"alpha {cell.alpha:g}: {_means(cells[-len(samples) :])}")

@@ -15,6 +15,7 @@ import click
 from texup import __version__
 from texup.cli.console import report, report_error
 from texup.cli.usage.refusals import refusal_of
+from texup.cli.usage.settings import forget_defaults
 from texup.errors import ExitCode, TexupError
 
 # Command -> module of this package that defines a click command of the same name, in the order of the help.
@@ -54,6 +55,14 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="texup")
+@click.option(
+    "--no-config",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=lambda _ctx, _param, is_set: forget_defaults() if is_set else None,
+    help="Take no defaults from your file or the environment.",
+)
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the full traceback of an error.")
 def main() -> None:
     """Upscale game texture packs.

@@ -10,7 +10,9 @@ import click
 
 from texup.cli.console import print_json, printable
 from texup.cli.options import DEVICE_OPTION
-from texup.cli.usage.words import Word
+from texup.cli.usage.sections import Sectioned
+from texup.cli.usage.settings import setting
+from texup.cli.usage.values import Word
 from texup.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -132,10 +134,10 @@ def convert(source: str, target: Path, dialect: str, half: bool, force: bool) ->
     click.echo(printable(str(target)))
 
 
-@models.command()
+@models.command(cls=Sectioned)
 @click.argument("names", metavar="[FILE|NAME]...", nargs=-1)
 @DEVICE_OPTION
-@click.option("--precision", default="auto", show_default=True, type=Word(("auto", "fp16", "bf16", "fp32")))
+@setting("--precision", default="auto", show_default=True, type=Word(("auto", "fp16", "bf16", "fp32")))
 @click.option("--seconds", default=3.0, show_default=True, type=click.FloatRange(0.1, 600), help="For each model.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def bench(names: tuple[str, ...], device: str, precision: str, seconds: float, as_json: bool) -> None:

@@ -10,7 +10,8 @@ from typing import Any, Literal, get_args
 
 import click
 
-from texup.cli.usage.words import Word
+from texup.cli.usage.settings import Setting, setting, stronger
+from texup.cli.usage.values import AutoOr, AutoOrShare, EdgesType, KeyType, ModelType, Word
 from texup.policy.choices import (
     MAX_GRAIN,
     AlphaChoice,
@@ -21,11 +22,9 @@ from texup.policy.choices import (
     MethodChoice,
     NormalsChoice,
     PaletteChoice,
-    read_key,
 )
 
 Precision = Literal["auto", "fp16", "bf16", "fp32"]
-EDGE_NAMES = get_args(EdgeChoice)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,81 +67,7 @@ class Options:
     verbose: bool = False
 
 
-class EdgesType(click.ParamType[tuple[str, str]]):
-    """``wrap``, or ``wrap,clamp`` for the horizontal and the vertical axis."""
-
-    name = "edges"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """Return (vertical, horizontal) edges; the text names the horizontal axis first, like width before height."""
-        if isinstance(value, tuple):
-            return value
-        parts = [part.strip().lower() for part in str(value).split(",")]
-        if len(parts) > 2 or any(part not in EDGE_NAMES for part in parts):
-            self.fail(f"{value!r}: use {', '.join(EDGE_NAMES)}, or two of them as X,Y", param, ctx)
-        return parts[-1], parts[0]
-
-
-class KeyType(click.ParamType[KeyChoice]):
-    """``auto``, ``none``, or a colour as ``RRGGBB``."""
-
-    name = "auto|none|RRGGBB"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> KeyChoice:
-        """Return the colour as red, green and blue, or the word."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return read_key(str(value))
-        except ValueError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
-
-
-class AutoOr(click.ParamType[int | None]):
-    """A whole number between bounds, or ``auto`` (None)."""
-
-    name = "auto|N"
-
-    def __init__(self, least: int, most: int) -> None:
-        """Take numbers from ``least`` to ``most``."""
-        self.least, self.most = least, most
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        """Return the number, or None for ``auto``."""
-        if value is None or value == "auto":
-            return None
-        try:
-            number = int(value)
-        except ValueError:
-            number = -1
-        if not self.least <= number <= self.most:
-            self.fail(f"{value!r}: use a whole number from {self.least} to {self.most}, or auto", param, ctx)
-        return number
-
-
-class AutoOrShare(click.ParamType[float | str]):
-    """A number between bounds, or ``auto``."""
-
-    name = "auto|A"
-
-    def __init__(self, meaning: str, bounds: tuple[float, float] | None = None) -> None:
-        """Take numbers within ``bounds``, or any where only the models know them; ``meaning`` names them in words."""
-        self.meaning, self.bounds = meaning, bounds
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
-        """Return the number, or "auto"."""
-        if value == "auto":
-            return "auto"
-        try:
-            number: float | None = float(value)
-        except ValueError:
-            number = None
-        if number is None or (self.bounds and not self.bounds[0] <= number <= self.bounds[1]):
-            self.fail(f"{value!r}: use a number from {self.meaning}, or auto", param, ctx)
-        return number
-
-
-class FormatOption(click.Option):
+class FormatOption(Setting):
     """An option that names a convention; ``{formats}`` in its help stands for all of them."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
@@ -156,7 +81,7 @@ class FormatOption(click.Option):
 
 def format_option(meaning: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return the option that names a convention; ``{formats}`` in its help stands for all of them."""
-    return click.option(
+    return setting(
         "--format",
         "convention",
         cls=FormatOption,
@@ -167,29 +92,30 @@ def format_option(meaning: str) -> Callable[[Callable[..., Any]], Callable[..., 
     )
 
 
-DEVICE_OPTION = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, xpu or mps.")
-TILE_OPTION = click.option(
+DEVICE_OPTION = setting("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, xpu or mps.")
+TILE_OPTION = setting(
     "--tile",
     type=AutoOr(16, 4096),  # smaller ones are nearly all context
     default="auto",
     help="Largest side of a tile in texels, 16 to 4096. [default: auto]",
 )
 PIXEL_OPTIONS = (
-    click.option("--scale", type=int, help="Times as large. [default: as the model, 4 for the shipped ones]"),
-    click.option(
+    setting("--scale", type=int, help="Times as large. [default: as the model, 4 for the shipped ones]"),
+    setting(
         "--model",
         "models",
+        type=ModelType(),
         multiple=True,
         metavar="NAME|FILE",
         help="Model of the catalog, or a file of weights; given again it chains, in floating point.",
     ),
-    click.option(
+    setting(
         "--blend",
         type=AutoOrShare("0 (PSNR) to 1 (GAN)"),
         help="Share of GAN in the catalog's own pair; auto: as it advises.",
     ),
     DEVICE_OPTION,
-    click.option(
+    setting(
         "--precision",
         type=Word(get_args(Precision)),
         default="auto",
@@ -197,26 +123,26 @@ PIXEL_OPTIONS = (
         help="auto: fp16 on CUDA, fp32 elsewhere. Tiles that overflow are done again in fp32.",
     ),
     TILE_OPTION,
-    click.option(
+    setting(
         "--overlap",
         type=click.IntRange(0, 256),
         help="Texels of context around tiles. [default: what the model needs]",
     ),
-    click.option(
+    setting(
         "--batch",
         type=AutoOr(1, 1 << 24),
         default="auto",
         metavar="auto|PIXELS",
         help="Texels in one batch. [default: auto]",
     ),
-    click.option(
+    setting(
         "--alpha",
         type=Word(get_args(AlphaChoice)),
         default="auto",
         show_default=True,
         help="What the alpha channel is; auto decides for each texture.",
     ),
-    click.option(
+    setting(
         "--key",
         type=KeyType(),
         default="auto",
@@ -224,24 +150,24 @@ PIXEL_OPTIONS = (
         help="Colour that stands for nothing in pictures without alpha: cut out and written back exactly; auto: where"
         " a saturated one fills the outside of a sprite.",
     ),
-    click.option(
+    setting(
         "--edges",
         type=EdgesType(),
         default="auto",
         show_default=True,
         help="What lies beyond the borders: auto, wrap, mirror or clamp; X,Y for each axis.",
     ),
-    click.option(
+    setting(
         "--method",
         type=Word(get_args(MethodChoice)),
         default="auto",
         show_default=True,
         help="How pictures are enlarged; auto: pixel art by its shapes, everything else by a net.",
     ),
-    click.option(
+    setting(
         "--color-fix/--no-color-fix", default=True, show_default=True, help="Keep the source's colours over areas."
     ),
-    click.option(
+    setting(
         "--grain",
         type=AutoOrShare(f"0 (none) to {MAX_GRAIN:g}", (0.0, MAX_GRAIN)),
         default="auto",
@@ -249,7 +175,7 @@ PIXEL_OPTIONS = (
         help="Fibre and grit that no net invents, in the kind of the texture's own; auto: on rough surfaces, as much"
         " as they need; 0: none; up to 2.",
     ),
-    click.option(
+    setting(
         "--palette",
         type=Word(get_args(PaletteChoice)),
         default="expand",
@@ -264,14 +190,14 @@ PACK_OPTIONS = (
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         help="Your own rules for single files. [default: texup.toml in the pack, where there is one]",
     ),
-    click.option(
+    setting(
         "--normals",
         type=Word(get_args(NormalsChoice)),
         default="resize",
         show_default=True,
         help="Normal maps: vectors interpolated, through the net and renormalised, or left as they are.",
     ),
-    click.option(
+    setting(
         "--dds",
         type=Word(get_args(DdsChoice)),
         help="Write DDS with mips where the loader reads it. [default: the source's format]",
@@ -280,7 +206,7 @@ PACK_OPTIONS = (
     click.option("--resource-pack", metavar="ID", help="Dolphin: write a resource pack of this id."),
     click.option("--include", multiple=True, metavar="GLOB", help="Only files that match; may be repeated."),
     click.option("--exclude", multiple=True, metavar="GLOB", help="No files that match; may be repeated."),
-    click.option("--jobs", type=click.IntRange(1, 64), help="Threads that read and write. [default: one per core]"),
+    setting("--jobs", type=click.IntRange(1, 64), help="Threads that read and write. [default: one per core]"),
 )
 
 
@@ -292,9 +218,17 @@ def processing_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_options(*arguments: Any, **values: Any) -> Any:
         asked = {name: value for name, value in values.items() if name in names}
         others = {name: value for name, value in values.items() if name not in names}
-        return command(*arguments, options=Options(**asked), **others)
+        return command(*arguments, options=Options(**_without_rival(asked)), **others)
 
     decorated: Callable[..., Any] = with_options
     for option in reversed(PIXEL_OPTIONS + PACK_OPTIONS):
         decorated = option(decorated)
     return decorated
+
+
+def _without_rival(asked: dict[str, Any]) -> dict[str, Any]:
+    """Return options without a default of ``--model`` beside a typed ``--blend``, and the other way round."""
+    if not asked["models"] or asked["blend"] is None:
+        return asked
+    kept = stronger(click.get_current_context(), "models", "blend")
+    return asked | ({"blend": None} if kept == "models" else {"models": ()} if kept == "blend" else {})

@@ -13,6 +13,7 @@ import click
 from texup.cli.console import finding_lines, print_json, report, report_error
 from texup.cli.options import Options, processing_options
 from texup.cli.usage.sections import PACK, Sectioned
+from texup.cli.usage.settings import setting
 from texup.errors import ExitCode, PackError, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     help="Where to write; of several inputs, the folder for all of them. [default: INPUT_xN beside INPUT]",
 )
 @processing_options
-@click.option("--copy-other", is_flag=True, help="Copy files that are no textures, so that the pack is complete.")
+@setting("--copy-other", is_flag=True, help="Copy files that are no textures, so that the pack is complete.")
 @click.option("--force", is_flag=True, help="Do everything again, also what was changed by hand since.")
 @click.option(
     "--keep-existing", is_flag=True, help="Write into a folder that texup did not make; files that lie there stay."
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     help="Keep these options for the files of --include, as a rule in the pack's texup.toml.",
 )
 @click.option("--fail-fast", is_flag=True, help="Stop at the first texture that fails.")
-@click.option("--gallery", is_flag=True, help="Write a page that shows the pack before and after, as `texup gallery`.")
+@setting("--gallery", is_flag=True, help="Write a page that shows the pack before and after, as `texup gallery`.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, as `texup inspect` does.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else on standard output."

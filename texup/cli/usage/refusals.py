@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from texup.cli.usage.settings import given
 from texup.errors import near, nearest
 
 
@@ -28,7 +29,8 @@ def _told(error: click.ClickException, ctx: click.Context | None) -> str:
     if isinstance(error, click.MissingParameter) and error.param is not None:
         return f"{_name(error.param)} is missing"
     if isinstance(error, click.BadParameter) and error.param is not None:
-        return f"{_name(error.param)}: {_clause(error.message)}"
+        found = ctx and given(error.param, ctx)
+        return f"{found[0] if found else _name(error.param)}: {_clause(error.message)}"
     return _clause(error.format_message())
 
 

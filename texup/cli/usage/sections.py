@@ -1,4 +1,4 @@
-"""Options in the help, in groups: what most people need first."""
+"""What the commands of texup have in common: options in groups in the help, and told defaults."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
+
+from texup.cli.usage.settings import tell_defaults
 
 Sections = Mapping[str, tuple[str, ...]]
 """Options, by their long names without the dashes, under the title of their group; both in the order of the help."""
@@ -41,19 +43,24 @@ BLENDING: Sections = {
 
 
 class Sectioned(click.Command):
-    """A command whose help has its options in groups."""
+    """A command whose help may have its options in groups, and that tells which defaults are not texup's own."""
 
-    def __init__(self, *arguments: Any, sections: Sections, **more: Any) -> None:
-        """Take the groups beside what click's own command takes."""
+    def __init__(self, *arguments: Any, sections: Sections | None = None, **more: Any) -> None:
+        """Take the groups beside what click's own command takes; without them there is one."""
         super().__init__(*arguments, **more)
-        self.sections = sections
+        self.sections = sections or {}
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        tell_defaults(ctx)
+        return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the groups that this command has anything of; what is in none of them is never hidden."""
         by_name = {long_name(param): param for param in self.get_params(ctx) if isinstance(param, click.Option)}
         grouped = {name for names in self.sections.values() for name in names}
         others = tuple(name for name in by_name if name not in grouped)
-        for title, names in {**self.sections, "Others": others}.items():
+        for title, names in {**self.sections, "Others" if self.sections else "Options": others}.items():
             found = (by_name[name].get_help_record(ctx) for name in names if name in by_name)
             if records := [record for record in found if record]:
                 with formatter.section(title):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import sys
 import zipfile
 from contextlib import suppress
 from importlib.metadata import version
@@ -16,20 +14,10 @@ from numpy.typing import NDArray
 
 from texup.errors import OutputError
 from texup.files import atomic_write
+from texup.places import cache_folder
 from texup.training import drawn
 
 NAME = "drawn-{}.npz"
-
-
-def cache_folder() -> Path:
-    """Return the folder of the user's caches for texup; ``TEXUP_CACHE`` in the environment moves it."""
-    if place := os.environ.get("TEXUP_CACHE"):
-        return Path(place)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "texup" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "texup"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "texup"
 
 
 def drawn_pictures(count: int, size: int, seed: int) -> NDArray[np.uint8]:

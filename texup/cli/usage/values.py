@@ -1,0 +1,106 @@
+"""What options take: words, numbers, colours, models; a refusal says what would be right."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, get_args
+
+import click
+
+from texup.errors import nearest
+from texup.policy.choices import EdgeChoice, KeyChoice, read_key
+
+EDGE_NAMES = get_args(EdgeChoice)
+
+
+class Word(click.Choice[str]):
+    """An option that takes one of some words."""
+
+    def get_invalid_choice_message(self, value: object, ctx: click.Context | None) -> str:
+        """Return what is wrong with a word that is none of them."""
+        return f"{value!r} is unknown; {nearest(str(value), self.choices)}"
+
+
+class EdgesType(click.ParamType[tuple[str, str]]):
+    """``wrap``, or ``wrap,clamp`` for the horizontal and the vertical axis."""
+
+    name = "edges"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Return (vertical, horizontal) edges; the text names the horizontal axis first, like width before height."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip().lower() for part in str(value).split(",")]
+        if len(parts) > 2 or any(part not in EDGE_NAMES for part in parts):
+            self.fail(f"{value!r}: use {', '.join(EDGE_NAMES)}, or two of them as X,Y", param, ctx)
+        return parts[-1], parts[0]
+
+
+class KeyType(click.ParamType[KeyChoice]):
+    """``auto``, ``none``, or a colour as ``RRGGBB``."""
+
+    name = "auto|none|RRGGBB"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> KeyChoice:
+        """Return the colour as red, green and blue, or the word."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return read_key(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+class AutoOr(click.ParamType[int | None]):
+    """A whole number between bounds, or ``auto`` (None)."""
+
+    name = "auto|N"
+
+    def __init__(self, least: int, most: int) -> None:
+        """Take numbers from ``least`` to ``most``."""
+        self.least, self.most = least, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """Return the number, or None for ``auto``."""
+        if value is None or value == "auto":
+            return None
+        try:
+            number = int(value)
+        except ValueError:
+            number = -1
+        if not self.least <= number <= self.most:
+            self.fail(f"{value!r}: use a whole number from {self.least} to {self.most}, or auto", param, ctx)
+        return number
+
+
+class AutoOrShare(click.ParamType[float | str]):
+    """A number between bounds, or ``auto``."""
+
+    name = "auto|A"
+
+    def __init__(self, meaning: str, bounds: tuple[float, float] | None = None) -> None:
+        """Take numbers within ``bounds``, or any where only the models know them; ``meaning`` names them in words."""
+        self.meaning, self.bounds = meaning, bounds
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        """Return the number, or "auto"."""
+        if value == "auto":
+            return "auto"
+        try:
+            number: float | None = float(value)
+        except ValueError:
+            number = None
+        if number is None or (self.bounds and not self.bounds[0] <= number <= self.bounds[1]):
+            self.fail(f"{value!r}: use a number from {self.meaning}, or auto", param, ctx)
+        return number
+
+
+class ModelType(click.ParamType[str]):
+    """A model of the catalog or of the user's folder, or a file of weights."""
+
+    name = "NAME|FILE"
+    envvar_list_splitter = os.pathsep  # names of files may have blanks in them
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text as it is: whether there is such a model is found out when it is needed."""
+        return str(value)
