@@ -8,7 +8,6 @@ from typing import Any
 
 from texup import bounds
 from texup.errors import UsageError
-from texup.texts import parse_toml, read_text
 
 CONFIG, MODELS, CACHE = "TEXUP_CONFIG", "TEXUP_MODELS", "TEXUP_CACHE"
 VARIABLES = (CONFIG, MODELS, CACHE)
@@ -36,6 +35,8 @@ def user_values() -> dict[str, Any]:
     path = config_file()
     if path is None or not (os.environ.get(CONFIG) or os.path.lexists(path)):
         return {}
+    from texup.texts import parse_toml, read_text  # here too
+
     try:
         return parse_toml(read_text(path, bounds.TOML_BYTES, "user file"))
     except OSError as error:

@@ -60,3 +60,15 @@ def test_what_no_rule_can_say_is_told(texup, pack):
     assert "nothing to remember" in texup("upscale", pack, "--include", "ui/*", "--remember").err
     assert "nothing to remember" in texup("upscale", pack, "--grain", "0", "--remember").err
     assert not (pack / "texup.toml").exists()
+
+
+def test_a_model_of_the_users_own_is_not_remembered_in_a_pack_that_could_not_name_it(
+    texup, pack, tmp_path, monkeypatch, tiny_weights
+):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "4x_mine.safetensors").write_bytes((tiny_weights / "tiny-gan.safetensors").read_bytes())
+    monkeypatch.setenv("TEXUP_MODELS", str(tmp_path / "models"))
+    told = texup("upscale", pack, "--include", "*", "--model", "4x_mine", "--remember")
+    assert told.code == 0
+    assert "nothing to remember" in told.err
+    assert not (pack / "texup.toml").exists()

@@ -14,8 +14,6 @@ import click
 
 from texup import __version__
 from texup.cli.console import report, report_error
-from texup.cli.usage.refusals import refusal_of
-from texup.cli.usage.settings import forget_defaults
 from texup.errors import ExitCode, TexupError
 
 # Command -> module of this package that defines a click command of the same name, in the order of the help.
@@ -60,7 +58,7 @@ class LazyGroup(click.Group):
     is_flag=True,
     expose_value=False,
     is_eager=True,
-    callback=lambda _ctx, _param, is_set: forget_defaults() if is_set else None,
+    callback=lambda _ctx, _param, is_set: _forget_defaults() if is_set else None,
     help="Take no defaults from your file or the environment.",
 )
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the full traceback of an error.")
@@ -71,6 +69,12 @@ def main() -> None:
     Example:
       texup upscale ./n64_textures --scale 4
     """
+
+
+def _forget_defaults() -> None:
+    from texup.cli.usage.settings import forget_defaults
+
+    forget_defaults()
 
 
 class Stopped(BaseException):
@@ -140,6 +144,8 @@ def _code_of_command(stop: Stop) -> int:
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             click.echo(error.format_message(), err=True)
         else:
+            from texup.cli.usage.refusals import refusal_of
+
             report_error(refusal_of(error))
         return ExitCode.USAGE
     except click.Abort:

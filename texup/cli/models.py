@@ -39,7 +39,10 @@ def models() -> None:
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_models(folder: Path | None, as_json: bool) -> None:
-    """List the models that come with texup and verify their files; or the files of weights in a folder of yours.
+    """List the models that come with texup and verify their files, and your own; or look into FOLDER.
+
+    Your own are the files of weights in one folder, which --model finds by name: `texup doctor` says where it lies.
+    With FOLDER, each file of weights in it is opened: architecture, scale, size and licence.
 
     \b
     Examples:
@@ -50,15 +53,20 @@ def list_models(folder: Path | None, as_json: bool) -> None:
         _list_folder(folder, as_json)
         return
     from texup.models.catalog import load_catalog
+    from texup.models.own import own_models
+    from texup.places import models_folder
 
     catalog = load_catalog()
     rows = [_facts(model, catalog.default) for model in catalog.models.values()]
+    place, own = models_folder(), own_models()
     if as_json:
-        print_json({"default": catalog.default, "pair": catalog.pair, "blend": catalog.blend, "models": rows})
+        told = {"default": catalog.default, "pair": catalog.pair, "blend": catalog.blend, "models": rows}
+        print_json(told | {"own": {"folder": str(place), "files": own}})
     else:
         _print_table(rows, ("name", "scale", "architecture", "size", "sha256", "licence"))
         for line in _choices(catalog):
             click.echo(printable(line))
+        click.echo(printable(f"your own, in {place}: {', '.join(own) or 'none'}"))
     broken = [row["name"] for row in rows if row["sha256"] != "ok"]
     if broken:
         raise WeightsError(f"{', '.join(broken)}: not the file that the catalog names; install texup again")

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import texup
 from texup import bounds
-from texup.errors import UsageError, WeightsError
+from texup.errors import UsageError, WeightsError, near
 from texup.texts import parse_toml, read_text
 
 NAME = "catalog.toml"
@@ -119,12 +119,15 @@ def load_catalog(folder: Path | None = None) -> Catalog:
 def resolve(name_or_path: str, folder: Path | None = None) -> CatalogModel:
     """Return the model of that name in the catalog, or else the file (or pipe, or device) of that name.
 
-    What has a folder in it or ends like a file of weights is always a path.
+    What has a folder in it or ends like a file of weights is always a path. What is neither is looked up in the folder
+    of the user's own models.
 
     Raises:
-        UsageError: neither a name of the catalog nor a file.
+        UsageError: neither a name of the catalog nor a file, or a name of several.
         WeightsError: the catalog is damaged.
     """
+    from texup.models.own import find_own  # here, so that the list of the catalog stays light
+
     path = Path(name_or_path)
     is_path = path.name != name_or_path or name_or_path.endswith(SUFFIXES)
     # Path's own questions would raise for a name that is too long or not to be looked at.
@@ -135,7 +138,19 @@ def resolve(name_or_path: str, folder: Path | None = None) -> CatalogModel:
         return models[name_or_path]
     if os.path.isfile(path):
         return CatalogModel(path.stem, path)
-    raise UsageError(f"no model {name_or_path}: name one of {', '.join(models)}, or the path of a file of weights")
+    if own := find_own(name_or_path):
+        return CatalogModel(own.stem, own)
+    raise UsageError(_unknown(name_or_path, models))
+
+
+def _unknown(name: str, models: Collection[str]) -> str:
+    """Return what to say of a name that is of no model."""
+    from texup.models.own import own_models
+
+    own = [path.rpartition(".")[0] for path in own_models()]
+    if found := near(name, [*models, *own]):
+        return f"no model {name}; did you mean {found!r}?"
+    return f"no model {name}: name one of {', '.join([*models, *own])}, or the path of a file of weights"
 
 
 def _catalog(values: dict[str, Any], folder: Path) -> Catalog:

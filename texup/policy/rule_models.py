@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from texup.models.catalog import SUFFIXES, load_catalog
+from texup.models.own import find_own
 from texup.packs.walk import is_safe
 from texup.policy.rule_values import shown
 
@@ -13,8 +14,11 @@ _ALLOWED = "rules found in a pack may name models of the catalog and files of th
 
 
 def any_model(name: str, folder: Path) -> str:
-    """Return a file of weights joined to the folder of the rules, and the name of a model as it is."""
-    return str(folder / name) if _is_file(name) else name
+    """Return a file of weights joined to the folder of the rules, and the name of a model as it is.
+
+    A file that is not there may be one of the user's own models, and stays a name.
+    """
+    return str(folder / name) if _is_file(name) and (os.path.exists(folder / name) or not find_own(name)) else name
 
 
 def pack_model(name: str, folder: Path) -> str:
@@ -31,7 +35,7 @@ def pack_model(name: str, folder: Path) -> str:
     real = Path(os.path.realpath(folder / inside))
     if not is_safe(inside) or not real.is_relative_to(os.path.realpath(folder)):
         raise ValueError(f"model {shown(name)} is not inside the pack; {_ALLOWED}")
-    return str(folder / inside)
+    return os.path.abspath(folder / inside)  # not a name that could be one of the user's own models
 
 
 def _is_file(name: str) -> bool:

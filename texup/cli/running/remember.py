@@ -9,6 +9,7 @@ from texup import bounds
 from texup.cli.options import Options
 from texup.errors import UsageError
 from texup.files import atomic_write
+from texup.models.catalog import load_catalog
 from texup.policy.rules import RULES_NAME, load_rules
 
 
@@ -17,7 +18,7 @@ def rule_of(options: Options) -> str | None:
 
     A rule is about chosen files, and one in a pack names no file of weights outside it.
     """
-    if not options.include or options.exclude or any(Path(name).suffix for name in options.models):
+    if not options.include or options.exclude or any(name not in load_catalog().models for name in options.models):
         return None
     vertical, horizontal = options.edges
     values: dict[str, object] = {
