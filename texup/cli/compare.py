@@ -15,7 +15,7 @@ from texup.cli.gallery import PAGE_OPTIONS, finish, opened_site
 from texup.cli.options import DEVICE_OPTION, TILE_OPTION, Options, format_option
 from texup.cli.usage.sections import PACK, Sectioned
 from texup.cli.usage.settings import setting
-from texup.cli.usage.values import AutoOrShare, Word
+from texup.cli.usage.values import AutoOrShare, ModelType, Word
 from texup.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,14 @@ METHODS = ("auto", "net", "pixel", "nearest", "smooth", "bicubic")
 
 @click.command(cls=Sectioned, sections=PACK)
 @click.argument("sources", metavar="PACK|FILES...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--model", "models", multiple=True, metavar="NAME|FILE", help="A model to compare; may be repeated.")
+@click.option(
+    "--model",
+    "models",
+    type=ModelType(),
+    multiple=True,
+    metavar="NAME|FILE",
+    help="A model to compare; may be repeated.",
+)
 @click.option(
     "--blend",
     "blends",

@@ -85,6 +85,15 @@ def show(text: str) -> None:
     _print(brief(text))
 
 
+def show_lines(text: str) -> None:
+    """Print a text of texup's own making, as it is, on standard output.
+
+    Raises:
+        OutputError: as :func:`show` does.
+    """
+    _print(text)
+
+
 def report(text: str) -> None:
     """Print one line of information on standard error, where there is one."""
     with suppress(OSError):

@@ -15,7 +15,7 @@ import click
 from texup.cli.console import is_terminal, print_json, printable, report
 from texup.cli.options import DEVICE_OPTION
 from texup.cli.usage.sections import Sectioned
-from texup.cli.usage.values import Word
+from texup.cli.usage.values import ModelType, Word
 from texup.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ COLUMNS = {
 
 
 @click.command(cls=Sectioned)
-@click.argument("models", metavar="[MODEL]...", nargs=-1)
+@click.argument("models", metavar="[MODEL]...", nargs=-1, type=ModelType())
 @click.option(
     "--on",
     "folders",

@@ -11,6 +11,7 @@ import click
 from texup.cli.console import report
 from texup.cli.train import MEBIBYTE, follow, run_options
 from texup.cli.usage.sections import TRAINING, Sectioned
+from texup.cli.usage.values import ModelType, RecipeType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ DEFAULT_SECONDS = 600.0
 
 
 @click.command(cls=Sectioned, sections=TRAINING)
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", type=ModelType())
 @click.option(
     "--data",
     multiple=True,
@@ -35,7 +36,7 @@ DEFAULT_SECONDS = 600.0
 @click.option(
     "--recipe",
     metavar="NAME|FILE",
-    type=click.Path(path_type=Path),
+    type=RecipeType(path_type=Path),
     help="Losses and rates. [default: finetune, or finetune-gan for a sharp model]",
 )
 @click.option("--sharp", is_flag=True, help="Treat MODEL as a sharp one, made by a GAN; texup knows its own.")

@@ -12,6 +12,7 @@ import click
 from texup.cli.console import print_json, printable, report
 from texup.cli.options import DEVICE_OPTION
 from texup.cli.usage.sections import BLENDING, Sectioned
+from texup.cli.usage.values import ModelType
 from texup.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ MAX_BLENDS = 50
 
 
 @click.command(cls=Sectioned, sections=BLENDING)
-@click.argument("psnr", required=False)
-@click.argument("gan", required=False)
+@click.argument("psnr", required=False, type=ModelType())
+@click.argument("gan", required=False, type=ModelType())
 @click.option("--alpha", type=float, help="Share of the GAN net, from 0 (PSNR) to 1 (GAN): write that net.")
 @click.option(
     "--sweep", metavar="FROM:TO:STEP|A,B,…", help="Draw pictures through each of these shares; writes no net."

@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": "evaluate",
     "finetune": "finetune",
     "train": "train",
+    "completion": "usage.completion",
 }
 
 LONGEST = 300  # characters of an unforeseen error; libraries write whole pages
@@ -139,7 +140,7 @@ def _prepare_streams() -> None:
 def _code_of_command(stop: Stop) -> int:
     """Run the command, tell of its error, and return the exit code."""
     try:
-        code = main.main(standalone_mode=False)
+        code = main.main(standalone_mode=False, complete_var="_TEXUP_COMPLETE")
     except click.ClickException as error:
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             click.echo(error.format_message(), err=True)

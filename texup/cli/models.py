@@ -12,7 +12,7 @@ from texup.cli.console import print_json, printable
 from texup.cli.options import DEVICE_OPTION
 from texup.cli.usage.sections import Sectioned
 from texup.cli.usage.settings import setting
-from texup.cli.usage.values import Word
+from texup.cli.usage.values import ModelType, Word
 from texup.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def list_models(folder: Path | None, as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("model", metavar="FILE|NAME")
+@click.argument("model", metavar="FILE|NAME", type=ModelType())
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(model: str, as_json: bool) -> None:
     """Show what a file of weights holds.
@@ -107,7 +107,7 @@ def show(model: str, as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("source", metavar="IN|NAME")
+@click.argument("source", metavar="IN|NAME", type=ModelType())
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--dialect", type=Word(DIALECTS), default="basicsr", show_default=True, help="Names of the layers.")
 @click.option("--half", is_flag=True, help="Store 16-bit floats: half the size.")
@@ -143,7 +143,7 @@ def convert(source: str, target: Path, dialect: str, half: bool, force: bool) ->
 
 
 @models.command(cls=Sectioned)
-@click.argument("names", metavar="[FILE|NAME]...", nargs=-1)
+@click.argument("names", metavar="[FILE|NAME]...", nargs=-1, type=ModelType())
 @DEVICE_OPTION
 @setting("--precision", default="auto", show_default=True, type=Word(("auto", "fp16", "bf16", "fp32")))
 @click.option("--seconds", default=3.0, show_default=True, type=click.FloatRange(0.1, 600), help="For each model.")

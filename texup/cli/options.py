@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
 from texup.cli.usage.settings import Setting, setting, stronger
-from texup.cli.usage.values import AutoOr, AutoOrShare, EdgesType, KeyType, ModelType, Word
+from texup.cli.usage.values import AutoOr, AutoOrShare, DeviceType, EdgesType, KeyType, ModelType, Word, offered
 from texup.policy.choices import (
     MAX_GRAIN,
     AlphaChoice,
@@ -23,6 +23,9 @@ from texup.policy.choices import (
     NormalsChoice,
     PaletteChoice,
 )
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Precision = Literal["auto", "fp16", "bf16", "fp32"]
 
@@ -78,6 +81,12 @@ class FormatOption(Setting):
         record = super().get_help_record(ctx)
         return record and (record[0], record[1].replace("{formats}", f"{', '.join(others)} or {last}"))
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the conventions that begin as what is typed."""
+        from texup.conventions.table import CONVENTIONS
+
+        return offered(("auto", *(convention.id for convention in CONVENTIONS)), incomplete)
+
 
 def format_option(meaning: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return the option that names a convention; ``{formats}`` in its help stands for all of them."""
@@ -92,7 +101,9 @@ def format_option(meaning: str) -> Callable[[Callable[..., Any]], Callable[..., 
     )
 
 
-DEVICE_OPTION = setting("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, xpu or mps.")
+DEVICE_OPTION = setting(
+    "--device", type=DeviceType(), default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, xpu or mps."
+)
 TILE_OPTION = setting(
     "--tile",
     type=AutoOr(16, 4096),  # smaller ones are nearly all context

@@ -11,6 +11,7 @@ import click
 from texup.cli.console import is_terminal, report
 from texup.cli.options import DEVICE_OPTION
 from texup.cli.usage.sections import TRAINING, Sectioned
+from texup.cli.usage.values import ModelType, RecipeType
 from texup.pictures import charts
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def run_options(command: F) -> F:
 
 
 @click.command(cls=Sectioned, sections=TRAINING)
-@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("recipe", type=RecipeType(path_type=Path))
 @click.option(
     "--data",
     multiple=True,
@@ -54,7 +55,7 @@ def run_options(command: F) -> F:
     help="Folder of pictures, searched to its depth; may be repeated.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder. [default: runs/NAME]")
-@click.option("--init", metavar="NAME|FILE", help="Weights to start from.")
+@click.option("--init", type=ModelType(), metavar="NAME|FILE", help="Weights to start from.")
 @run_options
 def train(recipe: Path, data: tuple[Path, ...], out: Path | None, init: str | None, **options: Any) -> None:
     """Train a net by a RECIPE: a TOML file, or the name of one that comes with texup.

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import Any, get_args
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
-from texup.errors import nearest
+from texup.errors import TexupError, nearest
 from texup.policy.choices import EdgeChoice, KeyChoice, read_key
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+T = TypeVar("T")
 EDGE_NAMES = get_args(EdgeChoice)
 
 
@@ -21,10 +27,28 @@ class Word(click.Choice[str]):
         return f"{value!r} is unknown; {nearest(str(value), self.choices)}"
 
 
-class EdgesType(click.ParamType[tuple[str, str]]):
+def offered(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    """Return the words that a shell may complete what is typed to."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+class Offering(click.ParamType[T]):
+    """A type of values of which some are words that a shell offers."""
+
+    offers: tuple[str, ...] = ("auto",)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the words that begin as what is typed."""
+        return offered(self.offers, incomplete)
+
+
+class EdgesType(Offering[tuple[str, str]]):
     """``wrap``, or ``wrap,clamp`` for the horizontal and the vertical axis."""
 
     name = "edges"
+    offers = EDGE_NAMES
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         """Return (vertical, horizontal) edges; the text names the horizontal axis first, like width before height."""
@@ -36,10 +60,11 @@ class EdgesType(click.ParamType[tuple[str, str]]):
         return parts[-1], parts[0]
 
 
-class KeyType(click.ParamType[KeyChoice]):
+class KeyType(Offering[KeyChoice]):
     """``auto``, ``none``, or a colour as ``RRGGBB``."""
 
     name = "auto|none|RRGGBB"
+    offers = ("auto", "none")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> KeyChoice:
         """Return the colour as red, green and blue, or the word."""
@@ -51,7 +76,7 @@ class KeyType(click.ParamType[KeyChoice]):
             self.fail(f"{value!r}: {error}", param, ctx)
 
 
-class AutoOr(click.ParamType[int | None]):
+class AutoOr(Offering[int | None]):
     """A whole number between bounds, or ``auto`` (None)."""
 
     name = "auto|N"
@@ -73,7 +98,7 @@ class AutoOr(click.ParamType[int | None]):
         return number
 
 
-class AutoOrShare(click.ParamType[float | str]):
+class AutoOrShare(Offering[float | str]):
     """A number between bounds, or ``auto``."""
 
     name = "auto|A"
@@ -95,6 +120,17 @@ class AutoOrShare(click.ParamType[float | str]):
         return number
 
 
+class DeviceType(Offering[str]):
+    """A device, as torch names it."""
+
+    name = "text"
+    offers = ("auto", "cpu", "cuda", "xpu", "mps")  # not what is there: asking torch takes seconds
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text as it is: whether there is such a device is found out when it is needed."""
+        return str(value)
+
+
 class ModelType(click.ParamType[str]):
     """A model of the catalog or of the user's folder, or a file of weights."""
 
@@ -104,3 +140,24 @@ class ModelType(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the text as it is: whether there is such a model is found out when it is needed."""
         return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the names that begin as what is typed, or files where none does."""
+        from texup.models.catalog import load_catalog
+        from texup.models.own import own_models
+
+        names: list[str] = []
+        with suppress(TexupError):  # a shell shows no errors while somebody types
+            names = [*load_catalog().models, *(path.rpartition(".")[0] for path in own_models())]
+        return offered(dict.fromkeys(names), incomplete) or click.Path().shell_complete(ctx, param, incomplete)
+
+
+class RecipeType(click.Path):
+    """A recipe of texup's own, or a file."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the recipes that begin as what is typed, or files where none does."""
+        from texup.models.catalog import weights_folder
+
+        names = sorted(path.stem for path in (weights_folder() / "recipes").glob("*.toml"))
+        return offered(names, incomplete) or super().shell_complete(ctx, param, incomplete)
