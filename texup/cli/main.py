@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": "evaluate",
     "finetune": "finetune",
     "train": "train",
+    "doctor": "usage.doctor",
     "completion": "usage.completion",
 }
 

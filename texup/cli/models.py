@@ -218,16 +218,16 @@ def _file_facts(folder: Path, path: Path) -> dict[str, Any]:
 
 def _facts(model: CatalogModel, default: str) -> dict[str, Any]:
     """Return one row of the list; the hash is compared, not shown."""
-    from texup.files import sha256_of
+    from texup.models.catalog import state_of_file
 
-    there = model.path.is_file()
+    state = state_of_file(model)
     return {
         "name": model.name,
         "default": model.name == default,
         "scale": model.scale,
         "architecture": model.architecture,
-        "size": model.path.stat().st_size if there else None,
-        "sha256": "missing" if not there else "ok" if sha256_of(model.path) == model.sha256 else "MISMATCH",
+        "size": None if state == "missing" else model.path.stat().st_size,
+        "sha256": state,
         "licence": model.licence,
         "description": model.description,
     }

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import texup
 from texup import bounds
@@ -114,6 +114,15 @@ def load_catalog(folder: Path | None = None) -> Catalog:
         return _catalog(values, path.parent)
     except WeightsError as refusal:
         raise WeightsError(f"{path}: {refusal}") from refusal
+
+
+def state_of_file(model: CatalogModel) -> Literal["ok", "missing", "MISMATCH"]:
+    """Return whether the file of a model of the catalog is there, and is the one that the catalog names."""
+    from texup.files import sha256_of  # here, so that names need no hashing
+
+    if not model.path.is_file():
+        return "missing"
+    return "ok" if sha256_of(model.path) == model.sha256 else "MISMATCH"
 
 
 def resolve(name_or_path: str, folder: Path | None = None) -> CatalogModel:

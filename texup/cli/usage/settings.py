@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from texup.cli.console import report
 from texup.errors import UsageError, near, nearest
-from texup.places import CONFIG, FOLDER_KEY, VARIABLES, config_file, user_values
+from texup.places import CONFIG, FOLDER_KEY, VARIABLES, config_file, models_folder, user_values
 
 F = TypeVar("F", bound=Callable[..., Any])
 PREFIX = "TEXUP_"
@@ -120,3 +120,21 @@ def _checked_values(ctx: click.Context) -> dict[str, Any]:
         ctx.meta[_KNOWN] = values
     found: dict[str, Any] = ctx.meta[_KNOWN]
     return found
+
+
+def user_defaults(ctx: click.Context) -> dict[str, Any]:
+    """Return every default of the user's own: variables of the environment, then keys of the file, each converted once.
+
+    Raises:
+        UsageError: a key that texup does not know, or a value that no option takes.
+    """
+    from texup.cli.upscale import upscale
+
+    variables = [PREFIX + key.upper() for key in KEYS]
+    found: dict[str, Any] = {name: os.environ[name] for name in variables if os.environ.get(name)}
+    options = {param.key: param for param in upscale.params if isinstance(param, Setting)}
+    trial = click.Context(upscale, parent=ctx.find_root(), info_name="upscale")
+    models_folder()
+    for param in options.values():  # every key is one of upscale's
+        param.handle_parse_result(trial, {}, [])
+    return found | {f"{config_file()}: {key}": value for key, value in _checked_values(ctx).items()}
