@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from texup.cli.console import print_json, report_error, show
-from texup.cli.usage import examining
-from texup.cli.usage.examining import Problem, looked
 from texup.cli.usage.settings import user_defaults
 from texup.cli.usage.values import DeviceType
 from texup.errors import ExitCode
+
+if TYPE_CHECKING:
+    from texup.cli.usage.examining import Problem
 
 GIB = 1 << 30
 
@@ -33,6 +34,9 @@ def doctor(ctx: click.Context, device: str, seconds: float, as_json: bool) -> No
       texup doctor
       texup doctor --json > doctor.json
     """
+    from texup.cli.usage import examining  # here, so that the help of texup stays light
+    from texup.cli.usage.examining import looked
+
     problems: list[Problem] = []
     facts: dict[str, Any] = {
         "versions": examining.versions(),
@@ -59,7 +63,9 @@ def doctor(ctx: click.Context, device: str, seconds: float, as_json: bool) -> No
 
 def _missing(facts: dict[str, Any]) -> list[Problem]:
     """Return what the facts themselves show to be broken."""
-    found = [examining.not_installed(package) for package, version in facts["versions"].items() if version is None]
+    from texup.cli.usage.examining import Problem, not_installed
+
+    found = [not_installed(package) for package, version in facts["versions"].items() if version is None]
     found += [
         Problem(ExitCode.WEIGHTS, f"{name}: {state}: not the file that the catalog names; install texup again")
         for name, state in (facts["weights"] or {}).items()
