@@ -10,11 +10,11 @@ import pytest
 
 from texup.errors import UsageError
 from texup.gallery.content import Exhibit, Page, glob_of, script_of
-from texup.gallery.numbers import change_of, seam_of
 from texup.gallery.picks import base_of, tables_of
 from texup.gallery.site import DATA, INDEX, SCRIPTS, STYLE, Folder, SingleFile, address
 from texup.gallery.studio import Known, Studio
 from texup.gallery.words import cell_of, edges_of, why_of
+from texup.metrics.changes import change_of, seam_of
 from texup.packs.opening import open_pack
 from texup.packs.walk import matches, patterns, walk
 from texup.pictures.sheets import encode_png

@@ -19,11 +19,11 @@ from texup.engines.engine import drive
 from texup.engines.inline import answer_requests
 from texup.errors import TextureError
 from texup.gallery.content import Candidate, Exhibit, Page, Settings, Shown
-from texup.gallery.numbers import change_of, seam_of
 from texup.gallery.picks import WISHES, base_of, rules_text, tables_of
 from texup.gallery.sample import Traits, choose, spread, traits_of
 from texup.gallery.studio import Studio
 from texup.gallery.words import cell_of, edges_of, why_of, wraps_of
+from texup.metrics.changes import change_of, seam_of
 from texup.policy.rule_values import RuleMethod
 from texup.policy.rules import Rule
 from texup.textures.codecs.decoders import Decode

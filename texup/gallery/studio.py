@@ -19,8 +19,8 @@ from texup import bounds
 from texup.errors import TextureError, UnreadableTexture
 from texup.files import atomic_write
 from texup.gallery.content import Shown
-from texup.gallery.numbers import change_of, seam_of
 from texup.gallery.site import Site
+from texup.metrics.changes import change_of, seam_of
 from texup.packs.pack import Pack
 from texup.pictures.sheets import encode_png
 from texup.pictures.thumbnails import as_bytes, thumbnail

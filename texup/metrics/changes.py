@@ -1,4 +1,4 @@
-"""Two numbers of a texture and its result that a page can sort by."""
+"""How much a result differs from its source, and how well it tiles: what pages sort by and the gate reads."""
 
 from __future__ import annotations
 
