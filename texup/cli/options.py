@@ -17,6 +17,7 @@ from texup.policy.choices import (
     AlphaChoice,
     DdsChoice,
     EdgeChoice,
+    GateChoice,
     GrainChoice,
     KeyChoice,
     MethodChoice,
@@ -49,6 +50,7 @@ class Options:
     color_fix: bool = True
     grain: GrainChoice = "auto"
     key: KeyChoice = "auto"
+    gate: GateChoice = "warn"
     palette: PaletteChoice = "expand"
     convention: str = "auto"
     rules: Path | None = None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -14,7 +14,9 @@ from texup.cli.console import finding_lines, print_json, report, report_error
 from texup.cli.options import Options, processing_options
 from texup.cli.usage.sections import PACK, Sectioned
 from texup.cli.usage.settings import setting
+from texup.cli.usage.values import Word
 from texup.errors import ExitCode, PackError, UsageError
+from texup.policy.choices import GateChoice
 
 if TYPE_CHECKING:
     from texup.cli.running.progress import Tally
@@ -44,6 +46,14 @@ if TYPE_CHECKING:
     help="Keep these options for the files of --include, as a rule in the pack's texup.toml.",
 )
 @click.option("--fail-fast", is_flag=True, help="Stop at the first texture that fails.")
+@setting(
+    "--gate",
+    type=Word(get_args(GateChoice)),
+    default="warn",
+    show_default=True,
+    help="Results of nets that look wrong (hatching, noise, lattices, seams, other colours): warn names them; fallback"
+    " also does them again with the faithful net and keeps the better.",
+)
 @setting("--gallery", is_flag=True, help="Write a page that shows the pack before and after, as `texup gallery`.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, as `texup inspect` does.")
 @click.option(
@@ -156,6 +166,8 @@ def _upscale(run: Run, archive: Path | None, options: Options) -> tuple[ExitCode
             write_zip(run.out, archive, stored=bool(run.wishes.resource_pack), without=orphans)
     if not options.quiet:
         place = _where(run, archive, has_results=has_results, is_packed=is_packed)
+        if tally.wrong:
+            report(tally.gate_line())
         report(f"{tally.summary()}; {place}{_copy_hint(plan) if has_results and not is_packed else ''}")
     if is_pack and not run.place and tally.counts["upscaled"]:
         _remember(run, options)
@@ -243,6 +255,7 @@ def _as_json(run: Run, plan: Plan, tally: Tally, findings: list[Finding]) -> dic
         "twins": tally.twins,
         "redone": tally.redone,
         "failures": [{"path": path, "reason": reason} for path, reason in tally.failures],
+        "gate": [{"path": path, **asdict(gate)} for path, gate in tally.wrong],
         "kept": [{"path": path, "reason": reason} for path, reason in tally.kept],
         "plan": [asdict(finding) for finding in plan.findings],
         "check": [asdict(finding) for finding in findings],

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from texup.manifest.gating import Gate
 from texup.manifest.record import Outcome
 
 Plane = NDArray[np.float32]
@@ -34,6 +35,16 @@ class Request:
 
 Files = tuple[bytes, ...]
 """The result of a texture: its file, and those of its smaller levels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a task ends with."""
+
+    files: Files
+    gate: Gate | None = None
+    """What the gate says of them."""
+
 
 T = TypeVar("T")
 Upscaling = Generator[list[Request], list[Plane], T]
@@ -86,7 +97,7 @@ class Task:
     """Tasks of equal keys have equal files as results; only the first is computed."""
     pixels: int
     """Pixels of the result."""
-    upscaling: Upscaling[Files]
+    upscaling: Upscaling[Made]
     share: float = 0.0
     """Of the memory that a run may use; tasks that sum up to 1 at most are on their way at once, or one alone."""
 

@@ -66,5 +66,5 @@ class InlineEngine:
             nets.update(request.model for request in requests)
             return answer_requests(requests, self.device)
 
-        files = drive(task.upscaling, answer)
-        return finish(task, files, self.device.execution(nets) if nets else None, began)
+        made = drive(task.upscaling, answer)
+        return finish(task, made, self.device.execution(nets) if nets else None, began)

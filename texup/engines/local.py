@@ -17,7 +17,7 @@ from typing import Any
 
 from texup.engines.batching import Batcher, Order, Piece
 from texup.engines.device import Device, Upscaled
-from texup.engines.engine import Execution, Job, Request, Task
+from texup.engines.engine import Execution, Job, Made, Request, Task
 from texup.engines.steps import PROBLEMS, Finished, failure, finish, next_requests
 from texup.errors import TextureError
 from texup.manifest.record import Outcome
@@ -156,7 +156,7 @@ class _Run:
             if not isinstance(step, Finished):
                 return step
             ran = self.device.execution(texture.nets) if texture.nets else None
-            outcome = finish(task, step.files, ran, texture.began)
+            outcome = finish(task, step.made, ran, texture.began)
             return replace(outcome, redone=texture.redone, tile=texture.tile)
 
         return self._attempt(texture, work)
@@ -171,7 +171,7 @@ class _Run:
             except OSError as error:
                 raise TextureError(f"its twin {twin.path} is gone from the output: {error.strerror}") from error
             ran = Execution(outcome.device, outcome.precision) if outcome.device and outcome.precision else None
-            return replace(finish(task, files, ran, texture.began), twin_of=twin.path)
+            return replace(finish(task, Made(files, outcome.gate), ran, texture.began), twin_of=twin.path)
 
         return self._attempt(texture, work)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from texup.engines.engine import Execution, Files, Job, Plane, Request, Task
+from texup.engines.engine import Execution, Job, Made, Plane, Request, Task
 from texup.errors import BadTarget, OutputError, TextureError, UnsupportedTexture
 from texup.files import atomic_write, check_inside
 from texup.manifest.record import Outcome, Written
@@ -25,11 +25,11 @@ PROBLEMS = {
 class Finished:
     """A task that needs no more nets."""
 
-    files: Files
+    made: Made
 
 
 def next_requests(task: Task, planes: list[Plane] | None) -> list[Request] | Finished:
-    """Send a task its upscaled planes (None at the start); return what it asks for next, or its finished files.
+    """Send a task its upscaled planes (None at the start); return what it asks for next, or what it made.
 
     Raises:
         TextureError: the texture cannot be processed.
@@ -81,12 +81,12 @@ def check_written(path: Path, data: bytes) -> None:
         raise OutputError(f"{path}: reads back as other bytes than were written; check the disk")
 
 
-def finish(task: Task, files: Files, execution: Execution | None, began: float) -> Outcome:
+def finish(task: Task, made: Made, execution: Execution | None, began: float) -> Outcome:
     """Write the finished files of a texture under their final names and report it.
 
     Args:
         task: whose files.
-        files: one for each level.
+        made: its files, one for each level, and what the gate says of them.
         execution: where nets ran for it, None when none did.
         began: ``time.perf_counter()`` at the start of reading.
 
@@ -94,13 +94,14 @@ def finish(task: Task, files: Files, execution: Execution | None, began: float) 
         UnsupportedTexture: no file can have its name.
         OutputError: it cannot be written.
     """
-    written = [write(task.job, level, data) for level, data in enumerate(files)]
+    written = [write(task.job, level, data) for level, data in enumerate(made.files)]
     return Outcome(
         path=task.job.path,
         outcome="upscaled",
         source_sha256=task.source_sha256,
         targets=written,
         policy=task.policy,
+        gate=made.gate,
         precision=execution.precision if execution else None,
         device=execution.device if execution else None,
         pixels=task.pixels,

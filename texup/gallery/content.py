@@ -77,6 +77,10 @@ class Exhibit:
     """Mean difference of the result from the source enlarged by repetition, 0 to 255."""
     seam: float | None = None
     """Step across the borders where it tiles, as a multiple of the mean step inside."""
+    gate: str = ""
+    """Scores of the result by the gate, in words."""
+    wrong: Sequence[str] = ()
+    """The scores by which it looks wrong, and "fallback" where another result did and was done again."""
     cell: tuple[int, int] | None = None
     """Width and height in texels of a frame, where it is a strip of an animation."""
 

@@ -21,7 +21,18 @@ from texup.errors import TextureError
 from texup.gallery.content import Candidate, Exhibit, Page, Settings
 from texup.gallery.picks import WISHES, base_of, rules_text, tables_of
 from texup.gallery.studio import Opened, Studio, problem_of
-from texup.gallery.words import Facts, cell_of, edges_of, seconds_of, settings_of, why_of, word, wraps_of
+from texup.gallery.words import (
+    Facts,
+    cell_of,
+    edges_of,
+    gate_of,
+    marks_of,
+    seconds_of,
+    settings_of,
+    why_of,
+    word,
+    wraps_of,
+)
 from texup.manifest.history import FORMAT, NAME, History, records
 from texup.manifest.record import Outcome, Written, value_of
 from texup.packs.opening import open_pack, open_path
@@ -204,6 +215,8 @@ def _exhibit(
         edges=edges_of(policy),
         model=_model(record, finished.header),
         rule=rule,
+        gate=gate_of(record.gate),
+        wrong=marks_of(record.gate),
         seconds=seconds_of(record.seconds),
         base=base_of(tables, rule),
     )

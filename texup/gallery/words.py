@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from texup.manifest.gating import Gate, told
+from texup.upscaling.gate import LIMITS
 from texup.upscaling.survey import ALPHA_REASONS, EDGE_REASONS, KIND_REASONS, METHOD_REASONS
 
 Facts = Mapping[str, Any]
@@ -52,6 +54,23 @@ def settings_of(header: Facts) -> Facts:
 def seconds_of(value: float) -> float:
     """Return seconds as a page shows them."""
     return round(value, 3) if math.isfinite(value) and value >= 0 else 0.0
+
+
+def gate_of(gate: Gate | None) -> str:
+    """Return the scores of a result, and what a user sees of those that are wrong."""
+    if gate is None:
+        return ""
+    meanings: Mapping[Any, str] = {name: limit.meaning for name, limit in LIMITS.items()}
+    seen = "; ".join(meanings[name] for name in gate.wrong)
+    other = f"the other result had {told(gate.other)}" if gate.other is not None else ""
+    return "; ".join(part for part in (told(gate.scores) or "no score applies", seen, other) if part)
+
+
+def marks_of(gate: Gate | None) -> list[str]:
+    """Return the scores by which a result looks wrong, and "fallback" where another one did and was done again."""
+    if gate is None:
+        return []
+    return [*gate.wrong, *(["fallback"] if gate.fallback == "better" else [])]
 
 
 def why_of(facts: Facts) -> str:

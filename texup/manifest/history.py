@@ -42,6 +42,10 @@ class LatestRecord(NamedTuple):
     """Whether it failed so that trying again would only fail again."""
     source_stamp: tuple[int, ...] = ()
     """Size and time of change of a copied source, where they are known."""
+    is_fallback: bool = False
+    """Whether the gate had it done again, and that was written."""
+    is_unjudged: bool = False
+    """Whether the gate might have it done again: nobody asked, or only for a warning."""
 
 
 @dataclass(slots=True)
@@ -87,6 +91,8 @@ class History:
             reason=reason,
             is_given_up=is_given_up,
             source_stamp=tuple(record.source_stamp or ()),
+            is_fallback=record.gate is not None and record.gate.fallback == "better",
+            is_unjudged=_is_unjudged(record),
         )
 
     def mark(self, header: dict[str, Any]) -> None:
@@ -135,6 +141,12 @@ class History:
         former = self.owners.keys() - targets.keys()
         same = {folded(path) for path in targets} if former else set()
         return {path for path in former if folded(path) not in same}
+
+
+def _is_unjudged(record: Outcome) -> bool:
+    if record.gate is None:
+        return record.precision is not None
+    return bool(record.gate.wrong) and record.gate.fallback == "none"
 
 
 def records(out: Path, marked: Callable[[dict[str, Any]], None] = lambda _: None) -> Iterator[Outcome | None]:

@@ -12,6 +12,7 @@ from types import NoneType
 from typing import Any, Literal, NamedTuple, get_args
 
 from texup import bounds
+from texup.manifest.gating import Gate, gate_from
 from texup.packs.walk import is_safe
 
 TYPES: dict[str, tuple[type, ...]] = {
@@ -23,6 +24,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "targets": (list,),
     "settings": (str,),
     "policy": (dict,),
+    "gate": (dict, NoneType),
     "precision": (str, NoneType),
     "device": (str, NoneType),
     "twin_of": (str, NoneType),
@@ -33,6 +35,7 @@ TYPES: dict[str, tuple[type, ...]] = {
 }
 LATER: dict[str, Any] = {
     "source_stamp": None,
+    "gate": None,
     "device": None,
     "twin_of": None,
     "redone": 0,
@@ -82,6 +85,8 @@ class Outcome:
     """Digest of everything that the pixels of the result depend on besides the source; "" where nobody asks."""
     policy: dict[str, Any] = field(default_factory=dict)
     """Plain JSON: a tuple would come back as a list."""
+    gate: Gate | None = None
+    """What the gate says of it; None where it was not asked, or no net is meant for the texture."""
     precision: str | None = None
     """Type that nets ran in; None when none ran."""
     device: str | None = None
@@ -107,7 +112,8 @@ class Outcome:
         twin = f"same picture as {self.twin_of}" if self.twin_of is not None else ""
         redone = f"{self.redone} tiles were not finite and were done again in fp32" if self.redone else ""
         smaller = f"memory was short: done in tiles of {self.tile}" if self.tile is not None else ""
-        return [note for note in (twin, redone, smaller) if note]
+        gate = self.gate.note if self.gate is not None else ""
+        return [note for note in (twin, redone, smaller, gate) if note]
 
     @property
     def explanation(self) -> str:
@@ -163,7 +169,12 @@ def outcome_from(value: Any) -> Outcome | None:
         return None
     targets = [_written(target) for target in value["targets"]]
     sound_targets = [target for target in targets if target is not None]
-    outcome = Outcome(**{name: value[name] for name in TYPES if name != "targets"}, targets=sound_targets)
+    try:
+        gate = gate_from(value["gate"])
+    except ValueError:
+        return None
+    plain = {name: value[name] for name in TYPES if name not in ("targets", "gate")}
+    outcome = Outcome(**plain, targets=sound_targets, gate=gate)
     sound = (
         _is_source(outcome)
         and None not in targets

@@ -36,8 +36,9 @@ def seam_of(result: Pixels, wraps: tuple[bool, bool]) -> float | None:
     ratios = []
     for axis in (0, 1):
         if wraps[axis] and seen.shape[axis] > 1:
-            steps = np.abs(np.diff(seen, axis=axis, append=seen.take([0], axis))).mean(axis=(1 - axis, 2))
-            ratios.append(float(steps[-1] / max(LEAST_STEP, steps[:-1].mean())))
+            lines = seen if axis == 0 else seen.swapaxes(0, 1)
+            across, inside = np.abs(lines[0] - lines[-1]).mean(), np.abs(lines[1:] - lines[:-1]).mean()
+            ratios.append(float(across / max(LEAST_STEP, inside)))
     return round(max(ratios), 3) if ratios else None
 
 

@@ -64,6 +64,16 @@ def faithful_chain(scale: int | None) -> list[Link]:
     return [_chosen(resolve(catalog.pair[0]))] if catalog.default_for(scale) == BLEND else []
 
 
+def fallback_chain(scale: int) -> list[Link]:
+    """Return the catalog's fidelity net for a scale, which undoes a texture's damage and invents nothing.
+
+    Raises:
+        WeightsError: the catalog is damaged, or a file cannot be weights.
+    """
+    catalog = load_catalog()
+    return [_chosen(resolve(catalog.by_scale.get(scale, catalog.pair[0])))]
+
+
 def _recommended() -> float:
     share = load_catalog().blend
     if share is None:

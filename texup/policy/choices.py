@@ -11,6 +11,7 @@ MethodChoice = Literal["auto", "net", "pixel", "nearest"]
 NormalsChoice = Literal["resize", "model", "copy"]
 PaletteChoice = Literal["expand", "keep"]
 DdsChoice = Literal["auto", "bc1", "bc3", "bc7"]
+GateChoice = Literal["off", "warn", "fallback"]
 GrainChoice = float | Literal["auto"]
 KeyChoice = Literal["auto", "none"] | tuple[int, int, int]
 """A colour key by red, green and blue of 0..255, or whether one is looked for."""

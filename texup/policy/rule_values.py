@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from texup import bounds
 from texup.errors import nearest
-from texup.policy.choices import MAX_GRAIN, AlphaChoice, EdgeChoice, KeyChoice, read_key
+from texup.policy.choices import MAX_GRAIN, AlphaChoice, EdgeChoice, GateChoice, KeyChoice, read_key
 from texup.policy.classify import Kind
 from texup.textures.cells import Cells
 from texup.textures.normals import NormalForm
@@ -184,5 +184,6 @@ SETTINGS: dict[str, Reader] = {
     "scale": _scale,
     "grain": _grain,
     "key": _key,
+    "gate": _one_of(get_args(GateChoice)),
 }
 """The keys of a rule."""

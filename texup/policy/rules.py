@@ -27,8 +27,8 @@ line have it. What it sets wins over them: a rule speaks of some files, an optio
 ``when``: ``kind``, ``alpha`` and ``format`` are what the picture is found to be; ``min_`` and ``max_`` with ``width``,
 ``height`` or ``side`` bound its texels, both sides in the case of ``side``. Settings: ``action`` ("upscale", "copy",
 "skip"), ``method`` ("net", "pixel", "nearest", "smooth", "vectors"), ``treat_as`` (a kind), ``treat_alpha_as``,
-``edges``, ``cells`` (also "whole" and "islands"), ``normal_form``, and ``model``, ``blend``, ``scale``, ``grain`` and
-``key`` as on the command line.
+``edges``, ``cells`` (also "whole" and "islands"), ``normal_form``, and ``model``, ``blend``, ``scale``, ``grain``,
+``key`` and ``gate`` as on the command line.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from texup import bounds
 from texup.errors import UsageError
 from texup.packs.pack import Finding
 from texup.packs.walk import Glob, matches, patterns
-from texup.policy.choices import AlphaChoice, EdgeChoice, GrainChoice, KeyChoice
+from texup.policy.choices import AlphaChoice, EdgeChoice, GateChoice, GrainChoice, KeyChoice
 from texup.policy.classify import Kind, Treatment
 from texup.policy.rule_facts import Facts, When
 from texup.policy.rule_models import any_model, pack_model
@@ -78,6 +78,7 @@ class Rule:
     scale: int | None = None
     grain: GrainChoice | None = None
     key: KeyChoice | None = None
+    gate: GateChoice | None = None
     _patterns: list[Glob] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -168,9 +169,11 @@ def unused_rules(rules: Sequence[Rule], paths: Collection[str]) -> Iterator[Find
 def as_facts(rule: Rule) -> dict[str, Any]:
     """Return as plain JSON values what decides the pixels of a file that the rule may fit.
 
-    Files of models are left out: what they hold counts, not where they lie.
+    Files of models are left out: what they hold counts, not where they lie. So is the gate, whose records tell what it
+    did, unless only pixels can tell whether the rule fits, so that nobody knows by which gate a result came.
     """
-    return {"when": asdict(rule.when), **_settings(replace(rule, models=()))}
+    gate = rule.gate if rule.needs_pixels else None
+    return {"when": asdict(rule.when), **_settings(replace(rule, models=(), gate=gate))}
 
 
 def _settings(rule: Rule) -> dict[str, Any]:

@@ -72,7 +72,8 @@ def _gets_levels(decision: Decision) -> bool:
 def twin_key(decision: Decision, convention: Convention) -> bytes:
     """Return a digest that is equal for textures whose result files are equal."""
     settings = decision.route.settings
-    digest = hashlib.sha256(repr((convention.id, decision.planned.treatment, decision.policy, decision.route)).encode())
+    ways = (convention.id, decision.planned.treatment, decision.policy, decision.route, decision.gate)
+    digest = hashlib.sha256(repr(ways).encode())
     for source in decision.sources.textures:
         container = source.container if settings.palette == "keep" else replace(source.container, palette=None)
         digest.update(f"{source.pixels.shape} {source.pixels.dtype} {container}".encode())

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from texup.conventions.convention import Convention, Planned
+from texup.policy.choices import GateChoice
 from texup.policy.classify import (
     Policy,
     Treatment,
@@ -42,6 +43,7 @@ class Decision:
     route: Route
     rule: Rule | None
     """The user's rule that decided."""
+    gate: GateChoice = "off"
 
 
 def decide(
@@ -82,6 +84,7 @@ def decide(
         policy=policy,
         route=route,
         rule=rule,
+        gate=run.gate_of(rule),
     )
 
 

@@ -4,7 +4,8 @@
 
     plan ── one decision for each file, from names (planning)
     start ── a file is read (reading.read), decided about (deciding.decide), and handed to an engine as a task:
-        its pixels' way through the nets (pixels.upscale_texture), then coded for its loader (coding.result_files)
+        its pixels' way through the nets (pixels.upscale_texture), judged (gate.gated), and coded for its loader
+        (coding.result_files)
     manifest ── one line for each file, after its results have their final names
 """
 
@@ -18,7 +19,7 @@ from itertools import chain
 from pathlib import Path
 
 from texup.conventions.convention import Convention, Planned, Sidecar
-from texup.engines.engine import Files, Job, Task, Upscaling
+from texup.engines.engine import Job, Made, Task, Upscaling
 from texup.engines.steps import failure, put
 from texup.errors import TextureError, UnreadableTexture, UsageError
 from texup.files import check_inside, output_error, read_pieces, remove_leftovers, remove_leftovers_of, sha256_of
@@ -31,8 +32,8 @@ from texup.textures.codecs.decoders import Decode, Decoders
 from texup.textures.codecs.files import decode
 from texup.upscaling.coding import facts_of, result_files, twin_key
 from texup.upscaling.deciding import Decision, decide
+from texup.upscaling.gate import gated, largest_route
 from texup.upscaling.keeping import check_empty, kept, targets_of
-from texup.upscaling.pixels import upscale_sheet
 from texup.upscaling.planning import Plan, own_suffix
 from texup.upscaling.reading import NotUpscaled, memory_for, read, sources_sha256
 from texup.upscaling.resuming import given_up, is_unchanged, stamp_of
@@ -76,7 +77,8 @@ def upscale_pack(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
             for outcome in _outcomes(todo, planned, run, plan.convention):
                 if outcome.outcome not in ("unchanged", "kept"):
                     is_made = outcome.outcome == "written"
-                    settings = SIDECAR if is_made else digest(planned[outcome.path])
+                    is_fallback = outcome.gate is not None and outcome.gate.fallback == "better"
+                    settings = SIDECAR if is_made else digest(planned[outcome.path], is_fallback=is_fallback)
                     manifest.append(replace(outcome, settings=settings))
                 yield outcome
                 if run.fail_fast and outcome.outcome == "failed":
@@ -119,16 +121,16 @@ def job_of(planned: Planned, source: Path, out: Path) -> Job:
 def _todo(plan: Plan, run: Run, manifest: Manifest, digest: Digest) -> Iterator[Job | Outcome]:
     """Yield as outcomes what is settled, and as jobs what must be upscaled."""
     for planned in plan.files:
-        job, settings = job_of(planned, run.source, run.out), digest(planned)
+        job = job_of(planned, run.source, run.out)
         if planned.target:
             check_inside(run.out, planned.target)
         if planned.action == "refuse":
             yield Outcome(path=planned.path, outcome="failed", reason=planned.reason)
         elif planned.action == "rewrite":
             continue  # its new content comes with the sidecars
-        elif is_unchanged(job, planned, manifest.history, settings, run):
+        elif is_unchanged(job, planned, manifest.history, digest, run):
             yield Outcome(path=planned.path, outcome="unchanged")
-        elif failed := given_up(job, planned, manifest.history, settings, run):
+        elif failed := given_up(job, planned, manifest.history, digest(planned), run):
             yield failed
         elif hindered := _hindered(planned.path, run, targets_of(job, planned), manifest):
             yield hindered
@@ -243,7 +245,7 @@ def start(job: Job, planned: Planned, run: Run, convention: Convention, decode: 
     decision = decide(read(planned, job.source, run.limits_for(planned), decode), planned, run, convention)
     if isinstance(decision, NotUpscaled):
         return _not_upscaled(job, planned, decision)
-    limits = run.limits_of(decision.route)
+    limits = run.limits_of(largest_route(decision, run))
     sizes = [(texture.pixels.shape[0], texture.pixels.shape[1]) for texture in decision.works]
     return Task(
         job=job,
@@ -251,7 +253,7 @@ def start(job: Job, planned: Planned, run: Run, convention: Convention, decode: 
         policy=facts_of(decision),
         key=twin_key(decision, convention),
         pixels=sum(height * width for height, width in sizes) * decision.route.settings.scale**2,
-        upscaling=_upscaled_files(decision, convention),
+        upscaling=_made(decision, run, convention),
         share=sum(memory_for(*size, limits.growth) for size in sizes) / max(1, limits.memory),
     )
 
@@ -266,9 +268,8 @@ def _not_upscaled(job: Job, planned: Planned, found: NotUpscaled) -> Outcome:
     return _copied(kept, planned, found.reason, found.source_sha256)
 
 
-def _upscaled_files(decision: Decision, convention: Convention) -> Upscaling[Files]:
-    """Upscale a texture, and the smaller levels that came with it, and code them for their loader."""
-    route, results = decision.route, []
-    for texture in decision.works:
-        results.append((yield from upscale_sheet(texture, decision.policy, route.passes, route.settings)))
-    return result_files(decision, results, convention, indexed=route.settings.palette == "keep" and convention.palettes)
+def _made(decision: Decision, run: Run, convention: Convention) -> Upscaling[Made]:
+    """Upscale a texture, and the smaller levels that came with it, judge it, and code it for its loader."""
+    results, gate = yield from gated(decision, run)
+    indexed = decision.route.settings.palette == "keep" and convention.palettes
+    return Made(result_files(decision, results, convention, indexed=indexed), gate)

@@ -12,25 +12,37 @@ from texup.packs.heads import size_of
 from texup.packs.walk import MANIFEST_NAME
 from texup.upscaling.planning import Plan, own_suffix
 from texup.upscaling.reading import sources_of
-from texup.upscaling.run import Run
+from texup.upscaling.run import Digest, Run
 
 
-def is_unchanged(job: Job, planned: Planned, history: History, digest: str, run: Run) -> bool:
+def is_unchanged(job: Job, planned: Planned, history: History, digest: Digest, run: Run) -> bool:
     """Tell whether an earlier run has done what a job asks for, by the same settings."""
-    if _is_skipped_still(planned, history.latest.get(planned.path), digest, run):
+    if _is_skipped_still(planned, history.latest.get(planned.path), digest(planned), run):
         return True
     latest = history.done(planned.path)
     if latest is not None and latest.targets and not planned.selected:
         return True  # what this run is not asked for stays as it was done, by whatever settings
     if latest is None or run.force or not _is_own(job, planned, latest):
         return False
-    if latest.settings != digest:
+    if not _stands(latest, planned, digest, run):
         return False  # before anything is read for it
     try:
         known = _known_by_stamp(job, planned, latest)
-        return is_done(latest, known or sources_of(planned, job.source), digest, job.out)
+        return is_done(latest, known or sources_of(planned, job.source), latest.settings, job.out)
     except OSError:
         return False  # the error is reported when it is read again
+
+
+def _stands(latest: LatestRecord, planned: Planned, digest: Digest, run: Run) -> bool:
+    """Tell whether a record is by the settings of this run, as far as they decide its pixels.
+
+    Whether results are judged decides none. What the gate had done again stands while it may have that done, and what
+    it might have done again where it may not.
+    """
+    gates = {run.gate_of(rule) for rule in planned.rules or (None,)}
+    if latest.is_fallback:
+        return "fallback" in gates and latest.settings == digest(planned, is_fallback=True)
+    return latest.settings == digest(planned) and not (latest.is_unjudged and gates == {"fallback"})
 
 
 def work_left(run: Run, plan: Plan) -> dict[str, int]:
@@ -40,7 +52,9 @@ def work_left(run: Run, plan: Plan) -> dict[str, int]:
     left = {}
     for planned in plan.files:
         record = latest.get(planned.path)
-        is_done = record is not None and bool(record.targets) and not run.force and record.settings == digest(planned)
+        is_done = (
+            record is not None and bool(record.targets) and not run.force and _stands(record, planned, digest, run)
+        )
         if planned.action == "upscale" and not is_done:
             width, height = size_of(plan.pack, planned.path) or (1, 1)
             left[planned.path] = width * height

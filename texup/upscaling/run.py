@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from math import prod
 from pathlib import Path
+from typing import Any, Protocol
 
 from texup import __version__
 from texup.conventions.convention import Planned, Wishes
@@ -25,6 +26,7 @@ from texup.packs.walk import Entry, check_pack, walk
 from texup.policy.choices import (
     AlphaChoice,
     EdgeChoice,
+    GateChoice,
     GrainChoice,
     KeyChoice,
     MethodChoice,
@@ -37,8 +39,16 @@ from texup.upscaling.planning import Plan, homes_of, plan_pack
 from texup.upscaling.reading import Limits
 
 PIXELS = 4  # raised whenever the same settings give other pixels, so that a resumed pack is never a mixture
+GATE = 1  # raised whenever the gate may choose otherwise between two results; only those that it chose are done again
 SCALES = range(1, MAX_SCALE + 1)
-Digest = Callable[[Planned], str]
+
+
+class Digest(Protocol):
+    """Gives a plan 16 hexadecimal digits that differ whenever its pixels may."""
+
+    def __call__(self, planned: Planned, *, is_fallback: bool = False) -> str:
+        """Return them, for what its usual way gives or for what the gate had done again."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +125,10 @@ class Run:
     """By the number of the rule that asks for another model, blend or scale."""
     faithful: Route | None = None
     """Of textures whose policy is faithful, where no rule says otherwise; None where the user chose the model."""
+    gate: GateChoice = "warn"
+    """Whether results are judged, and what is done with those that may look wrong, where no rule says otherwise."""
+    fallback: Route | None = None
+    """The most faithful way there is, which the gate tries for those."""
     place: tuple[str, ...] = ()
     """Names of the folders down to the pack, where ``source`` is only its unpacked copy."""
     include: Sequence[str] = ()
@@ -157,31 +171,43 @@ class Run:
         usual = self.faithful if faithful and self.faithful is not None else self.route
         return usual if rule is None else self.routes.get(rule.number, usual)
 
+    def gate_of(self, rule: Rule | None) -> GateChoice:
+        """Return what the gate does with a texture that ``rule`` decides."""
+        return self.gate if rule is None or rule.gate is None else rule.gate
+
     def digests(self, convention: str) -> Digest:
         """Return the function that gives a plan 16 hexadecimal digits that differ whenever its pixels may."""
 
         @cache  # a pack has few kinds of plans
-        def digest_of(planned: Planned) -> str:
+        def digest_of(planned: Planned, *, is_fallback: bool) -> str:
             rules = planned.rules or (None,)
             routes = [self.route_of(rule, faithful=faithful) for rule in rules for faithful in (False, True)]
-            facts = {
+            facts: dict[str, Any] = {
                 "pixels": PIXELS,
                 "convention": convention,
-                "routes": [[[self.models[p.model][1] for p in way.passes], asdict(way.settings)] for way in routes],
+                "routes": [self._facts(way) for way in routes],
                 "rules": [as_facts(rule) for rule in planned.rules],
                 "plan": [planned.action, planned.joins, asdict(planned.treatment)],
             }
+            if is_fallback:
+                facts["gate"] = [GATE, None if self.fallback is None else self._facts(self.fallback)]
             return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("ascii")).hexdigest()[:16]
 
-        return lambda planned: digest_of(
-            Planned(
+        def digest(planned: Planned, *, is_fallback: bool = False) -> str:
+            kind = Planned(
                 path="",
                 action=planned.action,
                 treatment=planned.treatment,
                 joins=planned.joins,
                 rules=planned.rules,
             )
-        )
+            return digest_of(kind, is_fallback=is_fallback)
+
+        return digest
+
+    def _facts(self, route: Route) -> list[Any]:
+        """Return what a route adds to a digest, as plain JSON values."""
+        return [[self.models[step.model][1] for step in route.passes], asdict(route.settings)]
 
     def header(self, convention: str) -> RunHeader:
         """Return the manifest's header."""

@@ -140,7 +140,7 @@ def _by_history(run: Run, plan: Plan) -> Callable[[Planned], Item | None]:
         if planned.action not in ("upscale", "copy"):
             return None
         job = job_of(planned, run.source, run.out)
-        if is_unchanged(job, planned, history, digest(planned), run):
+        if is_unchanged(job, planned, history, digest, run):
             return Item(planned.path, "unchanged", "done by an earlier run", target=planned.target)
         try:
             hindered = kept(planned.path, run.out, targets_of(job, planned), history, redo=run.force)

@@ -12,11 +12,13 @@ from typing import IO, TYPE_CHECKING, cast
 from texup.cli.console import Courtesy, brief, is_terminal, report
 
 if TYPE_CHECKING:
+    from texup.manifest.gating import Gate
     from texup.manifest.record import Outcome
 
 EACH = 1024  # texels that reading and writing a file are worth
 NARROW = 70  # columns: with fewer only what matters most is shown
 ALWAYS_TOLD = ("failed", "kept")
+GATE_NAMES = 3  # textures that are named; the manifest and the gallery have all
 LINE_EVERY = 15.0  # seconds between two lines when standard error is no terminal
 
 
@@ -42,6 +44,8 @@ class Tally:
     """Path and reason of each."""
     kept: list[tuple[str, str]] = field(default_factory=list)
     """The same of what would have replaced a file of the user's own."""
+    wrong: list[tuple[str, Gate]] = field(default_factory=list)
+    """Path of each result that looks wrong, or did before it was done again, and what the gate says of it."""
 
     def __post_init__(self) -> None:
         """Sum up what is to be done."""
@@ -57,6 +61,8 @@ class Tally:
         self.pixels += outcome.pixels
         self.twins += outcome.twin_of is not None
         self.redone += outcome.redone > 0
+        if outcome.gate is not None and (outcome.gate.wrong or outcome.gate.fallback == "better"):
+            self.wrong.append((outcome.path, outcome.gate))
         if outcome.outcome == "failed":
             self.failures.append((outcome.path, outcome.explanation))
         if outcome.outcome == "kept":
@@ -81,6 +87,15 @@ class Tally:
     def troubles(self) -> str:
         """Return how many failed or were kept, "" where none."""
         return ", ".join(f"{self.counts[name]} {name}" for name in ALWAYS_TOLD if self.counts[name])
+
+    def gate_line(self) -> str:
+        """Return one line about the results that look wrong, by the gate."""
+        mended = sum(gate.fallback == "better" for _, gate in self.wrong)
+        still = [f"{path} ({', '.join(gate.wrong)})" for path, gate in self.wrong if gate.wrong]
+        names = ", ".join(still[:GATE_NAMES]) + (", ..." if len(still) > GATE_NAMES else "")
+        count = f"{len(still)} texture{'s look' if len(still) > 1 else ' looks'} wrong: {names}" if still else ""
+        again = f"{mended} done again with the faithful net" if mended else ""
+        return f"gate: {'; '.join(part for part in (count, again) if part)}"
 
     def speed(self) -> str:
         """Return textures and megapixels of results per second."""

@@ -15,7 +15,7 @@ from texup.cli.options import Options
 from texup.conventions.convention import Wishes
 from texup.engines.engine import Engine
 from texup.errors import UsageError
-from texup.models.chain import Link, choose_chain, faithful_chain
+from texup.models.chain import Link, choose_chain, faithful_chain, fallback_chain
 from texup.packs.opening import folders_of
 from texup.packs.zips import SUFFIXES, unpack_archive
 from texup.policy.rules import RULES_NAME, Rule, load_rules
@@ -79,6 +79,9 @@ def build_run(
     route = Route(nets.steps(links, links, settings.scale), settings)
     gentle = faithful_chain(options.scale) if is_default else []
     faithful = _route(gentle, links, route, nets, options) if gentle else None
+    asks = options.gate == "fallback" or any(rule.gate == "fallback" for rule in rules)
+    safe = fallback_chain(settings.scale) if asks and settings.scale > 1 else []
+    fallback = _route(safe, links, route, nets, options) if safe else None
     routed = [rule for rule in (*rules, *compared) if rule.has_route]
     routes = {rule.number: _rule_route(rule, route, links, nets, options) for rule in routed}
     return Run(
@@ -92,6 +95,8 @@ def build_run(
         rules=rules,
         routes=routes,
         faithful=faithful,
+        gate=options.gate,
+        fallback=fallback,
         include=options.include,
         exclude=options.exclude,
         force=options.force,

@@ -23,7 +23,7 @@ PACK: Sections = {
         *("rules", "remember", "copy-other", "force", "keep-existing"),
         *("dds", "textures-lump", "resource-pack"),
     ),
-    "Running": ("precision", "tile", "overlap", "batch", "jobs", "fail-fast"),
+    "Running": ("gate", "precision", "tile", "overlap", "batch", "jobs", "fail-fast"),
     "What is shown": ("gallery", "sample", "single-file", "json", "quiet", "verbose", "help"),
 }
 """Of ``upscale``, ``inspect`` and ``compare``, each of which has some of them."""

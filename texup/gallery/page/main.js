@@ -33,7 +33,7 @@
       $("warnings").append(line);
     }
     for (const key of ["kind", "alpha"]) for (const value of model.values(key)) $(key).append(option(value, value));
-    for (const [value, text] of [["upscaled", "upscaled"], ["kept", "kept or left out"], ["failed", "failed"], ["notes", "with notes"], ["problems", "with problems"], ["rule", "by a rule"], ["picked", "picked"]]) $("outcome").append(option(value, text));
+    for (const [value, text] of [["upscaled", "upscaled"], ["kept", "kept or left out"], ["failed", "failed"], ["gate", "marked by the gate"], ["notes", "with notes"], ["problems", "with problems"], ["rule", "by a rule"], ["picked", "picked"]]) $("outcome").append(option(value, text));
     $("left").append(option("-1", "source"));
     data.candidates.forEach((one, n) => {
       const time = one.seconds ? ` (${one.seconds.toFixed(1)} s)` : "";
@@ -104,6 +104,7 @@
       ["kind", one.kind], ["method", one.method], ["alpha", one.alpha], ["edges", one.edges],
       ["why", one.why], ["rule", one.rule === undefined ? "" : String(one.rule)], ["model", one.model],
       ["notes", (one.notes || []).join("; ")], ["time", one.seconds ? `${one.seconds.toFixed(2)} s` : ""],
+      ["gate", one.gate],
       ["change", one.change === undefined ? "" : `${one.change.toFixed(2)} of 255 from the source repeated`],
       ["seam", one.seam === undefined ? "" : `${one.seam.toFixed(2)} times the mean step inside`],
     ];
@@ -111,7 +112,7 @@
       const term = document.createElement("dt"), what = document.createElement("dd");
       term.textContent = name;
       what.textContent = model.shown(text);
-      if (name === "problems" || (name === "outcome" && one.outcome === "failed")) what.className = "bad";
+      if (name === "problems" || (name === "gate" && (one.wrong || []).length) || (name === "outcome" && one.outcome === "failed")) what.className = "bad";
       return [term, what];
     }));
   }

@@ -22,6 +22,7 @@ Texup.makeModel = function (data) {
     kept: isKept,
     notes: hasNotes,
     problems: (one) => list(one.problems).length > 0,
+    gate: (one) => list(one.wrong).length > 0,
     rule: (one) => one.rule !== undefined,
   };
 

@@ -1,0 +1,212 @@
+"""Cheap numbers of a result beside its source, which tell what went wrong in a net.
+
+Everything is pooled over the pixels of a texel, so that the rest of the work is as small as the source. Brightness is
+the mean of the channels; what alpha hides counts for nothing. Nothing here warns or fails: a number that a texture is
+too small, too flat or too clear to have is None.
+
+References:
+    Structure tensors: Bigün and Granlund, "Optimal orientation detection of linear symmetry", ICCV 1987. The scores
+    are our own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from texup.manifest.gating import GateScores
+from texup.metrics.changes import seam_of
+from texup.policy.classify import DATA, Policy
+from texup.textures.cells import Cells
+from texup.textures.color import blur, local_range, resample
+from texup.textures.seams import Edges
+from texup.textures.texture import Pixels
+
+Plane = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+SHOWN = 0.5  # opacity from which on a texel's colour counts
+AREA = 1.5  # texels: standard deviation of the window that makes an area of texels
+WORST = 98  # percentile of the areas: one texel of an outline may be off
+POOL = 0.6  # texels: standard deviation of the window in which a direction is looked for
+NEARBY = 1.0  # texels: the same of the source; a contour may move when it is made sharp
+GAIN = 2.0  # how much stronger than in its source a stripe may stand: sharpening is wanted
+FAINT = 4.0  # levels a texel: a source smoother than this counts as this, or rounding would be its detail
+ENOUGH = 1024  # texels that a median is taken of
+FEWEST = 64  # texels that must show, or means say nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pair:
+    """Source and result as levels of 0..255, and their opacity (H, W, 1) in 0 to 1."""
+
+    scale: int
+    edges: Edges
+    source: Plane
+    result: Plane
+    source_alpha: Plane | None
+    result_alpha: Plane | None
+
+
+def scores_of(source: Pixels, result: Pixels, policy: Policy, scale: int) -> GateScores:
+    """Return the scores of a result (h * scale, w * scale, C) of a source (h, w, C), both uint8 or uint16.
+
+    Data has no scores: its channels are no colour, and its smoothness no fault.
+    """
+    if policy.kind in DATA:
+        return GateScores()
+    pair = _pair_of(source, result, policy, scale)
+    drift, is_inside = _drift(pair), _inside(pair)
+    detail, strokes, lattice = _drawn(pair, is_inside) if scale > 1 else (None, None, None)
+    return GateScores(
+        drift=drift,
+        alpha=_alpha_error(pair),
+        seam=_seam(source, result, policy),
+        detail=detail,
+        strokes=strokes,
+        lattice=lattice,
+    )
+
+
+def _levels(pixels: Pixels) -> Plane:
+    return pixels.astype(np.float32) * np.float32(255 / np.iinfo(pixels.dtype).max)
+
+
+def _pair_of(source: Pixels, result: Pixels, policy: Policy, scale: int) -> _Pair:
+    small, large, count = _levels(source), _levels(result), source.shape[2]
+    has_opacity = count in (2, 4) and policy.alpha not in ("none", "constant", "data") and not policy.shows_hidden
+    colours = count if count in (1, 3) else count - 1
+    return _Pair(
+        scale=scale,
+        edges=policy.edges,
+        source=small[..., :colours],
+        result=large[..., :colours],
+        source_alpha=small[..., -1:] / np.float32(255) if has_opacity else None,
+        result_alpha=large[..., -1:] / np.float32(255) if has_opacity else None,
+    )
+
+
+def _drift(pair: _Pair) -> float | None:
+    """Return how far areas of the result are off, by the means of the colour that shows in each texel."""
+    means: Plane
+    if pair.source_alpha is None or pair.result_alpha is None:
+        shows, means = np.full((*pair.source.shape[:2], 1), fill_value=True), _means(pair.result, pair.scale)
+    else:
+        opacity = _means(pair.result_alpha, pair.scale)
+        means = _means(pair.result * pair.result_alpha, pair.scale)
+        means /= np.maximum(opacity, SHOWN)
+        shows = (pair.source_alpha > SHOWN) & (opacity > SHOWN)
+    if np.count_nonzero(shows) < FEWEST:
+        return None
+    weight: Plane = shows.astype(np.float32)
+    if pair.source_alpha is not None:
+        weight = weight * pair.source_alpha
+    off = blur((means - pair.source) * weight, AREA, pair.edges) / np.maximum(blur(weight, AREA, pair.edges), 0.01)
+    return _number(np.percentile(np.abs(off).max(axis=2)[shows[..., 0]], WORST))
+
+
+def _inside(pair: _Pair) -> Mask:
+    """Return the texels (H, W) whose neighbours all show: beside an outline other rules hold."""
+    if pair.source_alpha is None:
+        return np.ones(pair.source.shape[:2], np.bool_)
+    inside: Mask = local_range(pair.source_alpha, pair.edges)[0][..., 0] > 0.5
+    return inside
+
+
+def _alpha_error(pair: _Pair) -> float | None:
+    if pair.source_alpha is None or pair.result_alpha is None:
+        return None
+    lowest, highest = local_range(pair.source_alpha, pair.edges)
+    outline = lowest < highest
+    if np.count_nonzero(outline) < FEWEST:
+        return None
+    return _number(255 * np.abs(_means(pair.result_alpha, pair.scale) - pair.source_alpha)[outline].mean())
+
+
+def _seam(source: Pixels, result: Pixels, policy: Policy) -> float | None:
+    """Return how much more the worst border that tiles shows than in the source; cells have borders of their own."""
+    vertical, horizontal = (edge == "wrap" for edge in policy.edges)
+    if isinstance(policy.cells, Cells):
+        return None
+    now, before = seam_of(result, (vertical, horizontal)), seam_of(source, (vertical, horizontal))
+    return None if now is None or before is None else _number(now / max(before, 1.0))
+
+
+def _drawn(pair: _Pair, is_inside: Mask) -> tuple[float | None, float | None, float | None]:
+    """Return detail, strokes and lattice."""
+    if np.count_nonzero(is_inside) < FEWEST:
+        return None, None, None
+    small, large = _brightness(pair)
+    size, scale, edges = large.shape[:2], pair.scale, pair.edges
+    smooth = resample(small, size, "bicubic", edges)
+    known, drawn = _tensor(smooth, scale), _tensor(large, scale)
+    steps, due = (float(np.sqrt(t[..., :2].sum(axis=2)[is_inside].mean())) for t in (drawn, known))
+    fine = large - resample(_means(large, scale), size, "bicubic", edges)
+    stripes = _excess(blur(_tensor(fine, scale), POOL, edges), blur(known, NEARBY, edges))
+    known = known[..., :2].sum(axis=2)
+    is_calm = is_inside & (known <= np.median(known[is_inside]))  # in patterns of the source places differ anyway
+    by_place = fine[..., 0].reshape(small.shape[0], scale, small.shape[1], scale).swapaxes(1, 2)[is_calm]
+    lattice = np.median(by_place[:: 1 + len(by_place) // ENOUGH], axis=0).std()
+    return _number(steps / max(due, FAINT)), _number(stripes[is_inside].mean()), _number(lattice)
+
+
+def _brightness(pair: _Pair) -> tuple[Plane, Plane]:
+    """Return source and result in one channel (H, W, 1); what is clear gets the mean of what shows."""
+    small, large = (_mean(plane) for plane in (pair.source, pair.result))
+    if pair.source_alpha is None or pair.result_alpha is None:
+        return small, large
+    mean = np.float32((small * pair.source_alpha).sum() / max(float(pair.source_alpha.sum()), 1.0))
+    return mean + (small - mean) * pair.source_alpha, mean + (large - mean) * pair.result_alpha
+
+
+def _mean(plane: Plane) -> Plane:
+    """Return the mean of the channels (H, W, 1); over slices, for numpy is slow along a short axis."""
+    if plane.shape[2] == 1:
+        return plane
+    return (plane[..., :1] + plane[..., 1:2] + plane[..., 2:]) / np.float32(3)
+
+
+def _tensor(plane: Plane, scale: int) -> Plane:
+    """Return the mean squares and product of the steps down and across in each texel, (h, w, 3), per texel squared."""
+    values = plane[..., 0]
+    down, across = np.zeros_like(values), np.zeros_like(values)
+    np.subtract(values[1:], values[:-1], out=down[:-1])
+    np.subtract(values[:, 1:], values[:, :-1], out=across[:, :-1])
+    return np.stack([_sums(down * down, scale), _sums(across * across, scale), _sums(down * across, scale)], axis=2)
+
+
+def _means(plane: Plane, scale: int) -> Plane:
+    """Return the means over the pixels of each texel, (h, w, C)."""
+    means: Plane = np.stack([_sums(plane[..., k], scale) for k in range(plane.shape[2])], axis=2)
+    return means / np.float32(scale**2)
+
+
+def _sums(values: Plane, scale: int) -> Plane:
+    """Return the sums over the pixels of each texel (h, w); rows first, which numpy does four times as fast."""
+    height, width = values.shape
+    rows = values.reshape(height // scale, scale, width).sum(axis=1)
+    sums: Plane = rows.reshape(height // scale, width // scale, scale).sum(axis=2)
+    return sums
+
+
+def _excess(drawn: Plane, known: Plane) -> Plane:
+    """Return the strength (h, w) of the steps along one direction that the source has not even at ``GAIN``."""
+    most, _ = _axes(drawn - np.float32(GAIN**2) * known)
+    _, apart = _axes(drawn)
+    strength: Plane = np.sqrt(np.maximum(np.minimum(most, apart), 0))
+    return strength
+
+
+def _axes(tensor: Plane) -> tuple[Plane, Plane]:
+    """Return the larger eigenvalue of each tensor, and how much larger it is than the other."""
+    down, across, both = tensor[..., 0], tensor[..., 1], tensor[..., 2]
+    apart: Plane = np.sqrt((down - across) ** 2 + np.float32(4) * both**2)
+    return (down + across + apart) / np.float32(2), apart
+
+
+def _number(value: Any) -> float:
+    """Return a score as the manifest keeps it."""
+    return round(float(value), 3)
