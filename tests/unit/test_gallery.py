@@ -13,7 +13,8 @@ from texup.gallery.content import Exhibit, Page, glob_of, script_of
 from texup.gallery.picks import base_of, tables_of
 from texup.gallery.site import DATA, INDEX, SCRIPTS, STYLE, Folder, SingleFile, address
 from texup.gallery.studio import Known, Studio
-from texup.gallery.words import cell_of, edges_of, why_of
+from texup.gallery.words import cell_of, edges_of, gate_of, marks_of, why_of
+from texup.manifest.gating import Gate, GateScores
 from texup.metrics.changes import change_of, seam_of
 from texup.packs.opening import open_pack
 from texup.packs.walk import matches, patterns, walk
@@ -271,3 +272,13 @@ def test_what_is_remembered_of_pictures_is_bounded(tmp_path, monkeypatch):
     assert Known(path).sizes == known.sizes
     monkeypatch.setattr("texup.bounds.PAGE_KNOWN", 40)
     assert Known(path).sizes == {}
+
+
+def test_a_page_says_what_the_gate_found_and_what_it_means():
+    gate = Gate(scores=GateScores(strokes=12.0), wrong=["strokes"], fallback="worse", other=GateScores(strokes=14.0))
+    text = gate_of(gate)
+    assert text.startswith("strokes 12.00; hatching, worms or scratches")
+    assert text.endswith("the other result had strokes 14.00")
+    assert marks_of(gate) == ["strokes"]
+    assert marks_of(Gate(fallback="better")) == ["fallback"]
+    assert (gate_of(None), gate_of(Gate()), marks_of(Gate())) == ("", "no score applies", [])

@@ -224,7 +224,7 @@ REFUSED = {
     ),
     A + '[[rule]]\nmethd = "net"': "rule 2: unknown key 'methd'; did you mean 'method'?",
     A + "[[rule]]\nx = 1": "rule 2: unknown key 'x'; use one of match, when, action, method, treat_as, treat_alpha_as, "
-    "edges, cells, normal_form, model, blend, scale, grain, key",
+    "edges, cells, normal_form, model, blend, scale, grain, key, gate",
     '[[rule]]\nkind = "normal"': "rule 1: unknown key 'kind'; to ask for it, write when = { kind = … }; "
     "to have it treated as one, write treat_as = …",
     '[[rule]]\nalpha = "data"': "rule 1: unknown key 'alpha'; to ask for it, write when = { alpha = … }; "

@@ -1,6 +1,6 @@
 """The gate: whether what a net made of a texture may look wrong, and what is done then.
 
-The limits lie above what the default does to 239 textures of four real packs, and below what nets do that draw worms,
+The limits lie above what the default does to 199 textures of four real packs, and below what nets do that draw worms,
 lattices or other colours; docs/gate.md has the measurement.
 """
 
