@@ -19,8 +19,8 @@ from texup import files
 from texup.files import read_pieces, sha256_of
 from texup.manifest.history import history_of
 from texup.textures.codecs.files import decode
+from texup.upscaling import copying, reading, run
 from texup.upscaling import pack as upscaling
-from texup.upscaling import reading, run
 
 from ..builders import noise
 
@@ -263,7 +263,7 @@ def test_p07_a_source_that_is_written_while_it_is_read_fails_alone(upscale, pack
             put(path, FILES[name][:-1] + b"!")
         yield from pieces
 
-    for module in (reading, upscaling):
+    for module in (reading, copying):
         monkeypatch.setattr(module, "read_pieces", changing)
     result = upscale()
     assert (result.code, result.json["counts"]["failed"]) == (3, 1)
@@ -307,7 +307,7 @@ def test_p07_a_copy_is_recorded_as_what_was_copied(upscale, pack, tmp_path, monk
         if path == pack / "film.bin":
             put(path, b"another film")
 
-    monkeypatch.setattr(upscaling, "read_pieces", then_replaced)
+    monkeypatch.setattr(copying, "read_pieces", then_replaced)
     assert upscale().code == 0
     out = tmp_path / "out"
     assert (out / "film.bin").read_bytes() == FILES["film.bin"]
@@ -326,7 +326,7 @@ def test_p06_a_source_that_cannot_be_read_to_its_end_does_not_end_the_run(upscal
             raise OSError(5, "Input/output error")
         yield from pieces
 
-    monkeypatch.setattr(upscaling, "read_pieces", broken)
+    monkeypatch.setattr(copying, "read_pieces", broken)
     result = upscale()
     assert result.code == 3
     assert result.json["failures"] == [{"path": "film.bin", "reason": "cannot read: Input/output error"}]

@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 from texup.conventions.convention import Convention, Planned, Sidecar
 from texup.engines.engine import Job, Made, Task, Upscaling
-from texup.engines.steps import failure, put
-from texup.errors import TextureError, UnreadableTexture, UsageError
-from texup.files import check_inside, output_error, read_pieces, remove_leftovers, remove_leftovers_of, sha256_of
+from texup.engines.steps import put
+from texup.errors import TextureError, UsageError
+from texup.files import check_inside, output_error, remove_leftovers, remove_leftovers_of
 from texup.locks import output_lock
 from texup.manifest.history import is_done
 from texup.manifest.journal import Manifest
@@ -31,12 +31,13 @@ from texup.packs.walk import MANIFEST_NAME, check_overlap
 from texup.textures.codecs.decoders import Decode, Decoders
 from texup.textures.codecs.files import decode
 from texup.upscaling.coding import facts_of, result_files, twin_key
+from texup.upscaling.copying import copied, settled
 from texup.upscaling.deciding import Decision, decide
 from texup.upscaling.gate import gated, largest_route
 from texup.upscaling.keeping import check_empty, kept, targets_of
 from texup.upscaling.planning import Plan, own_suffix
-from texup.upscaling.reading import NotUpscaled, memory_for, read, sources_sha256
-from texup.upscaling.resuming import given_up, is_unchanged, stamp_of
+from texup.upscaling.reading import NotUpscaled, memory_for, read
+from texup.upscaling.resuming import given_up, is_unchanged
 from texup.upscaling.run import Digest, Run, plan_of
 
 SIDECAR = "sidecar"  # stands for the settings digest of a file that no setting changes
@@ -61,31 +62,82 @@ def upscale_pack(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
         OutputError: the output cannot be written; finished files stay, and the same command goes on from there.
     """
     plan = plan or plan_of(run)[0]
-    if not os.path.lexists(run.out / MANIFEST_NAME):
-        if not run.keep_existing:
-            check_empty(run.out)
-        run.load_engine()  # refuses bad weights and a missing device before the first write
+    check_ready(run)
     with output_lock(run.out):
         remove_leftovers(run.out)
         with Manifest(run.out, run.header(plan.convention.id)) as manifest:
-            digest, planned = run.digests(plan.convention.id), {file.path: file for file in plan.files}
-            for path in sorted(
-                manifest.history.latest.keys() - planned - {_path_of(sidecar) for sidecar in plan.sidecars}
-            ):
+            known = {file.path for file in plan.files} | {_path_of(sidecar) for sidecar in plan.sidecars}
+            for path in sorted(manifest.history.latest.keys() - known):
                 manifest.append(gone(path))
-            todo = chain(_todo(plan, run, manifest, digest), _sidecars(plan, run, manifest))
-            for outcome in _outcomes(todo, planned, run, plan.convention):
-                if outcome.outcome not in ("unchanged", "kept"):
-                    is_made = outcome.outcome == "written"
-                    is_fallback = outcome.gate is not None and outcome.gate.fallback == "better"
-                    settings = SIDECAR if is_made else digest(planned[outcome.path], is_fallback=is_fallback)
-                    manifest.append(replace(outcome, settings=settings))
+            decoders = Decoders()  # no process yet; the engine ends those that its textures start
+            for outcome in outcomes_of(
+                run, plan, manifest, plan.files, plan.sidecars, decode=decoders.decode, end=decoders.close
+            ):
+                record(outcome, manifest)
                 yield outcome
                 if run.fail_fast and outcome.outcome == "failed":
                     return
             is_partial = bool(run.include or run.exclude)
             if not is_partial or manifest.history.began is None:  # else files without a record may be left by others
                 manifest.end()
+
+
+def check_ready(run: Run) -> None:
+    """Refuse an output of others before the first write into it, and with it bad weights and a missing device.
+
+    Raises:
+        UsageError: there are files of others in the output, or the device is not there.
+        WeightsError: a file of weights was refused.
+    """
+    if not os.path.lexists(run.out / MANIFEST_NAME):
+        if not run.keep_existing:
+            check_empty(run.out)
+        run.load_engine()
+
+
+def record(outcome: Outcome, manifest: Manifest) -> None:
+    """Append an outcome to the manifest, but for one that leaves the record as it is.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    if outcome.outcome not in ("unchanged", "kept"):
+        manifest.append(outcome)
+
+
+def outcomes_of(
+    run: Run,
+    plan: Plan,
+    manifest: Manifest,
+    files: Sequence[Planned],
+    sidecars: Sequence[Sidecar],
+    *,
+    decode: Decode,
+    end: Callable[[], None],
+) -> Iterator[Outcome]:
+    """Do some files of a plan, then some of its sidecars, and yield what became of each as a record of it would say.
+
+    The caller appends the records, and holds the lock of the output.
+
+    Args:
+        run: what is read and written, and how.
+        plan: of the whole pack.
+        manifest: what was done before.
+        files: those of the plan that are to be done.
+        sidecars: the same of what is written beside them.
+        decode: decodes a file.
+        end: called when the engine is done, however it ends.
+
+    Raises:
+        OutputError: the output cannot be written.
+    """
+    digest, planned = run.digests(plan.convention.id), {file.path: file for file in files}
+    todo = chain(_todo(files, run, manifest, digest), _sidecars(sidecars, run, manifest))
+    for outcome in _outcomes(todo, planned, run, plan.convention, decode, end):
+        is_made = outcome.outcome == "written"
+        is_fallback = outcome.gate is not None and outcome.gate.fallback == "better"
+        settings = SIDECAR if is_made else digest(planned[outcome.path], is_fallback=is_fallback)
+        yield replace(outcome, settings=settings)
 
 
 def upscale_file(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
@@ -110,7 +162,8 @@ def upscale_file(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
     plan = plan or plan_of(run)[0]
     planned = replace(plan.files[0], target=run.out.name, level_target="")
     job = job_of(planned, run.source.parent, run.out.parent)
-    yield from _outcomes(iter([job]), {job.path: planned}, run, plan.convention)
+    decoders = Decoders()
+    yield from _outcomes(iter([job]), {job.path: planned}, run, plan.convention, decoders.decode, decoders.close)
 
 
 def job_of(planned: Planned, source: Path, out: Path) -> Job:
@@ -118,9 +171,9 @@ def job_of(planned: Planned, source: Path, out: Path) -> Job:
     return Job(path=planned.path, source=source, out=out, target=planned.target, level_target=planned.level_target)
 
 
-def _todo(plan: Plan, run: Run, manifest: Manifest, digest: Digest) -> Iterator[Job | Outcome]:
+def _todo(files: Sequence[Planned], run: Run, manifest: Manifest, digest: Digest) -> Iterator[Job | Outcome]:
     """Yield as outcomes what is settled, and as jobs what must be upscaled."""
-    for planned in plan.files:
+    for planned in files:
         job = job_of(planned, run.source, run.out)
         if planned.target:
             check_inside(run.out, planned.target)
@@ -136,7 +189,7 @@ def _todo(plan: Plan, run: Run, manifest: Manifest, digest: Digest) -> Iterator[
             yield hindered
         else:
             manifest.retract(planned.path)
-            yield job if planned.action == "upscale" else _settled(job, planned, has_stamps=not run.place)
+            yield job if planned.action == "upscale" else settled(job, planned, has_stamps=not run.place)
 
 
 def _hindered(path: str, run: Run, targets: Iterable[str], manifest: Manifest) -> Outcome | None:
@@ -147,61 +200,14 @@ def _hindered(path: str, run: Run, targets: Iterable[str], manifest: Manifest) -
         return Outcome(path=path, outcome="failed", reason=error.reason)
 
 
-def _settled(job: Job, planned: Planned, *, has_stamps: bool) -> Outcome:
-    """Copy, leave out or account for a file that is not upscaled; times of an unpacked archive say nothing."""
-    try:
-        if planned.action == "copy":
-            stamp = stamp_of(job.source / job.path) if has_stamps else None
-            return replace(_copied(job, planned, planned.reason or None), source_stamp=stamp)
-        sha256 = None if planned.action == "skip" else sha256_of(job.source / planned.path)
-    except OSError as error:
-        return Outcome(path=planned.path, outcome="failed", reason=f"cannot read: {error.strerror}")
-    except TextureError as error:
-        return failure(job, error)
-    result: Result = "joined" if planned.action == "joined" else "skipped"
-    return Outcome(path=planned.path, outcome=result, reason=planned.reason, source_sha256=sha256)
-
-
-def _copied(job: Job, planned: Planned, reason: str | None, expected: str | None = None) -> Outcome:
-    """Copy a file as it is, piece by piece: it may be a film of any size.
-
-    Args:
-        job: whose file.
-        planned: its plan.
-        reason: why it is not upscaled.
-        expected: digest of the sources that this was decided about, if it was for what they hold.
-
-    Raises:
-        TextureError: it cannot be read, or is another file by now.
-    """
-    digest = hashlib.sha256()
-    size = put(job.out, job.target, _pieces(job, planned, digest, expected))
-    written = Written(job.target, digest.hexdigest(), size)
-    sha256 = expected or written.sha256
-    return Outcome(path=job.path, outcome="copied", reason=reason, source_sha256=sha256, targets=[written])
-
-
-def _pieces(job: Job, planned: Planned, digest: hashlib._Hash, expected: str | None) -> Iterator[bytes]:
-    """Yield the bytes of a job's file and add them to ``digest``, so that a record is of what was copied."""
-    try:
-        for piece in read_pieces(job.source / job.path):
-            digest.update(piece)
-            yield piece
-        others = [sha256_of(job.source / path) for path in planned.others]
-    except OSError as error:
-        raise UnreadableTexture(f"cannot read: {error.strerror}") from error
-    if expected is not None and sources_sha256([digest.hexdigest(), *others]) != expected:
-        raise UnreadableTexture("cannot read: changed meanwhile; run the same command again")
-
-
 def _path_of(sidecar: Sidecar) -> str:
     """Return what a sidecar is recorded under."""
     return sidecar.source or sidecar.target
 
 
-def _sidecars(plan: Plan, run: Run, manifest: Manifest) -> Iterator[Outcome]:
+def _sidecars(sidecars: Sequence[Sidecar], run: Run, manifest: Manifest) -> Iterator[Outcome]:
     """Write the files that stand beside the textures."""
-    for sidecar in plan.sidecars:
+    for sidecar in sidecars:
         check_inside(run.out, sidecar.target)
         path = _path_of(sidecar)
         sha256 = hashlib.sha256(sidecar.data).hexdigest()
@@ -222,16 +228,18 @@ def _sidecars(plan: Plan, run: Run, manifest: Manifest) -> Iterator[Outcome]:
 
 
 def _outcomes(
-    items: Iterator[Job | Outcome], plans: Mapping[str, Planned], run: Run, convention: Convention
+    items: Iterator[Job | Outcome],
+    plans: Mapping[str, Planned],
+    run: Run,
+    convention: Convention,
+    decode: Decode,
+    end: Callable[[], None],
 ) -> Iterator[Outcome]:
     """Pass outcomes on, and hand everything from the first job on to an engine."""
-    decoders = Decoders()  # no process yet; the engine ends those that its textures start
     for item in items:
         if isinstance(item, Job):
             engine, rest = run.load_engine(), chain([item], items)
-            yield from engine.run(
-                rest, lambda job: start(job, plans[job.path], run, convention, decoders.decode), decoders.close
-            )
+            yield from engine.run(rest, lambda job: start(job, plans[job.path], run, convention, decode), end)
             return
         yield item
 
@@ -265,7 +273,7 @@ def _not_upscaled(job: Job, planned: Planned, found: NotUpscaled) -> Outcome:
         digest, is_given_up = found.source_sha256, found.action == "refuse"
         return Outcome(path=job.path, outcome=result, reason=found.reason, source_sha256=digest, given_up=is_given_up)
     kept = replace(job, target=own_suffix(planned))  # not the suffix of what it would have become
-    return _copied(kept, planned, found.reason, found.source_sha256)
+    return copied(kept, planned, found.reason, found.source_sha256)
 
 
 def _made(decision: Decision, run: Run, convention: Convention) -> Upscaling[Made]:
