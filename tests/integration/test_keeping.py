@@ -214,3 +214,13 @@ def test_a_result_whose_source_changed_the_case_of_its_name_is_still_texups(upsc
     (pack / "a.png").rename(pack / "A.png")
     (out / "a.png").rename(out / "A.png")
     assert upscale().json["counts"] == {"upscaled": 1, "unchanged": 2}
+
+
+def test_a_folder_in_the_place_of_a_list_costs_the_list_alone(texup, pack, out):
+    draw(pack / "flats" / "A.png", 1)
+    options = ("upscale", pack, "-o", out, "--format", "gzdoom", "--textures-lump", "--json")
+    assert texup(*options).code == 0
+    (out / "TEXTURES.txt").unlink()
+    (out / "TEXTURES.txt").mkdir()
+    result = texup(*options)
+    assert (result.code, [failure["path"] for failure in result.json["failures"]]) == (3, ["TEXTURES.txt"])

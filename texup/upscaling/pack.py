@@ -95,14 +95,16 @@ def check_ready(run: Run) -> None:
         run.load_engine()
 
 
-def record(outcome: Outcome, manifest: Manifest) -> None:
-    """Append an outcome to the manifest, but for one that leaves the record as it is.
+def record(outcome: Outcome, manifest: Manifest) -> bool:
+    """Append an outcome to the manifest and return True, or False for one that leaves the record as it is.
 
     Raises:
         OutputError: it cannot be written.
     """
-    if outcome.outcome not in ("unchanged", "kept"):
-        manifest.append(outcome)
+    if outcome.outcome in ("unchanged", "kept"):
+        return False
+    manifest.append(outcome)
+    return True
 
 
 def outcomes_of(
@@ -134,9 +136,9 @@ def outcomes_of(
     digest, planned = run.digests(plan.convention.id), {file.path: file for file in files}
     todo = chain(_todo(files, run, manifest, digest), _sidecars(sidecars, run, manifest))
     for outcome in _outcomes(todo, planned, run, plan.convention, decode, end):
-        is_made = outcome.outcome == "written"
+        is_sidecar = outcome.outcome == "written" or outcome.path not in planned
         is_fallback = outcome.gate is not None and outcome.gate.fallback == "better"
-        settings = SIDECAR if is_made else digest(planned[outcome.path], is_fallback=is_fallback)
+        settings = SIDECAR if is_sidecar else digest(planned[outcome.path], is_fallback=is_fallback)
         yield replace(outcome, settings=settings)
 
 
