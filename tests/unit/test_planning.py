@@ -186,6 +186,14 @@ def test_bc7_without_its_extra_is_refused_before_the_run(monkeypatch):
     assert not file.target
 
 
+def test_the_extra_for_bc7_is_looked_for_only_where_a_file_may_need_it(monkeypatch):
+    """The system takes as long to look for a package as the plan of a file does."""
+    asked = []
+    monkeypatch.setattr("texup.upscaling.planning.is_installed", lambda: not asked.append("asked"))
+    plan_pack(pack(*(f"{k}.png" for k in range(50)), "a.dds"), PLAIN, Wishes())
+    assert asked == ["asked"]
+
+
 def test_half_a_texture_whose_other_half_is_not_wanted_is_left_out():
     whole, alpha = "GAME#0A1B2C40#0#3_rgb.png", "GAME#0A1B2C40#0#3_a.png"
     files = planned(pack(entry(whole, selected=False), alpha, place=("GAME",)), GLIDEN64)

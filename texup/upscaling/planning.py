@@ -166,16 +166,16 @@ def _ignored(files: list[Planned], convention: Convention) -> Iterator[Planned]:
 
 def _compressible(file: Planned, pack: Pack) -> Planned:
     """Refuse what needs BC7 where the extra that writes it is missing."""
-    if file.action != "upscale" or is_installed():
-        return file
-    if file.treatment.store == "bc7" or (not file.treatment.store and _is_bc7(file.path, pack)):
+    store = file.treatment.store
+    may_need_it = store == "bc7" or (not store and file.path.lower().endswith(".dds"))
+    if file.action != "upscale" or not may_need_it or is_installed():  # in this order: to look for it takes as long
+        return file  # as all the rest of the plan
+    if store == "bc7" or _is_bc7(file.path, pack):
         return replace(file, action="refuse", reason=NEEDS_EXTRA, target="")
     return file
 
 
 def _is_bc7(path: str, pack: Pack) -> bool:
-    if not path.lower().endswith(".dds"):
-        return False
     try:
         header = parse_dds(pack.read(path, HEADER_SIZE), permissive=True)
     except TextureError:
