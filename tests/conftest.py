@@ -256,7 +256,7 @@ def decoders():
 @pytest.fixture
 def texup(monkeypatch, capsys, decoders):
     """Runs ``texup ARGUMENTS`` in this process, as its entry point does, on the CPU unless told otherwise."""
-    for user in ("pack", "survey"):
+    for user in ("pack", "survey", "watching"):
         monkeypatch.setattr(f"texup.upscaling.{user}.Decoders", lambda: decoders)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)

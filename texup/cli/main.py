@@ -19,6 +19,7 @@ from texup.errors import ExitCode, TexupError
 # Command -> module of this package that defines a click command of the same name, in the order of the help.
 COMMANDS = {
     "upscale": "upscale",
+    "watch": "watch",
     "inspect": "inspect",
     "verify": "verify",
     "check": "check",

@@ -6,17 +6,23 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from texup.cli.console import finding_lines, print_json, report, report_error
 from texup.cli.options import Options, processing_options
+from texup.cli.running.output_options import (
+    COPY_OTHER_OPTION,
+    FORCE_OPTION,
+    GATE_OPTION,
+    KEEP_EXISTING_OPTION,
+    QUIET_OPTION,
+    VERBOSE_OPTION,
+)
 from texup.cli.usage.sections import PACK, Sectioned
 from texup.cli.usage.settings import setting
-from texup.cli.usage.values import Word
 from texup.errors import ExitCode, PackError, UsageError
-from texup.policy.choices import GateChoice
 
 if TYPE_CHECKING:
     from texup.cli.running.progress import Tally
@@ -35,32 +41,23 @@ if TYPE_CHECKING:
     help="Where to write; of several inputs, the folder for all of them. [default: INPUT_xN beside INPUT]",
 )
 @processing_options
-@setting("--copy-other", is_flag=True, help="Copy files that are no textures, so that the pack is complete.")
-@click.option("--force", is_flag=True, help="Do everything again, also what was changed by hand since.")
-@click.option(
-    "--keep-existing", is_flag=True, help="Write into a folder that texup did not make; files that lie there stay."
-)
+@COPY_OTHER_OPTION
+@FORCE_OPTION
+@KEEP_EXISTING_OPTION
 @click.option(
     "--remember",
     is_flag=True,
     help="Keep these options for the files of --include, as a rule in the pack's texup.toml.",
 )
 @click.option("--fail-fast", is_flag=True, help="Stop at the first texture that fails.")
-@setting(
-    "--gate",
-    type=Word(get_args(GateChoice)),
-    default="warn",
-    show_default=True,
-    help="Results of nets that look wrong (hatching, noise, lattices, seams, other colours): warn names them; fallback"
-    " also does them again with the faithful net and keeps the better.",
-)
+@GATE_OPTION
 @setting("--gallery", is_flag=True, help="Write a page that shows the pack before and after, as `texup gallery`.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, as `texup inspect` does.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else on standard output."
 )
-@click.option("-q", "--quiet", is_flag=True, help="Print failures only.")
-@click.option("-v", "--verbose", is_flag=True, help="Print a line for every file.")
+@QUIET_OPTION
+@VERBOSE_OPTION
 @click.pass_context
 def upscale(
     ctx: click.Context, /, sources: tuple[Path, ...], output: Path | None, gallery: bool, options: Options
@@ -156,7 +153,7 @@ def _upscale(run: Run, archive: Path | None, options: Options) -> tuple[ExitCode
     _report_findings(findings, ("error",) if options.quiet else ("error", "warning"), options)
     orphans = orphans_of(run.out) if is_pack else []
     if orphans and not options.quiet:
-        report(_orphans_line(orphans, run.out))
+        report(orphans_line(orphans, run.out))
     is_sound = not tally.failures and all(finding.severity != "error" for finding in findings)
     has_results = _has_results(run, orphans) if is_pack else not tally.failures
     is_whole = not (run.fail_fast and tally.failures)
@@ -238,7 +235,8 @@ def _copy_hint(plan: Plan) -> str:
     return f"; copy the folder {top} in it {where} of {convention.title}"
 
 
-def _orphans_line(orphans: list[str], out: Path) -> str:
+def orphans_line(orphans: list[str], out: Path) -> str:
+    """Return one line about files in an output that its newest run has no use for."""
     count = f"{len(orphans)} files" if len(orphans) > 1 else "a file"
     names = ", ".join(orphans[:3]) + (", ..." if len(orphans) > 3 else "")
     return f"warning: {count} of earlier runs still in {out}, which may be loaded: {names}; texup verify names all"

@@ -71,6 +71,7 @@ class History:
 
     def add(self, record: Outcome) -> None:
         """Let a newer record take the place of what was said before."""
+        self._by_folded = None
         for target in record.targets:
             self.owners[target.path] = record.path
             self.written[target.path] = target

@@ -7,7 +7,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import translate
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -50,6 +50,8 @@ class Entry:
     """Why it is refused or not selected."""
     selected: bool = True
     """Whether the user's patterns choose it."""
+    changed: int = field(default=0, compare=False)
+    """When it was last written, in nanoseconds as its system counts them; 0 when refused."""
 
 
 class Counts(NamedTuple):
@@ -101,7 +103,7 @@ def walk(root: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -
                 entry = _entry(_join(folder, item.name), item)
                 dropped = (wanted and not matches(entry.path, wanted)) or matches(entry.path, unwanted)
                 if dropped and entry.kind != "refused":
-                    entry = Entry(entry.path, entry.size, "other", NOT_SELECTED, selected=False)
+                    entry = Entry(entry.path, entry.size, "other", NOT_SELECTED, selected=False, changed=entry.changed)
                 yield entry
 
 
@@ -111,17 +113,26 @@ def check_pack(source: Path, out: Path, include: Sequence[str] = (), exclude: Se
     Raises:
         PackError: the folder is missing or cannot be listed, overlaps ``out``, or holds no selected texture.
     """
+    check_places(source, out)
+    kinds = Counter(entry.kind for entry in walk(source, include, exclude))
+    if not kinds["texture"]:
+        chosen = "selected by --include and --exclude" if include or exclude else "in it"
+        raise PackError(f"{source}: no texture {chosen}; texup looks for {', '.join(sorted(SUFFIXES))}")
+    return Counts(kinds["texture"], kinds["other"], kinds["refused"])
+
+
+def check_places(source: Path, out: Path) -> None:
+    """Refuse a folder that cannot be read, or that ``out`` overlaps.
+
+    Raises:
+        PackError: it cannot, or it does; HoldsInput where the output contains it.
+    """
     try:
         os.scandir(source).close()
     except OSError as error:
         raise PackError(f"{source}: cannot be read as a folder: {error.strerror}") from error
     check_overlap(source, out)
     _check_folders(source, out)
-    kinds = Counter(entry.kind for entry in walk(source, include, exclude))
-    if not kinds["texture"]:
-        chosen = "selected by --include and --exclude" if include or exclude else "in it"
-        raise PackError(f"{source}: no texture {chosen}; texup looks for {', '.join(sorted(SUFFIXES))}")
-    return Counts(kinds["texture"], kinds["other"], kinds["refused"])
 
 
 def check_overlap(source: Path, out: Path) -> None:
@@ -200,7 +211,8 @@ def _entry(path: str, item: os.DirEntry[str]) -> Entry:
     if not is_safe(path):
         return Entry(path, 0, "refused", "a backslash or a drive letter in its name; rename it")
     suffix = os.path.splitext(item.name)[1].lower()
-    return Entry(path, status.st_size, "texture" if suffix in SUFFIXES else "other")
+    kind: Kind = "texture" if suffix in SUFFIXES else "other"
+    return Entry(path, status.st_size, kind, changed=status.st_mtime_ns)
 
 
 def patterns(globs: Sequence[str]) -> list[Glob]:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from texup import __version__
 from texup.conventions.convention import Planned, Wishes
-from texup.conventions.detection import detect
+from texup.conventions.detection import Detected, detect
 from texup.conventions.plain import PLAIN
 from texup.conventions.table import convention_by_id
 from texup.engines.engine import Engine
@@ -22,6 +22,7 @@ from texup.errors import HoldsInput, UsageError
 from texup.manifest.history import SCHEMA
 from texup.manifest.journal import RunHeader
 from texup.packs.opening import folders_of, open_pack
+from texup.packs.pack import Pack
 from texup.packs.walk import Entry, check_pack, walk
 from texup.policy.choices import (
     AlphaChoice,
@@ -216,10 +217,10 @@ class Run:
         return RunHeader(SCHEMA, __version__, models, json.loads(json.dumps(settings)), convention)
 
 
-def _with_place(error: HoldsInput, run: Run) -> HoldsInput:
+def with_place(error: HoldsInput, run: Run) -> HoldsInput:
     """Return the refusal of an emulator's user folder with the place in it that its loader reads."""
     pack = open_pack(run.source, list(walk(run.source)), run.place or None)
-    convention = detect(pack)[0] if run.convention == "auto" else convention_by_id(run.convention)
+    convention = convention_of(run, pack).convention
     if not convention.home:
         return error
     homes = homes_of(plan_pack(pack, convention, run.wishes))
@@ -227,6 +228,13 @@ def _with_place(error: HoldsInput, run: Run) -> HoldsInput:
     return HoldsInput(
         f"{run.out}: the output contains the input; {convention.title} reads {places}: give that as --output"
     )
+
+
+def convention_of(run: Run, pack: Pack) -> Detected:
+    """Return the convention that a run asks for, or that the names of its pack tell, and why in one line."""
+    if run.convention != "auto":
+        return Detected(convention_by_id(run.convention), "as asked")
+    return Detected(PLAIN, "one file") if run.source.is_file() else detect(pack)
 
 
 def plan_of(run: Run) -> tuple[Plan, str]:
@@ -239,16 +247,11 @@ def plan_of(run: Run) -> tuple[Plan, str]:
         try:
             check_pack(run.source, run.out, run.include, run.exclude)
         except HoldsInput as error:
-            raise _with_place(error, run) from error
+            raise with_place(error, run) from error
         entries = list(walk(run.source, run.include, run.exclude))
         pack = open_pack(run.source, entries, run.place or None)
     else:
         pack = open_pack(run.source.parent, [Entry(run.source.name, run.source.stat().st_size, "texture")])
-    if run.convention != "auto":
-        convention, why = convention_by_id(run.convention), "as asked"
-    elif run.source.is_dir():
-        convention, why = detect(pack)
-    else:
-        convention, why = PLAIN, "one file"
+    convention, why = convention_of(run, pack)
     out = () if run.source.is_file() else folders_of(run.out)
     return plan_pack(pack, convention, run.wishes, run.rules, out), why

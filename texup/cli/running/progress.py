@@ -135,7 +135,7 @@ def follow(
     for outcome in outcomes:
         tally.add(outcome)
         if verbose or outcome.outcome in ALWAYS_TOLD:
-            report(_line(outcome))
+            report(line_of(outcome))
         elif not quiet and time.perf_counter() - shown > LINE_EVERY:
             shown = time.perf_counter()
             told = (_done(tally, total), tally.times(), tally.speed(), tally.troubles())
@@ -162,7 +162,7 @@ def _follow_live(
             if outcome.precision is not None:
                 progress.update(bar, state=device_state())
             if verbose or outcome.outcome in ALWAYS_TOLD:
-                progress.console.print(Text(_line(outcome)), soft_wrap=True)  # a string's :names: are emoji
+                progress.console.print(Text(line_of(outcome)), soft_wrap=True)  # a string's :names: are emoji
 
 
 def _done(tally: Tally, total: int) -> str:
@@ -176,5 +176,6 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _line(outcome: Outcome) -> str:
+def line_of(outcome: Outcome) -> str:
+    """Return what became of a file, on one line."""
     return brief(": ".join(filter(None, (outcome.outcome, outcome.path, outcome.explanation, *outcome.notes))))

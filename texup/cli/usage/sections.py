@@ -23,10 +23,10 @@ PACK: Sections = {
         *("rules", "remember", "copy-other", "force", "keep-existing"),
         *("dds", "textures-lump", "resource-pack"),
     ),
-    "Running": ("gate", "precision", "tile", "overlap", "batch", "jobs", "fail-fast"),
+    "Running": ("interval", "until-idle", "gate", "precision", "tile", "overlap", "batch", "jobs", "fail-fast"),
     "What is shown": ("gallery", "sample", "single-file", "json", "quiet", "verbose", "help"),
 }
-"""Of ``upscale``, ``inspect`` and ``compare``, each of which has some of them."""
+"""Of ``upscale``, ``watch``, ``inspect`` and ``compare``, each of which has some of them."""
 
 TRAINING: Sections = {
     "Most used": ("data", "out", "seconds", "val", "device"),

@@ -1,0 +1,29 @@
+"""Options that commands share which write packs; those of a single texture are in :mod:`texup.cli.options`."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import click
+
+from texup.cli.usage.settings import setting
+from texup.cli.usage.values import Word
+from texup.policy.choices import GateChoice
+
+COPY_OTHER_OPTION = setting(
+    "--copy-other", is_flag=True, help="Copy files that are no textures, so that the pack is complete."
+)
+FORCE_OPTION = click.option("--force", is_flag=True, help="Do everything again, also what was changed by hand since.")
+KEEP_EXISTING_OPTION = click.option(
+    "--keep-existing", is_flag=True, help="Write into a folder that texup did not make; files that lie there stay."
+)
+GATE_OPTION = setting(
+    "--gate",
+    type=Word(get_args(GateChoice)),
+    default="warn",
+    show_default=True,
+    help="Results of nets that look wrong (hatching, noise, lattices, seams, other colours): warn names them; fallback"
+    " also does them again with the faithful net and keeps the better.",
+)
+QUIET_OPTION = click.option("-q", "--quiet", is_flag=True, help="Print failures only.")
+VERBOSE_OPTION = click.option("-v", "--verbose", is_flag=True, help="Print a line for every file.")
