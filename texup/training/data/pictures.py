@@ -22,6 +22,7 @@ from texup.training.data.drawing_cache import drawn_pictures
 
 CELL = 64  # side of the cells that are weighed and drawn; the middle of a crop lies in its cell
 MIN_VISIBLE = 0.6  # share of a cell that must lie above alpha 0: colour below it is arbitrary
+MIN_DRAWN = 0.1  # the same where crops keep their alpha
 MIN_CONTRAST = 3.0  # mean absolute neighbour difference in levels under which a cell counts as flat
 FLAT_SHARE = 0.15  # weight of a flat cell
 DRAWN = "drawn"
@@ -110,8 +111,8 @@ def _rgba(pixels: Pixels) -> NDArray[np.uint8]:
     return np.concatenate((np.broadcast_to(colour, (*pixels.shape[:2], 3)), alpha), axis=2)
 
 
-def _cells(picture: Picture) -> Iterator[tuple[int, int, float]]:
-    """Yield the middle row and column of each cell of a picture, and its weight; cells without one are left out."""
+def _cells(picture: Picture, visible: float = MIN_VISIBLE) -> Iterator[tuple[int, int, float]]:
+    """Yield the middle row and column of each cell of a picture, and its weight; less ``visible`` ones are left out."""
     colour, alpha = picture.pixels[..., :3].astype(np.int16), picture.pixels[..., 3]
     grey = (colour[..., 0] + 2 * colour[..., 1] + colour[..., 2]) // 4
     steps = np.zeros(grey.shape, np.float32)
@@ -123,7 +124,7 @@ def _cells(picture: Picture) -> Iterator[tuple[int, int, float]]:
         for x in range(0, grey.shape[1], CELL):
             here = (slice(y, y + CELL), slice(x, x + CELL))
             size = alpha[here].size
-            if np.count_nonzero(alpha[here]) >= MIN_VISIBLE * size:
+            if np.count_nonzero(alpha[here]) >= visible * size:
                 contrast = 1 if steps[here].mean() >= 2 * MIN_CONTRAST else FLAT_SHARE
                 yield y + half, x + half, contrast * size / CELL**2
 
@@ -173,7 +174,7 @@ class Patches:
         wraps = torch.tensor([p.wraps for p in pictures]).long()
         table, weights, groups = [], [], []
         for k, picture in enumerate(pictures):
-            for y, x, weight in _cells(picture):
+            for y, x, weight in _cells(picture, MIN_DRAWN if alpha else MIN_VISIBLE):
                 table.append((k, y, x))
                 weights.append(weight)
                 groups.append(picture.group)
