@@ -53,7 +53,8 @@ def picture(n: int, channels: int, h: int, w: int, *, seed: int = 1) -> torch.Te
 @pytest.mark.parametrize("net", NETS, ids=lambda net: f"{type(net).__name__}-x{getattr(net, 'scale', '')}")
 def test_any_batch_and_any_size_come_out_scaled_and_the_same_as_alone(net):
     net = randomise(net)
-    channels = net.body[0].in_channels if isinstance(net, (SRVGGNetCompact, KernelPrediction)) else 3
+    first = net.body[0] if isinstance(net, SRVGGNetCompact) else getattr(net, "hidden", [None])[0]
+    channels = 3 if first is None else first.in_channels
     x = picture(3, channels, 8, 12)
     out = net(x)
     scale = out.shape[-1] // 12

@@ -171,11 +171,11 @@ def _realplksr_needs(hyper: Hyper) -> Needs:
 
 
 def _kernel_prediction(shapes: Shapes) -> Hyper:
-    last = highest(r"body\.(\d+)\.", shapes, otherwise=1)  # conv and PReLU, once more than num_conv
+    last = highest(r"hidden\.(\d+)\.", shapes, otherwise=1)  # conv and PReLU, once more than num_conv
     return {
-        "num_in_ch": _dim(shapes, "body.0.weight", 1, 4),
-        "num_out_ch": _dim(shapes, "body.0.weight", 1, 4),
-        "num_feat": _dim(shapes, "body.0.weight", 0, 48),
+        "num_in_ch": _dim(shapes, "hidden.0.weight", 1, 4),
+        "num_out_ch": _dim(shapes, "hidden.0.weight", 1, 4),
+        "num_feat": _dim(shapes, "hidden.0.weight", 0, 48),
         "num_conv": max(last // 2, 0),
         "scale": math.isqrt(_dim(shapes, "kernels.weight", 0, 144) // KERNEL_SIDE**2),
     }
@@ -194,7 +194,7 @@ KINDS = {
     "SpanPlus": Kind(SpanPlus, "feats.1.block_1.c1_r.eval_conv.weight", ("feats", "upsampler"), _spanplus),
     "RealPLKSR": Kind(RealPLKSR, "feats.1.channel_mixer.0.weight", ("feats", "to_img"), _realplksr, _realplksr_needs),
     "KernelPrediction": Kind(
-        KernelPrediction, "kernels.weight", ("body", "kernels"), _kernel_prediction, _kernel_prediction_needs
+        KernelPrediction, "kernels.weight", ("hidden", "kernels"), _kernel_prediction, _kernel_prediction_needs
     ),
     "SRVGGNetCompact": Kind(SRVGGNetCompact, "body.0.weight", ("body",), _srvgg),
 }

@@ -62,7 +62,7 @@ class KernelPrediction(nn.Module):
         layers: list[nn.Module] = []
         for width_in, width_out in itertools.pairwise(widths):
             layers += [nn.Conv2d(width_in, width_out, 3, padding=1), nn.PReLU(num_feat)]
-        self.body = nn.Sequential(*layers)
+        self.hidden = nn.Sequential(*layers)
         self.kernels = nn.Conv2d(num_feat, scale**2 * SIDE**2, 1)
         if identity:
             add_identity([layer for layer in layers[2:] if isinstance(layer, nn.Conv2d)])
@@ -81,7 +81,7 @@ class KernelPrediction(nn.Module):
             return self(torch.cat((x, torch.ones_like(x[:, :1])), 1))[:, :3]  # type: ignore[no-any-return]
         count, _, height, width = x.shape
         colour, alpha = x[:, :3], x[:, 3:]
-        logits = self.kernels(self.body(torch.cat((colour * alpha, alpha), 1) - 0.5)).float()
+        logits = self.kernels(self.hidden(torch.cat((colour * alpha, alpha), 1) - 0.5)).float()
         logits = STEEPEST * torch.tanh(logits / STEEPEST)
         shares = logits.view(count, SIDE**2, self.scale**2, height, width).softmax(1)
         around = [SIDE // 2] * 4
