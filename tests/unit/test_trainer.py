@@ -15,8 +15,9 @@ from texup.errors import UsageError
 from texup.training.config import recipe_of
 from texup.training.data.pictures import Patches, Picture
 from texup.training.objective.optimizers import rate_at
+from texup.training.objective.systems import frozen
 from texup.training.run import trainer as trainer_module
-from texup.training.run.trainer import Trainer, frozen
+from texup.training.run.trainer import Trainer
 
 CPU = torch.device("cpu")
 SMALL = {"batch": 2, "lr_patch": 8}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,13 @@ def build_discriminator(wanted: Discriminator, recipe: Recipe) -> nn.Module:
         return SRGANDiscriminator(size, wanted.num_feat, residual=wanted.residual, dropout=wanted.dropout)
     except ValueError as error:
         raise UsageError(f"discriminator: {wanted.architecture} for patches of {size}: {error}") from error
+
+
+@contextmanager
+def frozen(net: nn.Module) -> Iterator[None]:
+    """Keep gradients from the parameters of ``net``: they pass through it all the same."""
+    net.requires_grad_(requires_grad=False)
+    try:
+        yield
+    finally:
+        net.requires_grad_(requires_grad=True)

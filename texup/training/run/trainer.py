@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from texup.training.objective.losses import (
     weighed_by_alpha,
 )
 from texup.training.objective.optimizers import build_optimizers, rate_at
-from texup.training.objective.systems import build_discriminator, build_features, build_generator
+from texup.training.objective.systems import build_discriminator, build_features, build_generator, frozen
 from texup.training.run.distributed import World
 
 Losses = dict[str, Tensor]
@@ -295,13 +294,3 @@ class Trainer:
         if self.discriminator is not None:
             self.discriminator.load_state_dict(state["discriminator"])
             self.d_optimizer.load_state_dict(state["d_optimizer"])
-
-
-@contextmanager
-def frozen(net: nn.Module) -> Iterator[None]:
-    """Keep gradients from the parameters of ``net``: they pass through it all the same."""
-    net.requires_grad_(requires_grad=False)
-    try:
-        yield
-    finally:
-        net.requires_grad_(requires_grad=True)
