@@ -14,7 +14,7 @@ from torch import nn
 from texup.engines import local
 from texup.engines.batching import Batcher, Order
 from texup.engines.device import Device
-from texup.engines.engine import Job, Request, Task
+from texup.engines.engine import Job, Made, Request, Task
 from texup.engines.inline import InlineEngine
 from texup.engines.local import IN_FLIGHT, IN_FLIGHT_PIXELS, LocalEngine
 from texup.manifest.history import records
@@ -181,7 +181,7 @@ def small_task(job: Job, pixels=16, plane=None) -> Task:
 
     def way():
         yield [Request(np.zeros((4, 4, 3), np.float32) if plane is None else plane, 0, 0)]
-        return (b"done",)
+        return Made((b"done",))
 
     return Task(job, "0" * 64, {}, job.path.encode(), pixels, way())
 

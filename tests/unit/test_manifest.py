@@ -314,11 +314,11 @@ def test_the_last_word_on_a_path_counts(tmp_path):
     write(tmp_path, DONE, *lines, replace(FAILED, path="broken later.png"))
     past, source = history_of(tmp_path), bytes.fromhex(SOURCE)
     assert past.latest == {
-        "c.txt": LatestRecord(source, "d1", tuple(copied.targets), "copied", ""),
-        "s.txt": LatestRecord(source, "d1", (), "skipped", ""),
-        "a/b.png": LatestRecord(bytes(32), "d2", BOTH, "upscaled", ""),
-        "r.png": LatestRecord(source, "d1", tuple(retried.targets), "upscaled", ""),
-        "broken later.png": LatestRecord(source, "d1", (), "failed", "damaged"),
+        "c.txt": LatestRecord(source, "d1", tuple(copied.targets), "copied", "", is_unjudged=True),
+        "s.txt": LatestRecord(source, "d1", (), "skipped", "", is_unjudged=True),
+        "a/b.png": LatestRecord(bytes(32), "d2", BOTH, "upscaled", "", is_unjudged=True),
+        "r.png": LatestRecord(source, "d1", tuple(retried.targets), "upscaled", "", is_unjudged=True),
+        "broken later.png": LatestRecord(source, "d1", (), "failed", "damaged", is_unjudged=True),
     }
     done = {path for path in past.latest if past.done(path)}
     assert done == past.latest.keys() - {"broken later.png"}
@@ -507,7 +507,7 @@ def test_a_link_or_a_folder_is_no_target(out):
 
 
 def test_a_skipped_file_needs_no_target(tmp_path):
-    entry = LatestRecord(bytes.fromhex(SOURCE), "d1", (), "skipped", "")
+    entry = LatestRecord(bytes.fromhex(SOURCE), "d1", (), "skipped", "", is_unjudged=True)
     assert is_done(entry, SOURCE, "d1", tmp_path)
     assert not is_done(entry, TARGET, "d1", tmp_path)
 
