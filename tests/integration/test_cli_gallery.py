@@ -153,6 +153,18 @@ def test_rules_that_make_no_sense_or_lead_elsewhere_do_not_matter(texup, pack, d
     assert "secret" not in (done.with_name("pack_x4-gallery") / "data.js").read_text()
 
 
+def test_rules_of_the_pack_that_name_files_elsewhere_are_left_out(texup, pack, done, tmp_path):
+    own = "match = 'walls/*'\nmethod = 'nearest'\n"
+    for name in ("../outside.pth", str(tmp_path / "outside.pth")):
+        (pack / "texup.toml").write_text(f"[[rule]]\n{own}[[rule]]\nmodel = {json.dumps(name)}\n")
+        result = texup("gallery", done)
+        assert result.code == 0
+        assert "rule 2: model" in result.err
+        assert "is not inside the pack" in result.err
+        assert data_of(done.with_name("pack_x4-gallery"))["rules"] == "", "as --rules they could name any file"
+        assert texup("gallery", done, "--rules", pack / "texup.toml").code == 0
+
+
 def test_rules_of_the_pack_go_along(texup, pack):
     (pack / "texup.toml").write_text('[[rule]]\nmatch = "walls/*"\nmethod = "nearest"\nedges = "wrap"\n')
     assert texup("upscale", pack, "-q", "--gallery").code == 3

@@ -126,7 +126,7 @@ def _sound_rules_in(source: Path | None) -> Path | None:
     if beside is None or beside.is_symlink() or not beside.is_file():
         return None
     try:
-        load_rules(beside)
+        load_rules(beside, is_of_pack=True)  # the page hands them on as the user's own, which may name any file
     except UsageError as error:
         report(f"warning: {error}; these rules are left out of the page")
         return None
