@@ -61,6 +61,16 @@ def test_what_is_all_bad_makes_no_archive_and_names_none_as_written(texup, tmp_p
         assert result.err.splitlines()[-1].endswith(f"; nothing written; {made} is not made yet")
 
 
+@pytest.mark.parametrize("command", ["upscale", "inspect", "compare"])
+@pytest.mark.parametrize(("rules", "file"), [("[[rule", "texup.toml"), ('[[rule]]\nmodel = "own.pth"', "own.pth")])
+def test_what_is_wrong_with_a_member_names_the_archive_and_not_its_copy(texup, tmp_path, command, rules, file):
+    source = zipped(tmp_path / "pack.zip", {"a.png": pictured(1), "texup.toml": rules.encode()})
+    result = texup(command, source)
+    assert (result.code, len(result.errors)) == (2, 1)
+    assert f"{source}/{file}" in result.err
+    assert "texup-" not in result.err
+
+
 def test_an_archive_of_an_earlier_run_is_called_so_where_no_new_one_is_made(texup, tmp_path):
     source, made = zipped(tmp_path / "pack.zip", {"a.png": pictured(1)}), tmp_path / "pack_x4.zip"
     assert texup("upscale", source).code == 0

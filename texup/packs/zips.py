@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from texup import bounds
-from texup.errors import OutputError, PackError
+from texup.errors import OutputError, PackError, TexupError
 from texup.files import CHUNK, atomic_write, output_error, read_pieces, remove_leftovers_of
 from texup.packs.portability import folded, windows_problem
 from texup.packs.temporary import temporary_folder
@@ -49,7 +49,8 @@ def is_zip(path: Path) -> bool:
 def unpack_archive(path: Path) -> Iterator[Path]:
     """Give a temporary folder, named as the archive without its suffix, with the files of a zip; removed at the end.
 
-    Folders without files are left out, and so is what systems leave in any folder.
+    Folders without files are left out, and so is what systems leave in any folder. Errors that name the folder, raised
+    while it is in use, name the archive instead.
 
     Raises:
         PackError: no zip, damaged, or with a member that is unsafe, encrypted, twice there, too large or of a kind that
@@ -64,7 +65,11 @@ def unpack_archive(path: Path) -> Iterator[Path]:
             raise PackError(f"{path}: damaged zip: {_clause(error)}; fetch or make it again") from error
         except OSError as error:
             raise PackError(f"{path}: cannot read: {error.strerror or error}") from error
-        yield root
+        try:
+            yield root
+        except TexupError as error:  # whoever reads it finds no copy any more
+            error.args = tuple(str(arg).replace(str(root), str(path)) for arg in error.args)
+            raise
 
 
 def write_zip(folder: Path, target: Path, *, stored: bool, without: Collection[str] = ()) -> None:
