@@ -173,6 +173,9 @@ def test_files_that_do_not_fit_are_refused(write, photo):
         next(samples(PicturePair("p", write("small.png", photo(31, 64)), None), "bicubic", 4, None))
     with pytest.raises(UnsupportedTexture, match="both sides need 80 pixels"):
         next(samples(PicturePair("p", write("small.png", photo(64, 96)), None), "bicubic", 16, None))
+    for scale, side in ((4, 32), (16, 80)):
+        (least,) = samples(PicturePair("p", write("least.png", photo(side, 96)), None), "bicubic", scale, None)
+        assert least.hr.shape[0] == side
     hr.write_bytes(hr.read_bytes()[:-40])
     with pytest.raises(TextureError):
         next(samples(PicturePair("p", hr, None), "bicubic", 4, None))
@@ -357,6 +360,7 @@ def test_wrong_use_is_refused(write, photo, nets, tmp_path):
         next(evaluate([], [tmp_path / "pack"], "best", device=CPU))
     with pytest.raises(UsageError, match="--crop 31 leaves too little; use at least 32"):
         next(evaluate([], [tmp_path / "pack"], crop=31, device=CPU))
+    assert isinstance(next(evaluate([], [tmp_path / "pack"], crop=32, device=CPU)), Case)
     with pytest.raises(UsageError, match="no model nobody"):
         next(evaluate(["nobody"], [tmp_path / "pack"], device=CPU))
 

@@ -430,6 +430,17 @@ def test_a_line_of_wrong_values_counts_for_nothing(tmp_path, changes):
     assert history_of(tmp_path).damaged == 1
 
 
+def test_paths_and_counts_of_targets_may_be_as_large_as_their_bounds(tmp_path):
+    long = "x" * (bounds.MANIFEST_PATH - len("/a.png")) + "/a.png"
+    many = [[f"{k}.png", TARGET, 6] for k in range(bounds.MANIFEST_TARGETS)]
+    write_early(
+        tmp_path, as_json(DONE, path=long), as_json(DONE, targets=[[long, TARGET, 6]]), as_json(DONE, targets=many)
+    )
+    assert [record and len(record.targets) for record in records(tmp_path)] == [2, 1, bounds.MANIFEST_TARGETS]
+    write_early(tmp_path, as_json(DONE, path=f"x{long}"), as_json(DONE, targets=[[f"x{long}", TARGET, 6]]))
+    assert list(records(tmp_path)) == [None, None]
+
+
 @pytest.mark.parametrize("missing", TYPES)
 def test_a_line_without_a_value_counts_for_nothing(tmp_path, missing):
     write_early(tmp_path, {name: value for name, value in as_json(DONE).items() if name != missing})

@@ -141,7 +141,7 @@ def test_a_name_comes_before_a_file_of_that_name(folder, tmp_path, monkeypatch):
 
 def test_a_file_needs_no_catalog(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("4x_foo.pth", "interp-0.65.safetensors", "dir.with.dots/net"):
+    for name in ("4x_foo.pth", "4x_foo.pt", "4x_foo.ckpt", "interp-0.65.safetensors", "dir.with.dots/net"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_bytes(b"")
         found = resolve(name, tmp_path / "no catalog")

@@ -349,12 +349,21 @@ def test_an_unreadable_manifest_is_made_anew(text):
     assert json.loads(sidecar.data)["name"] == "x"
 
 
+OLD = {"name": "Old", "version": "2.5", "id": "old", "authors": ["Zoë"], "compressed": True}
+
+
+def test_a_manifest_that_is_left_out_says_nothing():
+    files = {f"{A}.png": b"", "manifest.json": json.dumps(OLD).encode()}
+    plans = [replace(item, action="skip") for item in plan(files, resource_pack="new")[0].values()]
+    (sidecar,) = DOLPHIN.sidecars(pack(files), plans, Wishes(resource_pack="new"))
+    assert (sidecar.source, "authors" in json.loads(sidecar.data)) == ("", False)
+
+
 def test_what_a_manifest_says_of_its_makers_is_kept():
-    old = {"name": "Old", "version": "2.5", "id": "old", "authors": ["Zoë"], "compressed": True}
-    files = {f"{A}.png": b"", "manifest.json": b"\xef\xbb\xbf" + json.dumps(old).encode(), "logo.png": b""}
+    files = {f"{A}.png": b"", "manifest.json": b"\xef\xbb\xbf" + json.dumps(OLD).encode(), "logo.png": b""}
     (sidecar,) = sidecars(files, resource_pack="new")
     assert sidecar.source == "manifest.json"
-    assert json.loads(sidecar.data) == old | {"id": "new", "compressed": False}
+    assert json.loads(sidecar.data) == OLD | {"id": "new", "compressed": False}
     plans, _ = plan(files, resource_pack="new")
     assert [plans[path].action for path in ("manifest.json", "logo.png")] == ["rewrite", "copy"]
     assert [plan(files)[0][path].action for path in ("manifest.json", "logo.png")] == ["skip", "skip"]

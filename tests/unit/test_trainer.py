@@ -275,6 +275,24 @@ def test_a_state_goes_on_bit_for_bit(name):
         assert torch.equal(ours[key], value) if isinstance(value, torch.Tensor) else ours[key] == value, key
 
 
+def test_a_state_on_a_gpu_has_the_dice_of_the_gpu(monkeypatch):
+    dice, thrown = torch.arange(16, dtype=torch.uint8), []
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda _: dice)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, _: thrown.append(state))
+    trainer = make("psnr")
+    on_cpu = trainer.state()
+    trainer.device = torch.device("cuda")
+    on_gpu = trainer.state()
+    assert ("cuda_rng" in on_cpu, on_gpu["cuda_rng"] is dice) == (False, True)
+    trainer.load_state(on_cpu)
+    assert thrown == []
+    trainer.load_state(on_gpu)
+    assert thrown[0] is dice
+    trainer.device = CPU
+    trainer.load_state(on_gpu)  # what was trained on a GPU may go on without one
+    assert len(thrown) == 1
+
+
 def test_a_state_is_small_though_the_feature_net_is_large():
     trainer = make("esrgan", features=FEATURES | {"width": 0.5})
     trainer.step(0.5)

@@ -44,7 +44,6 @@ class Config:
 
     skip_mipmap: bool = True
     flip_png_files: bool = True
-    use_new_hash: bool = False
     mapped: frozenset[str] = frozenset()
     """Bare names of the files that it gives hashes to; these can be named in any way."""
     problem: str = ""
@@ -135,7 +134,7 @@ def read_config(data: bytes) -> Config:
     if not isinstance(textures, dict) or not all(map(_is_files, textures.values())):
         return Config(problem="has textures that are no files")
     mapped = frozenset(_files(textures))
-    return Config(options["skip_mipmap"], options["flip_png_files"], options["use_new_hash"], mapped)
+    return Config(options["skip_mipmap"], options["flip_png_files"], mapped)
 
 
 def _is_files(value: Any) -> bool:

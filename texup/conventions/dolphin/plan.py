@@ -15,7 +15,6 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -234,10 +233,8 @@ def sidecars(pack: Pack, planned: Sequence[Planned], wishes: Wishes) -> Iterator
     """Yield the manifest of a resource pack; what the source's own says of authors and the like is kept."""
     if not wishes.resource_pack:
         return
-    old = any(file.path == MANIFEST and file.action == "rewrite" for file in planned)
-    known: dict[str, Any] = {}
-    if old:
-        known = read_manifest(pack) or {}
+    old = any(file.action == "rewrite" for file in planned)
+    known = (read_manifest(pack) if old else None) or {}
     fields = {"name": wishes.resource_pack, "version": "1.0", **known, "id": wishes.resource_pack, "compressed": False}
     text = json.dumps(fields, indent=2, ensure_ascii=False)
     yield Sidecar(MANIFEST, f"{text}\n".encode(), MANIFEST if old else "")
