@@ -49,8 +49,7 @@ def is_zip(path: Path) -> bool:
 def unpack_archive(path: Path) -> Iterator[Path]:
     """Give a temporary folder, named as the archive without its suffix, with the files of a zip; removed at the end.
 
-    Folders without files are left out, and so is what systems leave in any folder. Errors that name the folder, raised
-    while it is in use, name the archive instead.
+    Folders without files are left out, as is what systems leave in any folder. Errors raised inside name the archive.
 
     Raises:
         PackError: no zip, damaged, or with a member that is unsafe, encrypted, twice there, too large or of a kind that
@@ -225,8 +224,7 @@ def _name(info: zipfile.ZipInfo) -> str:
 
 def _problem(info: zipfile.ZipInfo, name: str) -> str | None:
     """Return why a member must not or cannot be unpacked."""
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    raw = info.orig_filename
+    kind, raw = stat.S_IFMT(info.external_attr >> 16), info.orig_filename
     depth = name.count("/")
     longest = max(len(part.encode("utf-8", "replace")) for part in name.split("/"))
     wrong = (
