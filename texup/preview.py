@@ -26,6 +26,7 @@ from texup.pictures.sheets import contact_sheet
 from texup.policy.classify import Treatment, policy_for
 from texup.textures.codecs.files import read_texture
 from texup.textures.planes import classify_alpha
+from texup.textures.storing import in_bytes
 from texup.textures.texture import Container, Pixels, Texture
 from texup.upscaling.pixels import upscale_texture
 from texup.upscaling.run import Pass, Settings
@@ -146,7 +147,7 @@ def _cropped(texture: Texture, scale: int) -> Texture:
 
 def reduce_original(original: Texture, scale: int) -> Texture:
     """Return a picture reduced by MATLAB's bicubic, as the papers do, to 8 bits; colours are weighed by opacity."""
-    pixels = _as_bytes(_cropped(original, scale).pixels)
+    pixels = in_bytes(_cropped(original, scale).pixels)
     size = (pixels.shape[0] // scale, pixels.shape[1] // scale)
     if pixels.shape[2] in (1, 3) or _alpha_is_data(original):
         small = imresize(pixels, size)
@@ -211,7 +212,7 @@ def measure(sample: StripSample, result: Texture, faithful: Texture | None, scal
 
 def on_grey(texture: Texture, *, is_data: bool) -> Bytes:
     """Return a texture as RGB (H, W, 3) of 8 bits over grey; alpha that is data hides nothing."""
-    picture = _as_bytes(texture.pixels)
+    picture = in_bytes(texture.pixels)
     colours = 1 if picture.shape[2] < 3 else 3
     colour = np.broadcast_to(picture[..., :colours], (*picture.shape[:2], 3))
     if picture.shape[2] == colours or is_data:
@@ -222,10 +223,6 @@ def on_grey(texture: Texture, *, is_data: bool) -> Bytes:
 
 def _alpha_is_data(texture: Texture) -> bool:
     return classify_alpha(texture.pixels) == "data"
-
-
-def _as_bytes(pixels: Pixels) -> Bytes:
-    return np.rint(pixels / 257).astype(np.uint8) if pixels.dtype == np.uint16 else pixels.astype(np.uint8, copy=False)
 
 
 def cell_side(samples: Sequence[StripSample], scale: int) -> int:
@@ -258,21 +255,23 @@ def strip(cells: Sequence[Cell], side: int) -> Bytes:
     has_original = any(cell.sample.original is not None for cell in cells)
     ends = {0.0: " (PSNR)", 1.0: " (GAN)"}
     columns = ["source", *(f"alpha {a:g}{ends.get(a, '')}" for a in alphas), *(["original"] if has_original else [])]
-    rows, captions = [], []
-    for row in by_path.values():
-        sample = row[0].sample
-        h, w = sample.texture.pixels.shape[:2]
-        as_large = sample.texture.pixels.repeat(row[0].pixels.shape[0] // h, 0).repeat(row[0].pixels.shape[1] // w, 1)
-        pictures, texts = [as_large], [f"{sample.path.name}\n{w} x {h}"]
-        for cell in row:
-            pictures.append(cell.pixels)
-            texts.append(_caption(cell.numbers))
-        if sample.original is not None:
-            pictures.append(sample.original.pixels)
-            texts.append("")
-        rows.append(pictures)
-        captions.append(texts)
+    rows, captions = zip(*map(_strip_row, by_path.values()), strict=True)
     return contact_sheet(rows, columns=columns, captions=captions, cell=side)
+
+
+def _strip_row(cells: Sequence[Cell]) -> tuple[list[Pixels], list[str]]:
+    """Return the pictures of one sample, and what stands below each."""
+    sample = cells[0].sample
+    h, w = sample.texture.pixels.shape[:2]
+    height, width = cells[0].pixels.shape[:2]
+    as_large = sample.texture.pixels.repeat(height // h, 0).repeat(width // w, 1)
+    original = [] if sample.original is None else [sample.original.pixels]
+    pictures = [as_large, *(cell.pixels for cell in cells), *original]
+    return pictures, [
+        f"{sample.path.name}\n{w} x {h}",
+        *(_caption(cell.numbers) for cell in cells),
+        *("" for _ in original),
+    ]
 
 
 def _caption(numbers: dict[str, float]) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image
 
-from texup.training.drawn import KINDS, LETTERED, SHARES, draw, draw_pictures
+from texup.training.drawn import KINDS, SHARES, draw, draw_pictures
 from texup.training.drawn.fields import cells, fractal, perlin
-from texup.training.drawn.shapes import Shape, fonts_in, letter, paint, warp
+from texup.training.drawn.shapes import Shape, letter, paint, warp
 from texup.training.drawn.walls import courses
 
 SIZE = 96
@@ -29,7 +29,6 @@ def psnr_of_bicubic(picture: np.ndarray) -> float:
 
 def test_shares_cover_all_kinds_and_sum_to_a_hundred():
     assert set(SHARES) == set(KINDS)
-    assert set(LETTERED) < set(KINDS)
     assert sum(SHARES.values()) == 100
 
 
@@ -82,19 +81,6 @@ def test_drawn_pictures_differ_and_do_not_depend_on_how_many():
     for few, many in zip(draw_pictures(5, 64, seed=11), pictures, strict=False):
         np.testing.assert_array_equal(few, many)
     assert not np.array_equal(draw_pictures(1, 64, seed=12)[0], pictures[0])
-
-
-def test_text_uses_the_given_fonts(tmp_path):
-    (tmp_path / "broken.ttf").write_bytes(b"no font")
-    (tmp_path / "readme.txt").write_text("no font either")
-    own = tmp_path / "deep" / "own.ttf"
-    own.parent.mkdir()
-    own.write_bytes(ImageFont.load_default(20).font_bytes)
-    assert fonts_in(tmp_path) == [own]
-    np.testing.assert_array_equal(letter("Ag", 30, font=own), letter("Ag", 30))
-    for kind in LETTERED:
-        built_in, with_own = draw(kind, generator(1), SIZE), draw(kind, generator(1), SIZE, fonts=[own])
-        assert not np.array_equal(built_in, with_own)  # the choice of a font comes before the rest of the choices
 
 
 def test_paint_covers_by_area_and_wraps():

@@ -23,9 +23,10 @@ from texup.gallery.site import Site
 from texup.metrics.changes import change_of, seam_of
 from texup.packs.pack import Pack
 from texup.pictures.sheets import encode_png
-from texup.pictures.thumbnails import as_bytes, thumbnail
+from texup.pictures.thumbnails import thumbnail
 from texup.textures.codecs.decoders import Decode
 from texup.textures.codecs.files import read_header
+from texup.textures.storing import in_bytes
 from texup.textures.texture import Pixels, Texture
 
 SHOWN_BY_BROWSERS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -102,7 +103,7 @@ class Studio:
         height, width, channels = pixels.shape
         has_alpha = channels in (2, 4) and bool((pixels[..., -1] < pixels[..., -1].max()).any() or not pixels[0, 0, -1])
         step = math.ceil(math.sqrt(height * width / bounds.PAGE_PIXELS))
-        picture = as_bytes(pixels[::step, ::step])
+        picture = in_bytes(pixels[::step, ::step])
         url = direct or self._site.has(f"{name}.png") or self._site.put(f"{name}.png", encode_png(picture))
         colour = self._site.put(f"{name}c.png", encode_png(picture[..., :-1].copy())) if has_alpha else ""
         self.known.sizes[sha256] = (width, height, has_alpha)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from texup.pictures.thumbnails import as_bytes
+from texup.textures.storing import in_bytes
 from texup.textures.texture import Pixels
 
 Values = NDArray[np.float32]
@@ -44,7 +44,7 @@ def seam_of(result: Pixels, wraps: tuple[bool, bool]) -> float | None:
 
 def _seen(pixels: Pixels) -> Values:
     """Return RGBA (H, W, 4) in 0..255, colours weighed by alpha."""
-    picture = as_bytes(pixels).astype(np.float32)
+    picture = in_bytes(pixels).astype(np.float32)
     height, width, channels = picture.shape
     seen = np.full((height, width, 4), 255, np.float32)
     seen[..., :3] = picture[..., : 1 if channels < 3 else 3]

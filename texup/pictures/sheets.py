@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from texup.pictures.lettering import FAINT, INK, PAPER, fitted, line_height, write
 from texup.textures.codecs.files import encode
+from texup.textures.storing import in_bytes
 from texup.textures.texture import Container, Pixels, Texture
 
 Bytes = NDArray[np.uint8]
@@ -86,7 +87,7 @@ def _write_centred(
 
 def _shown(pixels: Pixels, cell: int) -> Bytes:
     """Return a picture as (h, w, 3), in whole steps as large as fits a square of ``cell``, or reduced into it."""
-    picture = _as_bytes(pixels)
+    picture = in_bytes(pixels)
     h, w, channels = picture.shape
     factor = cell // max(h, w)
     if factor:
@@ -97,12 +98,6 @@ def _shown(pixels: Pixels, cell: int) -> Bytes:
         # Pillow weighs colours by alpha here; of its filters this is the sharpest that draws no halos
         picture = np.array(image.resize(size, Image.Resampling.HAMMING)).reshape(size[1], size[0], channels)
     return _on_squares(picture)
-
-
-def _as_bytes(pixels: Pixels) -> Bytes:
-    if pixels.dtype == np.uint16:
-        return np.rint(pixels / 257).astype(np.uint8)
-    return pixels.astype(np.uint8, copy=False)
 
 
 def _on_squares(picture: Bytes) -> Bytes:
@@ -132,7 +127,7 @@ def encode_film(frames: Sequence[Pixels], milliseconds: int) -> bytes:
     """
     if len({frame.shape for frame in frames}) != 1:
         raise ValueError("a film needs frames, all of one shape")
-    first, *others = (Image.fromarray(_on_squares(_as_bytes(frame))) for frame in frames)
+    first, *others = (Image.fromarray(_on_squares(in_bytes(frame))) for frame in frames)
     file = io.BytesIO()
     first.save(file, "WEBP", save_all=True, append_images=others, duration=milliseconds, loop=0, lossless=True)
     return file.getvalue()

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import io
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from texup.textures.storing import in_bytes
 from texup.textures.texture import Pixels
 
 QUALITY = 80  # of WebP; a thumbnail of 96 pixels takes 1 to 3 KB
 
 
-def as_bytes(pixels: Pixels) -> NDArray[np.uint8]:
-    """Return pixels (H, W, C) as 8 bits a channel."""
-    return np.rint(pixels / 257).astype(np.uint8) if pixels.dtype == np.uint16 else pixels.astype(np.uint8, copy=False)
-
-
 def thumbnail(pixels: Pixels, side: int) -> bytes:
     """Return a WebP of pixels (H, W, C), reduced where they are larger than ``side``; small ones come without loss."""
-    picture = as_bytes(pixels)
+    picture = in_bytes(pixels)
     height, width, channels = picture.shape
     image = Image.fromarray(picture[..., 0] if channels == 1 else picture)
     image = image.convert("RGBA" if channels in (2, 4) else "RGB")

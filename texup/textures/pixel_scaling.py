@@ -25,7 +25,6 @@ from texup.textures.seams import Edges, pad
 from texup.textures.texture import Texture
 
 Mask = NDArray[np.bool_]
-Offset = tuple[int, int]
 
 LUMA = (0.2627, 0.678, 0.0593)  # BT.2020
 CENTRE = 4.0  # weight of the two texels that meet, against four pairs around them

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 
 from texup.training.drawn import cartoons, interface, metal, nature, text, walls
 from texup.training.drawn.fields import Picture, Rng
-
-LETTERED: dict[str, Callable[[Rng, int, Sequence[Path]], Picture]] = {
-    "page": text.page,
-    "title": text.title,
-    "mask_glyphs": text.glyphs,
-    "buttons": interface.buttons,
-    "hud": interface.hud,
-}
-"""The kinds that hold text."""
 
 KINDS: dict[str, Callable[[Rng, int], Picture]] = {
     "page": text.page,
@@ -63,21 +53,18 @@ SHARES: dict[str, float] = {
 """How often each kind is drawn, in parts of a hundred."""
 
 
-def draw(kind: str, rng: Rng, size: int, *, fonts: Sequence[Path] = ()) -> Picture:
+def draw(kind: str, rng: Rng, size: int) -> Picture:
     """Draw one picture of a kind, (size, size, 3) uint8; ``size`` is at least 64 and a multiple of 16.
 
     Args:
         kind: A key of ``KINDS``.
         rng: The picture follows from its state.
         size: Side in pixels.
-        fonts: Font files that text may use besides the font that comes with Pillow.
     """
-    if kind in LETTERED:
-        return LETTERED[kind](rng, size, fonts)
     return KINDS[kind](rng, size)
 
 
-def draw_pictures(count: int, size: int, seed: int, *, fonts: Sequence[Path] = ()) -> list[Picture]:
+def draw_pictures(count: int, size: int, seed: int) -> list[Picture]:
     """Draw pictures of all kinds by their shares; picture k follows from ``seed``, k and ``size`` alone."""
     names = list(SHARES)
     shares = np.asarray([SHARES[name] for name in names], np.float64)
@@ -85,5 +72,5 @@ def draw_pictures(count: int, size: int, seed: int, *, fonts: Sequence[Path] = (
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         kind = names[int(rng.choice(len(names), p=shares / shares.sum()))]
-        pictures.append(draw(kind, rng, size, fonts=fonts))
+        pictures.append(draw(kind, rng, size))
     return pictures

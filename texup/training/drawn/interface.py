@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 
 from texup.training.drawn.fields import (
@@ -54,7 +51,7 @@ def _panel(rng: Rng, frame: tuple[float, float, float, float], base: Color) -> l
     ]
 
 
-def buttons(rng: Rng, size: int, fonts: Sequence[Path] = ()) -> Picture:
+def buttons(rng: Rng, size: int) -> Picture:
     """Panels, buttons, sliders and their labels."""
     base = color(rng, int(rng.choice([STONE, DARK, WATER, PASTEL, BRIGHT])))
     rows, columns = int(rng.integers(2, 7)), int(rng.integers(1, 4))
@@ -79,7 +76,7 @@ def buttons(rng: Rng, size: int, fonts: Sequence[Path] = ()) -> Picture:
             )
     picture = paint(shapes, (size, size), ground=scaled(base, 0.5))
     for x, middle, em, ink in words:
-        (mask,) = lettering(rng, word(rng), em, fonts)
+        (mask,) = lettering(rng, word(rng), em)
         canvas = np.zeros((size, size), np.float32)
         put(canvas, mask[:, : int(wide - 30)], x, int(middle - mask.shape[0] / 2))
         picture = mix(picture, ink, canvas)
@@ -87,7 +84,7 @@ def buttons(rng: Rng, size: int, fonts: Sequence[Path] = ()) -> Picture:
     return finish(rng, picture * gloss[..., None])
 
 
-def hud(rng: Rng, size: int, fonts: Sequence[Path] = ()) -> Picture:
+def hud(rng: Rng, size: int) -> Picture:
     """A head-up display of thin lines: frames, dials, ticks, gauges and figures, over the dark or a scene."""
     base = color(rng, DARK) if rng.random() < 0.7 else color(rng)
     line = against(rng, base, 0.4, BRIGHT)
@@ -106,7 +103,7 @@ def hud(rng: Rng, size: int, fonts: Sequence[Path] = ()) -> Picture:
         picture = mix(behind, line, paint([Shape(s.points, (1.0,), s.width, s.closed) for s in shapes], (size, size)))
     canvas = np.zeros((size, size), np.float32)
     for _ in range(int(rng.integers(2, 7))):
-        (mask,) = lettering(rng, word(rng), int(rng.uniform(12, 34)), fonts)
+        (mask,) = lettering(rng, word(rng), int(rng.uniform(12, 34)))
         put(canvas, mask, *(int(at) for at in rng.integers(0, size - 20, 2)))
     return finish(rng, mix(picture, near(rng, line, 0.2), canvas))
 

@@ -121,10 +121,7 @@ def heart() -> Points:
 def drop() -> Points:
     """Return a drop of radius about 1."""
     t = _turns(40)
-    return np.asarray(
-        np.stack([0.75 * np.sin(t) * np.sin(t / 2) ** 1.5, -np.cos(t)], 1) * np.asarray([1, -1], np.float32) * -1,
-        np.float32,
-    )
+    return np.asarray(np.stack([-0.75 * np.sin(t) * np.sin(t / 2) ** 1.5, -np.cos(t)], 1), np.float32)
 
 
 ARROW = points((-1, -0.35), (0.1, -0.35), (0.1, -0.85), (1, 0), (0.1, 0.85), (0.1, 0.35), (-1, 0.35))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,16 +54,20 @@ def paint(
     return np.asarray(image.reduce(FINE), np.float32) / np.float32(255)
 
 
-def letter(text: str, height: int, *, font: Path | None = None, stroke: float = 0.0) -> Plane:
-    """Return the coverage of one line of text, (H, W) float32 in [0, 1], trimmed to its ink.
+@cache
+def _face(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(height)
+
+
+def letter(text: str, height: int, *, stroke: float = 0.0) -> Plane:
+    """Return the coverage of one line of text, (H, W) float32 in [0, 1], trimmed to its ink; in the font of Pillow.
 
     Args:
         text: Without line breaks.
         height: Pixels of an em: capitals are about 0.7 of it.
-        font: A TrueType or OpenType file; None stands for the font that comes with Pillow.
         stroke: Pixels by which the letters grow on each side.
     """
-    face = _face(height, font)
+    face = _face(height)
     left, top, right, bottom = face.getbbox(text, stroke_width=stroke)
     image = Image.new("L", (max(1, int(right - left) + 2), max(1, int(bottom - top) + 2)))
     ImageDraw.Draw(image).text((1 - left, 1 - top), text, fill=255, font=face, stroke_width=stroke)
@@ -83,28 +86,6 @@ def warp(plane: Plane, matrix: NDArray[np.floating], size: tuple[int, int]) -> P
         (width, height), Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC
     )
     return np.clip(np.asarray(image, np.float32), 0, 1)
-
-
-def fonts_in(folder: Path) -> list[Path]:
-    """Return the font files under a folder that can write Latin letters, in the order of their paths."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".ttf", ".otf"})
-    return [path for path in files if _writes(path)]
-
-
-def _writes(font: Path) -> bool:
-    """Return whether a font loads, and has signs of its own for letters instead of one box for all."""
-    try:
-        one, two = letter("A", 24, font=font), letter("g", 24, font=font)
-    except OSError:
-        return False
-    return one.max() > 0 and not np.array_equal(one, two)
-
-
-@cache
-def _face(height: int, font: Path | None) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    if font is None:
-        return ImageFont.load_default(height)
-    return ImageFont.truetype(font, height, layout_engine=ImageFont.Layout.BASIC)  # the one that every build has
 
 
 def _ink(values: tuple[float, ...]) -> int | tuple[int, ...]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,14 +49,13 @@ def word(rng: Rng) -> str:
     return "".join(rng.choice(list(SIGNS), int(rng.integers(2, 9))))
 
 
-def lettering(rng: Rng, text: str, height: int, fonts: Sequence[Path], stroke: float = 0.0) -> tuple[Plane, ...]:
-    """Return the coverage of a line in a random cut of a random font; with a stroke, the letters' outline as well."""
-    font = None if not fonts or rng.random() < 1 / (1 + len(fonts)) else fonts[int(rng.integers(len(fonts)))]
+def lettering(rng: Rng, text: str, height: int, stroke: float = 0.0) -> tuple[Plane, ...]:
+    """Return the coverage of a line in a random cut; with a stroke, the letters' outline as well."""
     bold = float(rng.choice([0, 0, 0.25, 0.5])) * height / 20
     slant, wide = float(rng.choice([0, 0, 0, 0.25])), float(rng.choice([1, 1, 1, 0.8, 1.25]))
-    planes = [np.pad(letter(text, height, font=font, stroke=bold), int(np.ceil(stroke)) + 1)]
+    planes = [np.pad(letter(text, height, stroke=bold), int(np.ceil(stroke)) + 1)]
     if stroke:
-        planes.append(letter(text, height, font=font, stroke=bold + stroke))
+        planes.append(letter(text, height, stroke=bold + stroke))
     tall = max(plane.shape[0] for plane in planes)
     across = max(plane.shape[1] for plane in planes)
     planes = [_centred(plane, tall, across) for plane in planes]
@@ -94,7 +91,7 @@ def ground(rng: Rng, size: int, base: Color) -> Plane:
     return ramp(stretch(fractal(rng, size, int(rng.integers(2, 9)), 5, 0.6)), [base, other])
 
 
-def page(rng: Rng, size: int, fonts: Sequence[Path] = ()) -> Picture:
+def page(rng: Rng, size: int) -> Picture:
     """Lines of text as in menus and books, most of them small."""
     base = color(rng, int(rng.choice([DARK, PASTEL, int(rng.integers(7))])))
     ink, shade = against(rng, base, 0.3), blend(base, (0, 0, 0), 0.7)
@@ -107,7 +104,7 @@ def page(rng: Rng, size: int, fonts: Sequence[Path] = ()) -> Picture:
         while reach < size:
             line += word(rng) + " "
             reach = len(line) * height // 2
-        (mask,) = lettering(rng, line, height, fonts)
+        (mask,) = lettering(rng, line, height)
         canvas = np.zeros((size, size), np.float32)
         put(canvas, mask[:, : int(mask.shape[1] * rng.uniform(0.4, 1))], margin, top)
         if drop:
@@ -117,7 +114,7 @@ def page(rng: Rng, size: int, fonts: Sequence[Path] = ()) -> Picture:
     return finish(rng, picture)
 
 
-def title(rng: Rng, size: int, fonts: Sequence[Path] = ()) -> Picture:
+def title(rng: Rng, size: int) -> Picture:
     """A few big words with outline, slope of colours and shadow, as logos and signs have them."""
     base = color(rng)
     picture, top = ground(rng, size, base), int(rng.integers(-20, 20))
@@ -127,7 +124,7 @@ def title(rng: Rng, size: int, fonts: Sequence[Path] = ()) -> Picture:
         height = int(rng.uniform(36, 150))
         stroke = float(rng.choice([0, rng.uniform(2, 4), rng.uniform(3, 9)])) * height / 100
         face = against(rng, base)
-        planes = lettering(rng, word(rng), height, fonts, stroke if stroke >= 1 else 0.0)
+        planes = lettering(rng, word(rng), height, stroke if stroke >= 1 else 0.0)
         left = int(rng.uniform(-0.2, 0.9) * (size - planes[0].shape[1])) if rng.random() < 0.8 else 4
         canvases = [np.zeros((size, size), np.float32) for _ in planes]
         for canvas, plane in zip(canvases, planes, strict=True):
@@ -155,7 +152,7 @@ def _turn(size: int, angle: float) -> NDArray[np.float64]:
     return np.asarray([[c, s, middle * (1 - c - s)], [-s, c, middle * (1 + s - c)]])
 
 
-def glyphs(rng: Rng, size: int, fonts: Sequence[Path] = ()) -> Picture:
+def glyphs(rng: Rng, size: int) -> Picture:
     """A sheet of single signs as a game stores its font: grey, signs light or dark."""
     count = max(2, round(size / float(np.exp(rng.uniform(np.log(24), np.log(110))))))
     pitch = size / count
@@ -163,7 +160,7 @@ def glyphs(rng: Rng, size: int, fonts: Sequence[Path] = ()) -> Picture:
     stroke = float(rng.choice([0, 0, 1.5, 3])) if pitch > 30 else 0.0
     rim = float(rng.uniform(0.25, 0.6))
     for cell in range(count * count):
-        planes = lettering(rng, str(rng.choice(list(SIGNS))), max(11, int(pitch * 0.85)), fonts, stroke)
+        planes = lettering(rng, str(rng.choice(list(SIGNS))), max(11, int(pitch * 0.85)), stroke)
         mask = planes[0] if not stroke else np.maximum(planes[0], planes[1] * np.float32(rim))
         x, y = (cell % count + 0.5) * pitch - mask.shape[1] / 2, (cell // count + 0.5) * pitch - mask.shape[0] / 2
         put(canvas, mask, int(x), int(y))
