@@ -338,7 +338,7 @@ def test_a_resource_pack_has_its_manifest_and_textures():
     (sidecar,) = sidecars(LIST, resource_pack="melee-hd")
     assert (sidecar.target, sidecar.source) == ("manifest.json", "")
     manifest = {"name": "melee-hd", "version": "1.0", "id": "melee-hd", "compressed": False}
-    assert json.loads(sidecar.data) == manifest
+    assert sidecar.data == f"{json.dumps(manifest, indent=2)}\n".encode(), "people edit it"
     assert sidecars(LIST) == []
 
 

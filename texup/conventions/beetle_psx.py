@@ -136,27 +136,29 @@ def lookup(target: str) -> str:
 def check(pack: Pack) -> Iterator[Finding]:
     """Find names that the core does not look for, files that it passes over, and pictures that it cannot read."""
     used = _used(pack)
-    for entry in pack.entries:
-        if entry.kind != "texture":
-            continue
-        name = parse(entry.path)
-        home, is_placed = home_of(pack, entry.path)
-        folder = (*pack.place, *entry.path.split("/")[:-1])[-1:]
+    for path in (entry.path for entry in pack.entries if entry.kind == "texture"):
+        name = parse(path)
         if name is None:
-            yield Finding("warning", entry.path, f"is ignored: {TITLE} finds no texture by this name")
+            yield Finding("warning", path, f"is ignored: {TITLE} finds no texture by this name")
         elif name.fields["pal"].lower() == MISSING:
-            yield Finding("warning", entry.path, "is ignored: it was dumped without its palette; dump it again")
-        elif used[home, stem_of(name)].path != entry.path:
-            other = used[home, stem_of(name)].path
-            yield Finding(
-                "warning", entry.path, f"is the same texture as {other}, which is used; remove one of the two"
-            )
-        elif format_name(name) != entry.path.rpartition("/")[2]:
-            yield Finding("error", entry.path, f"is not found by this spelling; rename it to {format_name(name)}")
-        elif is_placed and not _FOLDER.fullmatch("".join(folder)):
-            yield Finding("warning", entry.path, f"is ignored: {TITLE} looks in no subfolder; move it up to {home}")
-        elif head_of(pack, entry.path) is None:
-            yield Finding("error", entry.path, "cannot be read as a picture; put back a sound copy")
+            yield Finding("warning", path, "is ignored: it was dumped without its palette; dump it again")
+        else:
+            yield from _check_named(pack, name, used[home_of(pack, path)[0], stem_of(name)].path)
+
+
+def _check_named(pack: Pack, name: Name, used: str) -> Iterator[Finding]:
+    """Find what is wrong with a texture whose name is sound; ``used`` is the file that is taken for it."""
+    path = name.path
+    home, is_placed = home_of(pack, path)
+    folder = (*pack.place, *path.split("/")[:-1])[-1:]
+    if used != path:
+        yield Finding("warning", path, f"is the same texture as {used}, which is used; remove one of the two")
+    elif format_name(name) != path.rpartition("/")[2]:
+        yield Finding("error", path, f"is not found by this spelling; rename it to {format_name(name)}")
+    elif is_placed and not _FOLDER.fullmatch("".join(folder)):
+        yield Finding("warning", path, f"is ignored: {TITLE} looks in no subfolder; move it up to {home}")
+    elif head_of(pack, path) is None:
+        yield Finding("error", path, "cannot be read as a picture; put back a sound copy")
 
 
 BEETLE_PSX = Convention(

@@ -122,9 +122,7 @@ def _store(treatment: Treatment, wishes: Wishes, *, is_dds: bool) -> Store:
 def check(pack: Pack) -> Iterator[Finding]:
     """Yield what the games would refuse, show wrongly or never see."""
     new_blocks = []
-    for entry in pack.entries:
-        if entry.kind != "texture":
-            continue
+    for entry in (entry for entry in pack.entries if entry.kind == "texture"):
         if not entry.path.lower().endswith(".dds"):
             yield Finding("warning", entry.path, "the games read DDS (Morrowind also TGA and BMP); convert it")
             continue

@@ -108,25 +108,24 @@ def _means(methods: dict[str, list[Row]]) -> list[Mean]:
     """Return the mean of each method from its rows, all of the same pictures in the same order."""
     judged = [rows for method, rows in methods.items() if method != REFERENCE]
     counted = {name: _known(judged, name) for name in METRICS}
-    base, chosen = methods["bicubic"], counted["psnr_y"]
-    found = []
-    for method, rows in methods.items():
-        means = {name: _mean([getattr(rows[k].scores, name) for k in where]) for name, where in counted.items()}
-        gains = [(rows[k].scores.psnr_y - base[k].scores.psnr_y, rows[k].image) for k in chosen]
-        worst, image = min(gains, default=(NAN, "")) if method != REFERENCE else (NAN, "")
-        gain = _mean([each for each, _ in gains])
-        found.append(
-            Mean(
-                degradation=rows[0].degradation,
-                method=method,
-                images=len(chosen),
-                scores=Scores(**means),
-                gain=gain,
-                worst=worst,
-                worst_image=image,
-            )
-        )
-    return found
+    return [_mean_of(rows, methods["bicubic"], counted) for rows in methods.values()]
+
+
+def _mean_of(rows: Sequence[Row], base: Sequence[Row], counted: dict[str, list[int]]) -> Mean:
+    """Return the mean of one method and its gain over ``base``; ``counted`` are the pictures that each number is of."""
+    chosen = counted["psnr_y"]
+    means = {name: _mean([getattr(rows[k].scores, name) for k in where]) for name, where in counted.items()}
+    gains = [(rows[k].scores.psnr_y - base[k].scores.psnr_y, rows[k].image) for k in chosen]
+    worst, image = min(gains, default=(NAN, "")) if rows[0].method != REFERENCE else (NAN, "")
+    return Mean(
+        degradation=rows[0].degradation,
+        method=rows[0].method,
+        images=len(chosen),
+        scores=Scores(**means),
+        gain=_mean([gain for gain, _ in gains]),
+        worst=worst,
+        worst_image=image,
+    )
 
 
 def _known(judged: Sequence[list[Row]], name: str) -> list[int]:

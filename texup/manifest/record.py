@@ -167,24 +167,25 @@ def outcome_from(value: Any) -> Outcome | None:
         return None
     if len(value["targets"]) > bounds.MANIFEST_TARGETS:
         return None
-    targets = [_written(target) for target in value["targets"]]
-    sound_targets = [target for target in targets if target is not None]
+    targets = [target for target in map(_written, value["targets"]) if target is not None]
     try:
         gate = gate_from(value["gate"])
     except ValueError:
         return None
     plain = {name: value[name] for name in TYPES if name not in ("targets", "gate")}
-    outcome = Outcome(**plain, targets=sound_targets, gate=gate)
-    sound = (
+    outcome = Outcome(**plain, targets=targets, gate=gate)
+    return outcome if len(targets) == len(value["targets"]) and _makes_sense(outcome) else None
+
+
+def _makes_sense(outcome: Outcome) -> bool:
+    return bool(
         _is_source(outcome)
-        and None not in targets
         and outcome.outcome in get_args(Result)
         and (outcome.source_sha256 is None or SHA256.fullmatch(outcome.source_sha256))
         and math.isfinite(outcome.seconds)
         and _is_stamp(outcome.source_stamp)
-        and (outcome.outcome not in ("upscaled", "copied") or (outcome.source_sha256 and targets))
+        and (outcome.outcome not in ("upscaled", "copied") or (outcome.source_sha256 and outcome.targets))
     )
-    return outcome if sound else None
 
 
 def _first_schema(value: dict[str, Any]) -> list[Any]:

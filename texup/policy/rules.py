@@ -122,14 +122,7 @@ def apply_rule(rule: Rule, treatment: Treatment) -> Treatment:
     Another kind takes the method and the form of normals with it that were meant for the old one, and "upscale" a
     kind and a method that copy; what the rule sets itself stays.
     """
-    if rule.treat_as is not None and rule.treat_as != treatment.kind:
-        treatment = replace(treatment, kind=rule.treat_as, method=None, normal=None)
-    if rule.treat_as is not None:
-        treatment = replace(treatment, doubted=False)
-    if rule.action == "upscale" and treatment.method == "copy":
-        treatment = replace(treatment, method=None)
-    if rule.action == "upscale" and treatment.kind == "lookup" and not rule.treat_as:
-        treatment = replace(treatment, kind=None)
+    treatment = _of_other_kind(rule, treatment)
     return replace(
         treatment,
         method=rule.method or treatment.method,
@@ -140,6 +133,19 @@ def apply_rule(rule: Rule, treatment: Treatment) -> Treatment:
         grain=treatment.grain if rule.grain is None else rule.grain,
         key=treatment.key if rule.key is None else rule.key,
     )
+
+
+def _of_other_kind(rule: Rule, treatment: Treatment) -> Treatment:
+    """Return a treatment of the kind that a rule makes of a file, without what was meant for another."""
+    if rule.treat_as is not None and rule.treat_as != treatment.kind:
+        treatment = replace(treatment, kind=rule.treat_as, method=None, normal=None)
+    if rule.treat_as is not None:
+        treatment = replace(treatment, doubted=False)
+    if rule.action == "upscale" and treatment.method == "copy":
+        treatment = replace(treatment, method=None)
+    if rule.action == "upscale" and treatment.kind == "lookup" and not rule.treat_as:
+        treatment = replace(treatment, kind=None)
+    return treatment
 
 
 def unused_rules(rules: Sequence[Rule], paths: Collection[str]) -> Iterator[Finding]:

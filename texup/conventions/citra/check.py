@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from texup.conventions.citra.names import CONFIG, TITLE_ID, Config, configs, key_of, parse
 from texup.conventions.shared.game_folders import locate
-from texup.errors import TextureError
+from texup.errors import TextureError, UnsupportedTexture
 from texup.packs.heads import HEAD
 from texup.packs.pack import Finding, Pack
 from texup.packs.walk import Entry
@@ -86,26 +86,31 @@ def _why_ignored(entry: Entry, config: Config) -> str:
 
 def _check_file(pack: Pack, entry: Entry, config: Config) -> Generator[Finding, None, _Image | None]:
     """Return what the loader sees of a file; None, after a finding, where it refuses it."""
-    path = entry.path
     try:
-        data = pack.read(path, HEAD)
-        if path.endswith(".dds"):
-            header = parse_dds(data)
-            fault = _fault(header, config)
-            if fault:
-                yield Finding("error", path, fault)
-                return None
-            image = _Image(path, (header.width, header.height), header.block or "rgba8")
-        else:
-            head = read_header(data, path)
-            image = _Image(path, (head.width, head.height), "rgba8")
+        image = _image_of(entry.path, pack.read(entry.path, HEAD), config)
     except TextureError as error:
-        yield Finding("error", path, error.reason)
+        yield Finding("error", entry.path, error.reason)
         return None
-    name = parse(path)
+    name = parse(entry.path)
     if name is not None and name.native is not None:
         yield from _check_native(image, *name.native)
     return image
+
+
+def _image_of(path: str, data: bytes, config: Config) -> _Image:
+    """Return what the loader sees of a file, from its head.
+
+    Raises:
+        TextureError: it is damaged, or refused by the loader.
+    """
+    if not path.endswith(".dds"):
+        head = read_header(data, path)
+        return _Image(path, (head.width, head.height), "rgba8")
+    header = parse_dds(data)
+    fault = _fault(header, config)
+    if fault:
+        raise UnsupportedTexture(fault, path)
+    return _Image(path, (header.width, header.height), header.block or "rgba8")
 
 
 def _fault(header: DdsHeader, config: Config) -> str:

@@ -124,17 +124,19 @@ def read_config(data: bytes) -> Config:
         return Config(problem=str(error))
     except ValueError:
         return Config(problem="is no JSON")
-    options = found.get("options") if isinstance(found, dict) else None
+    return _config_of(found) if isinstance(found, dict) else Config(problem="has no options")
+
+
+def _config_of(found: dict[str, Any]) -> Config:
+    options, textures = found.get("options"), found.get("textures", {})
     if not isinstance(options, dict):
         return Config(problem="has no options")
     wrong = [key for key in _OPTIONS if not isinstance(options.get(key), bool)]
     if wrong:
         return Config(problem=f"needs true or false for {' and '.join(wrong)}")
-    textures = found.get("textures", {})
     if not isinstance(textures, dict) or not all(map(_is_files, textures.values())):
         return Config(problem="has textures that are no files")
-    mapped = frozenset(_files(textures))
-    return Config(options["skip_mipmap"], options["flip_png_files"], mapped)
+    return Config(options["skip_mipmap"], options["flip_png_files"], frozenset(_files(textures)))
 
 
 def _is_files(value: Any) -> bool:

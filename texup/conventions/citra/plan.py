@@ -27,7 +27,7 @@ from texup.conventions.citra.names import (
     lookup,
     parse,
 )
-from texup.conventions.convention import Convention, Planned, Wishes
+from texup.conventions.convention import Convention, Name, Planned, Wishes
 from texup.conventions.shared.block_choice import store_for
 from texup.conventions.shared.game_folders import Spot, locate
 from texup.conventions.shared.intensity import from_plane, to_plane
@@ -73,29 +73,30 @@ def plan(pack: Pack, wishes: Wishes) -> Iterator[Planned | Finding]:
 def _check_titles(pack: Pack, view: _View) -> Iterator[Finding]:
     """Look at each title's folder and ``pack.json`` once."""
     paths = [entry.path for entry in pack.entries if entry.kind == "texture" and parse(entry.path)]
+    with_dds = {view.spot(path).game for path in paths if path.lower().endswith(".dds")}
     for title in dict.fromkeys(view.spot(path).game for path in paths):
-        if not TITLE_ID.fullmatch(title):
-            text = f"'{title}' is no title id of 16 digits such as 0004000000030800; give the folder your game's"
-            yield Finding("warning", "", text)
-        config = view.configs.get(title)
-        if config is None:
-            text = f"{title}: no {CONFIG}, so that nothing dumped with new hashes loads; copy the one of the dump"
-            yield Finding("warning", "", text)
-        elif config.problem:
-            yield Finding("warning", config.path, f"{config.problem}, so the loader does not take it")
-        if view.wishes.dds and (config or Config()).skip_mipmap:
-            text = f"--dds: the loader refuses DDS unless a sound {CONFIG} has skip_mipmap false; leave --dds out"
-            yield Finding("error", config.path if config else "", text)
-        elif (config or Config()).skip_mipmap and any(
-            _is_dds(path) and view.spot(path).game == title for path in paths
-        ):
-            yield Finding("warning", "", f"{title}: the loader refuses DDS unless {CONFIG} has skip_mipmap false")
+        yield from _check_title(title, view, has_dds=title in with_dds)
     if view.wishes.dds == "bc1":
         yield Finding("hint", "", "BC1 is for formats without soft alpha; textures of the others become BC7")
 
 
-def _is_dds(path: str) -> bool:
-    return path.lower().endswith(".dds")
+def _check_title(title: str, view: _View, *, has_dds: bool) -> Iterator[Finding]:
+    if not TITLE_ID.fullmatch(title):
+        text = f"'{title}' is no title id of 16 digits such as 0004000000030800; give the folder your game's"
+        yield Finding("warning", "", text)
+    config = view.configs.get(title)
+    if config is None:
+        text = f"{title}: no {CONFIG}, so that nothing dumped with new hashes loads; copy the one of the dump"
+        yield Finding("warning", "", text)
+    elif config.problem:
+        yield Finding("warning", config.path, f"{config.problem}, so the loader does not take it")
+    if not (config or Config()).skip_mipmap:
+        return
+    if view.wishes.dds:
+        text = f"--dds: the loader refuses DDS unless a sound {CONFIG} has skip_mipmap false; leave --dds out"
+        yield Finding("error", config.path if config else "", text)
+    elif has_dds:
+        yield Finding("warning", "", f"{title}: the loader refuses DDS unless {CONFIG} has skip_mipmap false")
 
 
 def _check_normals(pack: Pack, view: _View) -> Iterator[Finding]:
@@ -128,20 +129,22 @@ def _plan_texture(entry: Entry, view: _View) -> Iterator[Planned | Finding]:
     elif name is None:
         yield Planned(entry.path, "skip", "not a Citra name")
     else:
-        spelt = format_name(name)
-        reason = "" if spelt == bare else f"written as {spelt}"
-        store = store_for(name, view.wishes, WITHOUT_SOFT_ALPHA)
-        if view.wishes.dds and not store:
-            text = (
-                f"{name.fields['w']} x {name.fields['h']} times {view.wishes.scale} is no multiple of 4; not made DDS"
-            )
-            yield Finding("warning", entry.path, text)
-        words = ["intensity"] if name.fields["fmt"] in INTENSITY else []
-        if store and config.flip_png_files and spelt.endswith(".png"):
-            words.append("flipped")
-        treatment = replace(_treatment(bare, view), storage=" ".join(words), store=store)
-        target = view.target(entry.path, f"{spelt.rpartition('.')[0]}.dds" if store else spelt)
-        yield Planned(entry.path, "upscale", reason, target, treatment)
+        yield from _plan_named(name, bare, view)
+
+
+def _plan_named(name: Name, bare: str, view: _View) -> Iterator[Planned | Finding]:
+    spelt = format_name(name)
+    reason = "" if spelt == bare else f"written as {spelt}"
+    store = store_for(name, view.wishes, WITHOUT_SOFT_ALPHA)
+    if view.wishes.dds and not store:
+        text = f"{name.fields['w']} x {name.fields['h']} times {view.wishes.scale} is no multiple of 4; not made DDS"
+        yield Finding("warning", name.path, text)
+    words = ["intensity"] if name.fields["fmt"] in INTENSITY else []
+    if store and view.config(name.path).flip_png_files and spelt.endswith(".png"):
+        words.append("flipped")
+    treatment = replace(_treatment(bare, view), storage=" ".join(words), store=store)
+    target = view.target(name.path, f"{spelt.rpartition('.')[0]}.dds" if store else spelt)
+    yield Planned(name.path, "upscale", reason, target, treatment)
 
 
 def _plan_other(entry: Entry, view: _View) -> Planned:

@@ -55,18 +55,17 @@ def check(pack: Pack) -> Iterator[Finding]:
     yield from _check_games(pack, spot)
     seen: dict[str, str] = {}
     chains: defaultdict[tuple[str, ...], dict[int, Name]] = defaultdict(dict)
-    for entry in pack.entries:
-        name = parse(entry.path) if entry.kind == "texture" else None
+    for path in (entry.path for entry in pack.entries if entry.kind == "texture"):
+        name = parse(path)
         if name is None:
-            if entry.kind == "texture" and not _is_logo(pack, entry.path):
-                yield Finding("warning", entry.path, _why_ignored(entry.path))
+            if not _is_logo(pack, path):
+                yield Finding("warning", path, _why_ignored(path))
             continue
-        place = spot(entry.path)
-        first = seen.setdefault(f"{place.game}/{lookup(entry.path.rpartition('/')[2])}", entry.path)
-        if first != entry.path:
-            yield Finding("error", entry.path, f"the same texture as {first}; Dolphin ignores one of them: remove it")
+        first = seen.setdefault(f"{spot(path).game}/{lookup(path.rpartition('/')[2])}", path)
+        if first != path:
+            yield Finding("error", path, f"the same texture as {first}; Dolphin ignores one of them: remove it")
             continue
-        chains[entry.path.rpartition("/")[0], stem_of(name), name.fields["ext"]][name.level] = name
+        chains[path.rpartition("/")[0], stem_of(name), name.fields["ext"]][name.level] = name
     sizes = {entry.path: entry.size for entry in pack.entries}
     for chain in chains.values():
         yield from _check_levels(pack, chain, sizes)

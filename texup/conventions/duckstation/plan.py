@@ -83,13 +83,8 @@ def _planned(entry: Entry, key: Name, target: str) -> Planned:
     treatment = Treatment(storage=storage, edges=("clamp", "clamp") if is_page else ("auto", "auto"))
     suffix = target[-5:].lower()
     if storage == SEMI and suffix == ".webp":
-        return Planned(
-            entry.path,
-            "upscale",
-            "as PNG, which keeps alpha exactly",
-            f"{target[:-5]}.png",
-            replace(treatment, store="rgba"),
-        )
+        treatment, target = replace(treatment, store="rgba"), f"{target[:-5]}.png"
+        return Planned(entry.path, "upscale", "as PNG, which keeps alpha exactly", target, treatment)
     if suffix.endswith(".png"):
         treatment = replace(treatment, store="rgba" if storage == SEMI else "png")
     return Planned(entry.path, "upscale", "", target, treatment)

@@ -104,29 +104,32 @@ def _about(lumps: Mapping[str, Lump], wishes: Wishes) -> Iterator[Finding]:
     """Yield what the user should know about the pack as a whole."""
     if wishes.dds == "bc7":
         yield Finding("error", "", "GZDoom reads no BC7; use --dds bc3, bc1 or none")
-    spaces = defaultdict(list)
-    for path, lump in lumps.items():
-        spaces[lump.space].append(path)
-    if spaces["patches"]:
-        text = (
-            f"{len(spaces['patches'])} patches are left out: {_PATCH}, so that a larger one would show only its corner"
-        )
-        yield Finding("warning", spaces["patches"][0], f"{text}; upscale the finished walls in textures/")
+    patches = [path for path, lump in lumps.items() if lump.space == "patches"]
+    if patches:
+        text = f"{len(patches)} patches are left out: {_PATCH}, so that a larger one would show only its corner"
+        yield Finding("warning", patches[0], f"{text}; upscale the finished walls in textures/")
+    if not wishes.textures_lump:
+        yield from _about_hires(lumps)
+    sprites = (path for path, lump in lumps.items() if lump.space == "sprites")
+    player = next((path for path in sprites if lumps[path].key.startswith("PLAY")), None)
+    if player:
+        text = "in true colour the game no longer gives players their own colours, nor lights palette indices"
+        yield Finding("hint", player, text)
+
+
+def _about_hires(lumps: Mapping[str, Lump]) -> Iterator[Finding]:
+    """Yield what ``hires/`` would replace too, and what it cannot."""
     for key, paths in _by_key(lumps).items():
         patch = next((path for path in paths if lumps[path].space == "patches"), None)
         other = next((path for path in paths if lumps[path].space != "patches"), None)
-        if patch and other and not wishes.textures_lump:
+        if patch and other:
             yield Finding(
                 "warning", other, f"hires/ replaces the patch {patch} too; walls made of {key} would show a corner"
             )
     long = [path for path, lump in lumps.items() if lump.is_long and lump.space not in ("hires", "patches")]
-    if long and not wishes.textures_lump:
+    if long:
         text = f"{len(long)} names have more than {LENGTH} characters, which hires/ cannot replace; use --textures-lump"
         yield Finding("warning", long[0], text)
-    player = next((path for path in spaces["sprites"] if lumps[path].key.startswith("PLAY")), None)
-    if player:
-        text = "in true colour the game no longer gives players their own colours, nor lights palette indices"
-        yield Finding("hint", player, text)
 
 
 def _by_key(lumps: Mapping[str, Lump]) -> dict[str, list[str]]:

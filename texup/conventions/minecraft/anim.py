@@ -122,6 +122,11 @@ def check_animation(pack: Pack, path: str, read: Callable[[str], Animation]) -> 
     for key, picture in (("from", animation.strip), ("to", animation.target)):
         if not picture:
             yield Finding("warning", path, f"the picture of its {key}= is not here; OptiFine ignores it")
+    yield from _check_sizes(pack, path, animation)
+
+
+def _check_sizes(pack: Pack, path: str, animation: Animation) -> Iterator[Finding]:
+    """Yield why the frames of an animation do not fit its pictures."""
     w, h = animation.width, animation.height
     size = size_of(pack, animation.target) if animation.target else None
     if size and (animation.left + w > size[0] or animation.top + h > size[1]):

@@ -62,19 +62,24 @@ def _check_root(pack: Pack, paths: set[str], *, has_assets: bool) -> Iterator[Fi
         yield Finding("error" if has_assets else "warning", "", text)
         return
     try:
-        root = mcmeta.load(read_bounded(pack, PACK_FILE, bounds.MINECRAFT_BYTES))
+        yield _format_of(mcmeta.load(read_bounded(pack, PACK_FILE, bounds.MINECRAFT_BYTES)))
     except ValueError as error:
         yield Finding("error", PACK_FILE, f"{error}; the game does not list the pack")
-        return
     except TextureError as error:
         yield Finding("error", PACK_FILE, str(error))
-        return
+
+
+def _format_of(root: Any) -> int:
+    """Return the number of a pack's format from a parsed ``pack.mcmeta``.
+
+    Raises:
+        ValueError: it has none.
+    """
     section: Any = root.get("pack") if isinstance(root, dict) else None
     if not isinstance(section, dict) or not {"pack_format", "min_format"} & section.keys():
-        yield Finding("error", PACK_FILE, "has no pack.pack_format; the game does not list the pack")
-        return
+        raise ValueError("has no pack.pack_format")
     number = section.get("pack_format", _LOWER_SINCE)
-    yield number if isinstance(number, int) else _LOWER_SINCE
+    return number if isinstance(number, int) else _LOWER_SINCE
 
 
 def _check_name(path: str, spot: Spot, number: int) -> Iterator[Finding]:
@@ -115,8 +120,11 @@ def _check_meta(pack: Pack, path: str, paths: set[str]) -> Iterator[Finding]:
         yield Finding("error", path, str(error))
         return
     size = size_of(pack, picture)
-    if not meta.animated or size is None:
-        return
+    if meta.animated and size is not None:
+        yield from _check_frames(path, picture, meta, size)
+
+
+def _check_frames(path: str, picture: str, meta: mcmeta.Meta, size: tuple[int, int]) -> Iterator[Finding]:
     wide, tall = mcmeta.frame_size(meta, *size)
     if size[0] % wide or size[1] % tall:
         text = f"is {size[0]}x{size[1]}, not a multiple of the frame size {wide}x{tall}; the game does not show it"

@@ -107,10 +107,9 @@ def plan(pack: Pack, wishes: Wishes, loader: str = "GLideN64") -> Iterator[Plann
     """Bring a dump or an old pack into ``hires_texture/<ROM>``, and what RT64 reads with it."""
     layout = layout_of(pack)
     yield from notes_on_dds(wishes, loader)
-    planned: set[str] = set()
-    for item in plan_databases(databases(pack), pack, layout.home):
-        planned |= {item.path} if isinstance(item, Planned) else set()
-        yield item
+    of_databases = list(plan_databases(databases(pack), pack, layout.home))
+    planned = {item.path for item in of_databases if isinstance(item, Planned)}
+    yield from of_databases
     names: list[Name] = []
     for entry in pack.entries:
         name = parse(entry.path) if entry.kind == "texture" else None

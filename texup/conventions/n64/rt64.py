@@ -214,10 +214,9 @@ def plan(pack: Pack, wishes: Wishes) -> Iterator[Planned | Finding]:
         yield Finding("warning", "", NO_DATABASE)
     if not wishes.dds:
         yield Finding("hint", "", "RT64 takes PNG for trying a pack out; publish it as DDS, with --dds bc7")
-    planned: set[str] = set()
-    for item in plan_databases(found, pack, folder_of):
-        planned |= {item.path} if isinstance(item, Planned) else set()
-        yield item
+    of_databases = list(plan_databases(found, pack, folder_of))
+    planned = {item.path for item in of_databases if isinstance(item, Planned)}
+    yield from of_databases
     folders = sorted((folder_of(database.path) for database in found), key=len, reverse=True)
     names: list[Name] = []
     for entry in pack.entries:

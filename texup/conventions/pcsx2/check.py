@@ -39,9 +39,8 @@ def check(pack: Pack) -> Iterator[Finding]:
             yield Finding("warning", entry.path, "PCSX2 never loads files of mip levels; put them into a DDS")
         else:
             if place.kind != "replacements":
-                yield Finding(
-                    "warning", entry.path, "PCSX2 looks only below textures/SERIAL/replacements; move it there"
-                )
+                text = "PCSX2 looks only below textures/SERIAL/replacements; move it there"
+                yield Finding("warning", entry.path, text)
             first = seen.setdefault((place.serial, key_of(name)), entry.path)
             if first != entry.path:
                 yield Finding("warning", entry.path, f"the same texture as {first}; PCSX2 takes one of them")
