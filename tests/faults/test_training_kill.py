@@ -41,6 +41,7 @@ dropout = 0.2
 """
 # A check writes weights, log, curves, card, frame, samples and checkpoint, or the part of it and then the index.
 KILLS = {"weights": 1, "samples": 6, "checkpoint": 7, "next": 8, "part": 7, "index": 8}
+OFTEN = ("weights", "checkpoint", "index")  # by default; the others in the long run
 ITERATIONS = 3
 
 # One process loads torch and forks the runs; a run kills itself when it is about to give its n-th file since the end of
@@ -49,7 +50,7 @@ DRIVER = """
 import json, os, signal, sys, torch
 torch.set_num_threads(1)
 torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # imports what takes long
-import matplotlib.figure  # likewise
+import matplotlib.axes, matplotlib.backends.backend_agg, matplotlib.figure  # likewise
 from texup.cli import main
 from texup.training.run import checks
 from texup.training.run import throughput
@@ -101,19 +102,23 @@ def prepare(folder: Path, wall) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory, wall):
-    """A folder with the run ``whole`` and one for each kill, resumed; and the exit codes of all."""
-    folder = prepare(tmp_path_factory.mktemp("kill"), wall)
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER, json.dumps(KILLS), str(ITERATIONS)],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return folder, {name: [int(code) for code in codes] for name, *codes in map(str.split, done.stdout.splitlines())}
+@pytest.fixture
+def killed(tmp_path_factory, wall):
+    """Makes a folder with the run ``whole`` and one for each kill, resumed; returns it and the exit codes of all."""
+
+    def killed(*names: str) -> tuple[Path, dict[str, list[int]]]:
+        folder = prepare(tmp_path_factory.mktemp("kill"), wall)
+        done = subprocess.run(
+            [sys.executable, "-c", DRIVER, json.dumps({name: KILLS[name] for name in names}), str(ITERATIONS)],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return folder, {name: [*map(int, codes)] for name, *codes in map(str.split, done.stdout.splitlines())}
+
+    return killed
 
 
 def content(run: Path) -> dict[str, object]:
@@ -127,19 +132,18 @@ def content(run: Path) -> dict[str, object]:
     return files | {"log": log, "weights": load_checkpoint(run)["trainer"]["generator"]["body.0.weight"].tolist()}
 
 
-def test_the_runs_end_as_they_should(scene):
-    folder, codes = scene
-    assert codes == {"whole": [0], **{name: [-signal.SIGKILL, 0] for name in KILLS}}
-    assert {"mini.safetensors", "film.webp", "samples.png"} <= content(folder / "whole").keys()
+@pytest.mark.parametrize("names", [OFTEN, pytest.param(KILLS, marks=pytest.mark.slow)], ids=["some", "all"])
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(killed, names):
+    folder, codes = killed(*names)
+    assert codes == {"whole": [0], **{name: [-signal.SIGKILL, 0] for name in names}}
+    whole = content(folder / "whole")
+    assert {"mini.safetensors", "film.webp", "samples.png"} <= whole.keys()
+    for name in names:
+        assert content(folder / name) == whole, name
+        assert not list((folder / name).rglob(".texup-*")), name
 
 
-@pytest.mark.parametrize("name", KILLS)
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(scene, name):
-    folder, _ = scene
-    assert content(folder / name) == content(folder / "whole")
-    assert not list((folder / name).rglob(".texup-*"))
-
-
+@pytest.mark.slow
 def test_a_kill_from_outside(texup, tmp_path, wall, monkeypatch):
     monkeypatch.chdir(prepare(tmp_path, wall))
     common = ["train", "mini.toml", "--data", "data", "--val", "data", "--iterations", "6", "--device", "cpu"]

@@ -68,6 +68,7 @@ optimizer = { adam_rate = 1e6, warm_up = 0.0 }
 }
 # Name of a scenario -> recipe and options of the command; what goes wrong on the way is in the driver.
 SCENARIOS = {
+    "both": ("psnr", "--iterations", "3", "--val", "data"),
     "gan": ("gan", "--iterations", "4"),
     "unet": ("unet", "--iterations", "4"),
     "killed": ("gan", "--iterations", "4"),
@@ -88,6 +89,7 @@ DRIVER = """
 import hashlib, json, os, signal, socket, sys, torch
 torch.set_num_threads(1)
 torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # imports what takes long
+import matplotlib.axes, matplotlib.backends.backend_agg, matplotlib.figure, torch.nn.parallel  # likewise
 from texup.cli import main
 from texup.errors import OutputError, UsageError
 from texup.training.run import checks
@@ -192,23 +194,16 @@ def errors(scene: Path, name: str) -> list[str]:
     return [line for line in said if line.startswith("texup: error: ")]
 
 
-def test_two_processes_lose_what_one_loses_with_the_same_batch(scene, texup, monkeypatch):
+COMMON = ["train", "psnr.toml", "--data", "data", "--val", "data", "--iterations", "3", "--device", "cpu"]
+
+
+def test_two_processes_lose_what_one_loses_with_the_same_batch(scene, codes, texup, monkeypatch):
     monkeypatch.chdir(scene)
-    common = ["train", "psnr.toml", "--data", "data", "--val", "data", "--iterations", "3", "--device", "cpu"]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    both = subprocess.run(
-        [*torchrun, "-m", "texup", *common, "--out", "both"],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert both.returncode == 0, both.stderr
-    assert both.stdout == ""
-    assert both.stderr.count("wrote both/psnr.safetensors") == 1
-    assert both.stderr.count("iteration 3: ") == 1
-    assert texup(*common, "--out", "one").code == 0
+    said = [(scene / f"both.{rank}.err").read_text() for rank in range(2)]
+    assert codes["both"] == [0, 0], said
+    assert said[0].count("wrote both/psnr.safetensors") == said[0].count("iteration 3: ") == 1
+    assert said[1] == ""
+    assert texup(*COMMON, "--out", "one").code == 0
     is_coarse = multiplies_bfloat16(torch.device("cpu"))  # then sums of other batches round to other 8 bits
     ours, theirs = log(scene / "both"), log(scene / "one")
     assert len(ours) == 3
@@ -219,6 +214,26 @@ def test_two_processes_lose_what_one_loses_with_the_same_batch(scene, texup, mon
     for key, value in read_weights(scene / "both" / "psnr.safetensors").state.items():
         torch.testing.assert_close(value, one[key], atol=5e-4 if is_coarse else 2e-5, rtol=1e-4)
     assert {p.name for p in (scene / "both").iterdir()} == {p.name for p in (scene / "one").iterdir()}
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_same_run(scene, codes):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*torchrun, "-m", "texup", *COMMON, "--out", "torchrun"],
+        cwd=scene,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("wrote torchrun/psnr.safetensors") == done.stderr.count("iteration 3: ") == 1
+    assert codes["both"] == [0, 0]
+    assert log(scene / "torchrun") == log(scene / "both")
+    assert {path.name for path in (scene / "torchrun").iterdir()} == {path.name for path in (scene / "both").iterdir()}
 
 
 @pytest.mark.parametrize("name", ["gan", "unet"])

@@ -34,20 +34,15 @@ def no_point_tears(scene, **more) -> None:
     print(f"{points} points")
 
 
-def test_p02_no_final_name_is_ever_torn(scene_of):
-    """A kill before each call that writes, and so after each."""
-    no_point_tears(scene_of("dolphin"))
+@every(5)
+def test_p02_no_final_name_is_ever_torn(scene, every):
+    """A kill before calls that write, and in the long run before each, and so after each."""
+    no_point_tears(scene, every=every)
 
 
 @pytest.mark.slow
 def test_p02_no_final_name_is_ever_torn_with_decoders_as_processes(scene_of):
     no_point_tears(scene_of("dolphin"), decoders=True)
-
-
-@pytest.mark.parametrize("name", ["ppsspp", "minecraft", "file"])
-@every(5)
-def test_p02_no_final_name_of_any_convention_is_ever_torn(scene_of, name, every):
-    no_point_tears(scene_of(name), every=every)
 
 
 @every(2)
