@@ -90,11 +90,11 @@ def test_the_sheet_shows_each_method_beside_the_source(texup, catalog, bench, tm
 
 
 def test_the_sheet_shows_the_middle_of_large_pictures(texup, catalog, tmp_path):
-    hr = np.random.default_rng(0).integers(0, 256, (320, 400, 3)).astype(np.uint8)
+    hr = np.random.default_rng(0).integers(0, 256, (272, 288, 3)).astype(np.uint8)
     (tmp_path / "large").mkdir()
     (tmp_path / "large" / "a.png").write_bytes(encode_png(hr))
     assert texup("evaluate", "--on", tmp_path / "large", "--sheet", tmp_path / "sheet.png").code == 0
-    sheet, middle = read_texture(tmp_path / "sheet.png").pixels, hr[32:288, 72:328]
+    sheet, middle = read_texture(tmp_path / "sheet.png").pixels, hr[8:264, 16:272]
     assert sheet.shape[1] < 4 * 256  # LR, bicubic and HR, but not lanczos
     corners = np.argwhere((sheet[:-255, :-255] == middle[0, 0]).all(axis=2))
     assert any(np.array_equal(sheet[y : y + 256, x : x + 256], middle) for y, x in corners)

@@ -16,6 +16,7 @@ from texup.conventions.convention import Wishes
 from texup.conventions.dolphin.plan import DOLPHIN
 from texup.errors import UnreadableTexture
 from texup.packs.pack import Finding
+from texup.policy.classify import Treatment
 from texup.textures.codecs.dds_header import DdsHeader, pack_header
 from texup.textures.texture import Container, Texture
 
@@ -250,7 +251,7 @@ def test_a_normal_map_that_cannot_fit_its_colour_is_said_before_the_run():
 
 def test_normal_maps_are_resized_even_where_copies_are_wished():
     plans, findings = plan(LIST, normals="copy")
-    assert plans[f"{C}.norm.png"].treatment.method == "vectors"
+    assert plans[f"{C}.norm.png"].treatment == Treatment(kind="normal", method="vectors", doubted=True)
     assert [f.severity for f in findings] == ["warning"]
     assert plan(LIST)[0][f"{C}.norm.png"].treatment.method is None
 

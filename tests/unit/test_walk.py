@@ -243,6 +243,9 @@ LITTER = ("._a.png", "sub/._b.tga", "__MACOSX/sub/._a.png", ".DS_Store", "sub/Th
 
 
 def test_what_systems_leave_in_any_folder_is_passed_over(tmp_path):
+    of_systems = ("System Volume Information", "$RECYCLE.BIN", "@eaDir", ".Trashes", ".fseventsd", ".Spotlight-V100")
+    folders = (*of_systems, ".AppleDouble", ".svn", ".hg")
+    fill(tmp_path, *(f"sub/{folder}/x.png" for folder in folders), "ehthumbs.db", ".directory")
     fill(tmp_path, "a.png", *LITTER, "sub/THUMBS.DB", ".git.png", ".hidden/c.png", "_._d.png")
     assert paths(tmp_path) == [".git.png", "_._d.png", "a.png", ".hidden/c.png"]
 
