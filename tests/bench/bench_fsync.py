@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from texup.cli.options import Options
-from texup.cli.running.setup import build_run
+from texup.calls.options import Options
+from texup.calls.setup import build_run
 from texup.files import atomic_write
 from texup.upscaling.pack import upscale_pack
 

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from texup.cli.options import Options
-from texup.cli.running.setup import build_run
+from texup.calls.options import Options
+from texup.calls.setup import build_run
 from texup.engines.device import PRECISIONS, pick_device, pick_precision
 from texup.models.chain import choose_chain
 from texup.upscaling.pack import upscale_pack

@@ -16,8 +16,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from texup.cli.options import Options
-from texup.cli.running.setup import build_run
+from texup.calls.options import Options
+from texup.calls.setup import build_run
 from texup.textures.codecs.files import encode
 from texup.textures.texture import Container, Texture
 from texup.upscaling import watching

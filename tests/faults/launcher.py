@@ -17,10 +17,9 @@ from contextlib import suppress
 
 from texup.cli import main
 
-MODULES = [
-    f"texup.cli.{name}" for name in ("check", "inspect", "running.progress", "running.setup", "upscale", "verify")
-]
+MODULES = [f"texup.cli.{name}" for name in ("check", "inspect", "running.progress", "upscale", "verify")]
 MODULES += [
+    "texup.calls.setup",
     "texup.checking",
     "texup.engines.local",
     "texup.models.loading",

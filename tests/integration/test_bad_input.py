@@ -488,7 +488,7 @@ def test_broken_output_pipes_are_quiet():
 )
 def test_a_wrong_suffix_is_refused_before_anything_is_loaded(texup, tmp_path, monkeypatch, name, more, text):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("texup.cli.running.setup.choose_chain", lambda *_: pytest.fail("weights were asked for"))
+    monkeypatch.setattr("texup.calls.setup.choose_chain", lambda *_: pytest.fail("weights were asked for"))
     Path(name).write_bytes(b"hello")
     result = texup("upscale", name, *more)
     assert result.code == 2

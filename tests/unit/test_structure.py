@@ -42,6 +42,7 @@ LAYERS = [
     {"engines"},
     {"upscaling"},
     {"evaluation", "preview", "training", "checking", "gallery"},
+    {"calls"},
     {"cli"},
     {"__main__"},
 ]

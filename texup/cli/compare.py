@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from texup.calls.options import Options
 from texup.cli.console import report
 from texup.cli.gallery import PAGE_OPTIONS, finish, opened_site
-from texup.cli.options import DEVICE_OPTION, TILE_OPTION, Options, format_option
+from texup.cli.options import DEVICE_OPTION, TILE_OPTION, format_option
 from texup.cli.usage.sections import PACK, Sectioned
 from texup.cli.usage.settings import setting
 from texup.cli.usage.values import AutoOrShare, ModelType, Word
@@ -123,7 +124,7 @@ def _opened(sources: tuple[Path, ...], options: Options, extra: list[Rule]) -> I
     """Give the run and the plan of what is compared, and the file of the user's rules."""
     from dataclasses import replace
 
-    from texup.cli.running.setup import build_run
+    from texup.calls.setup import build_run
     from texup.packs.zips import SUFFIXES, unpack_archive
     from texup.policy.rules import RULES_NAME
     from texup.upscaling.run import plan_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from texup.cli.console import finding_lines, print_json, show
-from texup.cli.options import Options, processing_options
+from texup.cli.options import CommandOptions, processing_options
 from texup.cli.usage.sections import PACK, Sectioned
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SHOWN = 8  # most frequent values shown of each count
 @processing_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the plan for every file.")
 @click.option("-v", "--verbose", is_flag=True, help="Print the plan for every file.")
-def inspect(source: Path, options: Options) -> None:
+def inspect(source: Path, options: CommandOptions) -> None:
     """Show what is in a pack, and what `texup upscale` would do with it and why.
 
     Nothing is written but a sample of a few seconds, in a temporary folder, from which the time is estimated.
@@ -38,13 +38,13 @@ def inspect(source: Path, options: Options) -> None:
       texup inspect ./n64_textures
       texup inspect ./n64_textures --scale 2 --json
     """
-    from texup.cli.running.setup import opened_run
+    from texup.calls.setup import opened_run
 
     with opened_run(source, None, options) as (run, archive):
         show_survey(run, archive, options)
 
 
-def show_survey(run: Run, archive: Path | None, options: Options) -> None:
+def show_survey(run: Run, archive: Path | None, options: CommandOptions) -> None:
     """Print the plan of a run, as text or as JSON."""
     from texup.upscaling.planning import homes_of
     from texup.upscaling.run import plan_of

@@ -6,20 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from texup.calls.options import BATCH, JOBS, OVERLAP, TILE, Options, Precision
 from texup.cli.usage.settings import Setting, setting, stronger
 from texup.cli.usage.values import AutoOr, AutoOrShare, DeviceType, EdgesType, KeyType, ModelType, Word, offered
 from texup.policy.choices import (
     MAX_GRAIN,
     AlphaChoice,
     DdsChoice,
-    EdgeChoice,
-    GateChoice,
-    GrainChoice,
-    KeyChoice,
     MethodChoice,
     NormalsChoice,
     PaletteChoice,
@@ -28,43 +25,11 @@ from texup.policy.choices import (
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-Precision = Literal["auto", "fp16", "bf16", "fp32"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What the user asked of ``upscale`` or ``inspect``; the names are those of the options."""
+class CommandOptions(Options):
+    """What the user asked of ``upscale`` or ``inspect``, and how it shall be told."""
 
-    scale: int | None = None
-    models: tuple[str, ...] = ()
-    blend: float | Literal["auto"] | None = None
-    device: str = "auto"
-    precision: Precision = "auto"
-    tile: int | None = None
-    overlap: int | None = None
-    batch: int | None = None
-    alpha: AlphaChoice = "auto"
-    edges: tuple[EdgeChoice, EdgeChoice] = ("auto", "auto")
-    """(vertical, horizontal)"""
-    method: MethodChoice = "auto"
-    color_fix: bool = True
-    grain: GrainChoice = "auto"
-    key: KeyChoice = "auto"
-    gate: GateChoice = "warn"
-    palette: PaletteChoice = "expand"
-    convention: str = "auto"
-    rules: Path | None = None
-    normals: NormalsChoice = "resize"
-    dds: DdsChoice | None = None
-    textures_lump: bool = False
-    resource_pack: str | None = None
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    jobs: int | None = None
-    copy_other: bool = False
-    force: bool = False
-    keep_existing: bool = False
-    fail_fast: bool = False
     remember: bool = False
     dry_run: bool = False
     as_json: bool = False
@@ -108,7 +73,7 @@ DEVICE_OPTION = setting(
 )
 TILE_OPTION = setting(
     "--tile",
-    type=AutoOr(16, 4096),  # smaller ones are nearly all context
+    type=AutoOr(*TILE),
     default="auto",
     help="Largest side of a tile in texels, 16 to 4096. [default: auto]",
 )
@@ -138,12 +103,12 @@ PIXEL_OPTIONS = (
     TILE_OPTION,
     setting(
         "--overlap",
-        type=click.IntRange(0, 256),
+        type=click.IntRange(*OVERLAP),
         help="Texels of context around tiles. [default: what the model needs]",
     ),
     setting(
         "--batch",
-        type=AutoOr(1, 1 << 24),
+        type=AutoOr(*BATCH),
         default="auto",
         metavar="auto|PIXELS",
         help="Texels in one batch. [default: auto]",
@@ -219,19 +184,19 @@ PACK_OPTIONS = (
     click.option("--resource-pack", metavar="ID", help="Dolphin: write a resource pack of this id."),
     click.option("--include", multiple=True, metavar="GLOB", help="Only files that match; may be repeated."),
     click.option("--exclude", multiple=True, metavar="GLOB", help="No files that match; may be repeated."),
-    setting("--jobs", type=click.IntRange(1, 64), help="Threads that read and write. [default: one per core]"),
+    setting("--jobs", type=click.IntRange(*JOBS), help="Threads that read and write. [default: one per core]"),
 )
 
 
 def processing_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that decide what happens to a texture; the command gets all its ``Options`` as one value."""
-    names = {field.name for field in fields(Options)}
+    """Add the options that decide what happens to a texture; the command gets them as one value."""
+    names = {field.name for field in fields(CommandOptions)}
 
     @wraps(command)
     def with_options(*arguments: Any, **values: Any) -> Any:
         asked = {name: value for name, value in values.items() if name in names}
         others = {name: value for name, value in values.items() if name not in names}
-        return command(*arguments, options=Options(**_without_rival(asked)), **others)
+        return command(*arguments, options=CommandOptions(**_without_rival(asked)), **others)
 
     decorated: Callable[..., Any] = with_options
     for option in reversed(PIXEL_OPTIONS + PACK_OPTIONS):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from texup.cli.console import finding_lines, print_json, report, report_error
-from texup.cli.options import Options, processing_options
+from texup.cli.options import CommandOptions, processing_options
 from texup.cli.running.output_options import (
     COPY_OTHER_OPTION,
     FORCE_OPTION,
@@ -25,8 +25,8 @@ from texup.cli.usage.settings import setting
 from texup.errors import ExitCode, PackError, UsageError
 
 if TYPE_CHECKING:
+    from texup.calls.setup import Engines
     from texup.cli.running.progress import Tally
-    from texup.cli.running.setup import Engines
     from texup.packs.pack import Finding
     from texup.upscaling.planning import Plan
     from texup.upscaling.run import Run
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 @VERBOSE_OPTION
 @click.pass_context
 def upscale(
-    ctx: click.Context, /, sources: tuple[Path, ...], output: Path | None, gallery: bool, options: Options
+    ctx: click.Context, /, sources: tuple[Path, ...], output: Path | None, gallery: bool, options: CommandOptions
 ) -> None:
     """Upscale texture packs, or single textures.
 
@@ -78,7 +78,7 @@ def upscale(
       texup upscale packs/* -o ./hd
       texup upscale wall.png --scale 2 --edges wrap,clamp
     """
-    from texup.cli.running.setup import outputs_of
+    from texup.calls.setup import outputs_of
 
     engines: Engines = {}
     results: list[dict[str, Any]] = []
@@ -99,14 +99,14 @@ def upscale(
 def _upscale_one(
     source: Path,
     output: Path | None,
-    options: Options,
+    options: CommandOptions,
     engines: Engines,
     results: list[dict[str, Any]],
     *,
     gallery: bool,
 ) -> ExitCode:
     """Do one input, and add what became of it to ``results``."""
-    from texup.cli.running.setup import opened_run
+    from texup.calls.setup import opened_run
 
     with opened_run(source, output, options, engines) as (run, archive):
         if options.dry_run:
@@ -125,7 +125,7 @@ def _upscale_one(
         return code
 
 
-def _upscale(run: Run, archive: Path | None, options: Options) -> tuple[ExitCode, dict[str, Any]]:
+def _upscale(run: Run, archive: Path | None, options: CommandOptions) -> tuple[ExitCode, dict[str, Any]]:
     """Do a run, check what it wrote, and report; return the code and what ``--json`` says of it."""
     from texup.checking import check_output
     from texup.cli.running.progress import follow
@@ -173,7 +173,7 @@ def _upscale(run: Run, archive: Path | None, options: Options) -> tuple[ExitCode
     return code, _as_json(run, plan, tally, findings) | packed
 
 
-def _remember(run: Run, options: Options) -> None:
+def _remember(run: Run, options: CommandOptions) -> None:
     """Keep what was asked for of some files as a rule, or say that the next run would undo it."""
     from texup.cli.running.remember import remember, rule_of
 
@@ -189,7 +189,7 @@ def _remember(run: Run, options: Options) -> None:
         )
 
 
-def _report_findings(findings: Sequence[Finding], severities: tuple[str, ...], options: Options) -> None:
+def _report_findings(findings: Sequence[Finding], severities: tuple[str, ...], options: CommandOptions) -> None:
     told = [finding for finding in findings if finding.severity in severities]
     for line in finding_lines(told, every=options.verbose):
         report(line)

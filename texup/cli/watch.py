@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from texup.cli.console import finding_lines, report
-from texup.cli.options import Options, processing_options
+from texup.cli.options import CommandOptions, processing_options
 from texup.cli.running.output_options import (
     COPY_OTHER_OPTION,
     FORCE_OPTION,
@@ -60,7 +60,13 @@ SILENT = ("unchanged", "skipped", "joined", "gone")  # outcomes that are told on
 @VERBOSE_OPTION
 @click.pass_context
 def watch(
-    ctx: click.Context, /, dump: Path, output: Path | None, interval: float, until_idle: float | None, options: Options
+    ctx: click.Context,
+    /,
+    dump: Path,
+    output: Path | None,
+    interval: float,
+    until_idle: float | None,
+    options: CommandOptions,
 ) -> None:
     """Upscale the textures of the folder DUMP as they come, while an emulator or game writes them.
 
@@ -76,8 +82,8 @@ def watch(
       texup watch ./dump -o ./hd --format dolphin --scale 2
       texup watch ./dump -o ./hd --until-idle 60
     """
+    from texup.calls.setup import build_run
     from texup.cli.running.progress import Tally
-    from texup.cli.running.setup import build_run
     from texup.upscaling.watching import Watch
 
     _check(dump, output, options)
@@ -96,7 +102,7 @@ def watch(
     ctx.exit(ExitCode.OK if is_sound else ExitCode.SOME_FAILED)
 
 
-def _check(dump: Path, output: Path | None, options: Options) -> None:
+def _check(dump: Path, output: Path | None, options: CommandOptions) -> None:
     """Refuse what needs the whole pack at once."""
     from texup.packs.zips import SUFFIXES
 
@@ -108,7 +114,7 @@ def _check(dump: Path, output: Path | None, options: Options) -> None:
         raise UsageError("--resource-pack makes an archive of a whole pack: give it to texup upscale afterwards")
 
 
-def _follow(outcomes: Iterable[Outcome | Finding], tally: Tally, failed: set[str], options: Options) -> None:
+def _follow(outcomes: Iterable[Outcome | Finding], tally: Tally, failed: set[str], options: CommandOptions) -> None:
     """Tell and count what becomes of each file; ``failed`` has those that are not done in the end."""
     from texup.cli.running.progress import ALWAYS_TOLD, line_of
     from texup.manifest.record import Outcome
@@ -127,7 +133,7 @@ def _follow(outcomes: Iterable[Outcome | Finding], tally: Tally, failed: set[str
             report(line_of(item))
 
 
-def _report_findings(watching: Watch, run: Run, options: Options) -> bool:
+def _report_findings(watching: Watch, run: Run, options: CommandOptions) -> bool:
     """Check what was written, as ``texup upscale`` does at its end, and return whether it is free of errors."""
     from texup.checking import check_output
     from texup.cli.upscale import orphans_line

@@ -13,9 +13,9 @@ import sys
 import tempfile
 import time
 
+import texup.calls.setup
 import texup.cli.evaluate
 import texup.cli.finetune
-import texup.cli.running.setup
 import texup.cli.train
 import texup.evaluation
 import texup.models.interpolate

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from texup import bounds
-from texup.cli.options import Options
+from texup.calls.options import Options
 from texup.errors import UsageError
 from texup.files import atomic_write
 from texup.models.catalog import load_catalog

@@ -1,4 +1,4 @@
-"""From the options of a command to the values of a run."""
+"""From what was asked for to the values of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from texup.cli.options import Options
+from texup.calls.options import Options
 from texup.conventions.convention import Wishes
 from texup.engines.engine import Engine
 from texup.errors import UsageError
@@ -61,7 +61,7 @@ def build_run(
     compared: Sequence[Rule] = (),
     engines: Engines | None = None,
 ) -> Run:
-    """Return the run that the options of ``processing_options`` describe.
+    """Return the run that the options describe.
 
     Rules that are ``compared`` decide about no file of the run, but get their routes through its nets too.
 

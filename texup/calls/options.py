@@ -1,0 +1,61 @@
+"""What may be asked of a run, whoever asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from texup.policy.choices import (
+    AlphaChoice,
+    DdsChoice,
+    EdgeChoice,
+    GateChoice,
+    GrainChoice,
+    KeyChoice,
+    MethodChoice,
+    NormalsChoice,
+    PaletteChoice,
+)
+
+Precision = Literal["auto", "fp16", "bf16", "fp32"]
+TILE = (16, 4096)  # texels: least and most; smaller ones are nearly all context
+OVERLAP = (0, 256)  # texels
+BATCH = (1, 1 << 24)  # texels
+JOBS = (1, 64)  # threads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What was asked of ``upscale`` or ``inspect``; the names are those of the command line's options."""
+
+    scale: int | None = None
+    models: tuple[str, ...] = ()
+    blend: float | Literal["auto"] | None = None
+    device: str = "auto"
+    precision: Precision = "auto"
+    tile: int | None = None
+    overlap: int | None = None
+    batch: int | None = None
+    alpha: AlphaChoice = "auto"
+    edges: tuple[EdgeChoice, EdgeChoice] = ("auto", "auto")
+    """(vertical, horizontal)"""
+    method: MethodChoice = "auto"
+    color_fix: bool = True
+    grain: GrainChoice = "auto"
+    key: KeyChoice = "auto"
+    gate: GateChoice = "warn"
+    palette: PaletteChoice = "expand"
+    convention: str = "auto"
+    rules: Path | None = None
+    normals: NormalsChoice = "resize"
+    dds: DdsChoice | None = None
+    textures_lump: bool = False
+    resource_pack: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    jobs: int | None = None
+    copy_other: bool = False
+    force: bool = False
+    keep_existing: bool = False
+    fail_fast: bool = False
