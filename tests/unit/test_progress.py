@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from texup.calls.tally import EACH, Tally
 from texup.cli.running import progress
-from texup.cli.running.progress import EACH, Tally, follow
+from texup.cli.running.progress import follow
 from texup.manifest.record import Outcome
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,7 @@ from texup.errors import ExitCode, PackError, UsageError
 
 if TYPE_CHECKING:
     from texup.calls.setup import Engines
-    from texup.cli.running.progress import Tally
+    from texup.calls.summary import Summary
     from texup.packs.pack import Finding
     from texup.upscaling.planning import Plan
     from texup.upscaling.run import Run
@@ -116,61 +115,45 @@ def _upscale_one(
             return ExitCode.OK
         if gallery and run.source.is_file():
             raise UsageError(f"{source}: one file; --gallery shows packs")
-        code, result = _upscale(run, archive, options)
-        results.append(result)
+        summary = _upscale(run, archive, options)
+        results.append(summary.as_json())
         if gallery:
             from texup.cli.gallery import write_gallery
 
             write_gallery(run.out, run.source, rules=options.rules, tell=report)
-        return code
+        return ExitCode.OK if summary.is_sound else ExitCode.SOME_FAILED
 
 
-def _upscale(run: Run, archive: Path | None, options: CommandOptions) -> tuple[ExitCode, dict[str, Any]]:
-    """Do a run, check what it wrote, and report; return the code and what ``--json`` says of it."""
-    from texup.checking import check_output
+def _upscale(run: Run, archive: Path | None, options: CommandOptions) -> Summary:
+    """Do a run, check what it wrote, and report."""
+    from texup.calls.doing import carried_out, packed, planned, remains_of, summary_of
     from texup.cli.running.progress import follow
-    from texup.locks import output_lock
-    from texup.manifest.verification import orphans_of
-    from texup.packs.zips import write_zip
-    from texup.upscaling.pack import upscale_file, upscale_pack
     from texup.upscaling.resuming import work_left
-    from texup.upscaling.run import plan_of
 
-    _check_archive(run, archive)
-    plan, why = plan_of(run)
-    is_pack = run.source.is_dir()
+    plan, why = planned(run, archive)
     if plan.convention.id != "plain" and not options.quiet:
         report(f"format {plan.convention.id}: {why}")
     _report_findings(plan.findings, ("error", "warning") if options.quiet else ("error", "warning", "hint"), options)
-    outcomes = upscale_pack(run, plan) if is_pack else upscale_file(run, plan)
     shown = {"quiet": options.quiet, "verbose": options.verbose}
 
     def device_state() -> str:  # asked once a texture went through a net; a finished pack loads none
         return run.load_engine().device.state()
 
-    tally = follow(outcomes, {} if options.quiet else work_left(run, plan), device_state, **shown)
-    findings = check_output(run.out, plan.convention) if is_pack else []
-    _report_findings(findings, ("error",) if options.quiet else ("error", "warning"), options)
-    orphans = orphans_of(run.out) if is_pack else []
-    if orphans and not options.quiet:
-        report(orphans_line(orphans, run.out))
-    is_sound = not tally.failures and all(finding.severity != "error" for finding in findings)
-    has_results = _has_results(run, orphans) if is_pack else not tally.failures
-    is_whole = not (run.fail_fast and tally.failures)
-    is_packed = archive is not None and has_results and is_whole
-    if archive is not None and is_packed:
-        with output_lock(run.out):  # no other run may change what is being packed
-            write_zip(run.out, archive, stored=bool(run.wishes.resource_pack), without=orphans)
+    left = {} if options.quiet else work_left(run, plan)
+    tally = follow(carried_out(run, plan), left, device_state, **shown)
+    remains = remains_of(run, plan, tally)
+    _report_findings(remains.findings, ("error",) if options.quiet else ("error", "warning"), options)
+    if remains.orphans and not options.quiet:
+        report(orphans_line(remains.orphans, run.out))
+    written = packed(run, archive, remains, tally)
     if not options.quiet:
-        place = _where(run, archive, has_results=has_results, is_packed=is_packed)
+        place = _where(run, archive, has_results=remains.has_results, is_packed=written is not None)
         if tally.wrong:
             report(tally.gate_line())
-        report(f"{tally.summary()}; {place}{_copy_hint(plan) if has_results and not is_packed else ''}")
-    if is_pack and not run.place and tally.counts["upscaled"]:
+        report(f"{tally.summary()}; {place}{_copy_hint(plan) if remains.has_results and written is None else ''}")
+    if run.source.is_dir() and not run.place and tally.counts["upscaled"]:
         _remember(run, options)
-    packed = {"archive": str(archive) if is_packed else None, "orphans": orphans}
-    code = ExitCode.OK if is_sound else ExitCode.SOME_FAILED
-    return code, _as_json(run, plan, tally, findings) | packed
+    return summary_of(run, plan, tally, remains, written)
 
 
 def _remember(run: Run, options: CommandOptions) -> None:
@@ -193,22 +176,6 @@ def _report_findings(findings: Sequence[Finding], severities: tuple[str, ...], o
     told = [finding for finding in findings if finding.severity in severities]
     for line in finding_lines(told, every=options.verbose):
         report(line)
-
-
-def _check_archive(run: Run, archive: Path | None) -> None:
-    """Refuse to replace an archive that no run into this output can have written."""
-    from texup.packs.walk import MANIFEST_NAME
-
-    if archive is not None and archive.exists() and not run.force and not (run.out / MANIFEST_NAME).exists():
-        raise UsageError(f"{archive}: exists already; give another place with --output, or --force")
-
-
-def _has_results(run: Run, orphans: list[str]) -> bool:
-    """Tell whether a pack has any file that the newest run has a use for."""
-    from texup.packs.walk import walk
-
-    left_out = frozenset(orphans)
-    return any(entry.path not in left_out for entry in walk(run.out))
 
 
 def _where(run: Run, archive: Path | None, *, has_results: bool, is_packed: bool) -> str:
@@ -235,28 +202,8 @@ def _copy_hint(plan: Plan) -> str:
     return f"; copy the folder {top} in it {where} of {convention.title}"
 
 
-def orphans_line(orphans: list[str], out: Path) -> str:
+def orphans_line(orphans: Sequence[str], out: Path) -> str:
     """Return one line about files in an output that its newest run has no use for."""
     count = f"{len(orphans)} files" if len(orphans) > 1 else "a file"
     names = ", ".join(orphans[:3]) + (", ..." if len(orphans) > 3 else "")
     return f"warning: {count} of earlier runs still in {out}, which may be loaded: {names}; texup verify names all"
-
-
-def _as_json(run: Run, plan: Plan, tally: Tally, findings: list[Finding]) -> dict[str, Any]:
-    return {
-        "output": str(run.out),
-        "format": plan.convention.id,
-        "scale": run.settings.scale,
-        "models": [{"name": name, "sha256": sha256} for name, sha256 in run.models],
-        "settings": asdict(run.settings),
-        "counts": dict(tally.counts),
-        "twins": tally.twins,
-        "redone": tally.redone,
-        "failures": [{"path": path, "reason": reason} for path, reason in tally.failures],
-        "gate": [{"path": path, **asdict(gate)} for path, gate in tally.wrong],
-        "kept": [{"path": path, "reason": reason} for path, reason in tally.kept],
-        "plan": [asdict(finding) for finding in plan.findings],
-        "check": [asdict(finding) for finding in findings],
-        "seconds": round(tally.seconds, 3),
-        "megapixels": round(tally.pixels / 1e6, 3),
-    }

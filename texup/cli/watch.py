@@ -23,7 +23,7 @@ from texup.cli.usage.sections import PACK, Sectioned
 from texup.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from texup.cli.running.progress import Tally
+    from texup.calls.tally import Tally
     from texup.manifest.record import Outcome
     from texup.packs.pack import Finding
     from texup.upscaling.run import Run
@@ -83,7 +83,7 @@ def watch(
       texup watch ./dump -o ./hd --until-idle 60
     """
     from texup.calls.setup import build_run
-    from texup.cli.running.progress import Tally
+    from texup.calls.tally import Tally
     from texup.upscaling.watching import Watch
 
     _check(dump, output, options)
@@ -116,7 +116,8 @@ def _check(dump: Path, output: Path | None, options: CommandOptions) -> None:
 
 def _follow(outcomes: Iterable[Outcome | Finding], tally: Tally, failed: set[str], options: CommandOptions) -> None:
     """Tell and count what becomes of each file; ``failed`` has those that are not done in the end."""
-    from texup.cli.running.progress import ALWAYS_TOLD, line_of
+    from texup.calls.tally import ALWAYS_TOLD
+    from texup.cli.running.progress import line_of
     from texup.manifest.record import Outcome
 
     for item in outcomes:
