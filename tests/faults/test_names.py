@@ -79,7 +79,7 @@ NAMES += [b" lead.png", b"..png", b"...", b".png", b"x" * 251 + b".png", "\u00e9
 REFUSED = {b"a\\b.png", b"\\[x].png", b"a:b.png", b"\x1bPdevice\x1b\\.png"}  # no names elsewhere, with a reason each
 
 
-NO_PROBE = "from texup.cli import inspect; inspect.PROBE_SECONDS = 0"
+NO_PROBE = "from texup.calls import inspection; inspection.PROBE_SECONDS = 0"
 
 
 def write(folder: Path, name: bytes, data: bytes) -> None:

@@ -26,7 +26,8 @@ from texup.packs.zips import unpack_archive
 from ..builders import noise
 
 ROOT = Path(__file__).parents[2]
-NO_PROBE = "from texup.cli import inspect; inspect.PROBE_SECONDS = 0"  # of the device, for an estimate of the time
+# Not even a moment of the device, for an estimate of the time.
+NO_PROBE = "from texup.calls import inspection; inspection.PROBE_SECONDS = 0"
 STOPPED = "texup: stopped; what is finished stays, and the same command goes on from there\n"
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 AT_MOST = 5.0  # seconds from a signal to the end
@@ -35,8 +36,9 @@ LINES = 16  # of a command's run, in the default tests
 # Sends a signal when the main thread has come to a line of its run, whichever code that line is of.
 AT_LINE = """
 import os, signal, sys, tempfile
-from texup.cli import inspect, main
-inspect.PROBE_SECONDS = 0
+from texup.calls import inspection
+from texup.cli import main
+inspection.PROBE_SECONDS = 0
 tempfile.tempdir = {temp!r}
 run, seen = main.main.main, 0
 def line(frame, event, argument):

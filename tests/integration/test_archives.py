@@ -95,7 +95,7 @@ def test_an_archive_that_no_run_wrote_is_not_replaced_unasked(texup, tmp_path):
 
 
 def test_inspect_names_the_archive_that_upscale_would_write(texup, tmp_path, monkeypatch):
-    monkeypatch.setattr("texup.cli.inspect.PROBE_SECONDS", 0.01)
+    monkeypatch.setattr("texup.calls.inspection.PROBE_SECONDS", 0.01)
     source = zipped(tmp_path / "pack.zip", {"a.png": pictured(1)})
     assert f"{tmp_path / 'pack_x4.zip'}, 4 times as large" in texup("inspect", source).out
     assert texup("inspect", source, "--json").json["output"] == str(tmp_path / "pack_x4.zip")

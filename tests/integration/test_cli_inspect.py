@@ -32,7 +32,7 @@ def pack(tmp_path, wall, disc):
 
 @pytest.fixture(autouse=True)
 def short_probe(monkeypatch):
-    monkeypatch.setattr("texup.cli.inspect.PROBE_SECONDS", 0.01)
+    monkeypatch.setattr("texup.calls.inspection.PROBE_SECONDS", 0.01)
 
 
 @pytest.mark.usefixtures("catalog")

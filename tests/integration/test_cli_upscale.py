@@ -254,7 +254,7 @@ def test_fail_fast_stops_at_the_first_failure(texup, pack, tmp_path):
 
 @pytest.mark.usefixtures("catalog")
 def test_a_dry_run_writes_nothing_and_says_what_would_be_done(texup, pack, tmp_path, monkeypatch):
-    monkeypatch.setattr("texup.cli.inspect.PROBE_SECONDS", 0.01)
+    monkeypatch.setattr("texup.calls.inspection.PROBE_SECONDS", 0.01)
     before = sorted(tmp_path.rglob("*"))
     result = texup("upscale", pack, "--dry-run", "-o", tmp_path / "out")
     assert result.code == 0

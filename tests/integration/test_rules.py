@@ -148,7 +148,7 @@ def test_a_rule_that_fits_nothing_is_a_warning(texup, pack, tmp_path):
 def test_a_large_scale_of_one_rule_bounds_only_what_it_is_for(texup, tmp_path, wall, monkeypatch):
     """At 16 times a side of 16 would be the most here, at 4 times one of 64."""
     monkeypatch.setattr("texup.bounds.RESULT_PIXELS", 1 << 16)
-    monkeypatch.setattr("texup.cli.inspect.PROBE_SECONDS", 0.01)
+    monkeypatch.setattr("texup.calls.inspection.PROBE_SECONDS", 0.01)
     folder = tmp_path / "pack"
     for name, side in {"icons/i.png": 8, "icons/large.png": 32, "wall.png": 32, "sky.png": 96}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

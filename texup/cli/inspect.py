@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,13 +14,21 @@ from texup.cli.options import CommandOptions, processing_options
 from texup.cli.usage.sections import PACK, Sectioned
 
 if TYPE_CHECKING:
-    from texup.upscaling.estimate import Estimate
-    from texup.upscaling.planning import Plan
+    from texup.calls.inspection import Inspection
     from texup.upscaling.run import Route, Run
-    from texup.upscaling.survey import Item, Survey
+    from texup.upscaling.survey import Item
 
-PROBE_SECONDS = 3.0  # of a sample that the time is estimated from
 UNITS = (("hours", 3600), ("minutes", 60), ("seconds", 1))
+TITLES = {
+    "actions": "plan",
+    "kinds": "kinds",
+    "methods": "methods",
+    "sizes": "sizes",
+    "modes": "modes",
+    "alphas": "alphas",
+    "edges": "edges (x,y)",
+    "keys": "colour keys",
+}
 SHOWN = 8  # most frequent values shown of each count
 
 
@@ -46,37 +55,22 @@ def inspect(source: Path, options: CommandOptions) -> None:
 
 def show_survey(run: Run, archive: Path | None, options: CommandOptions) -> None:
     """Print the plan of a run, as text or as JSON."""
+    from texup.calls.inspection import inspection_of
     from texup.upscaling.planning import homes_of
     from texup.upscaling.run import plan_of
-    from texup.upscaling.survey import Survey, as_json, survey_pack
 
     plan, why = plan_of(run)
-    survey, items = Survey(), []
-    for item in survey_pack(run, plan):
-        survey.add(item)
-        items.append(item)
-    estimate, output = _estimate(run, plan, items), archive or run.out
+    found = inspection_of(run, plan, why, archive, has_estimate=True)
     if options.as_json:
-        settings = {"scale": run.settings.scale, "models": [name for name, _ in run.models], "output": str(output)}
-        found = {"format": plan.convention.id, "why": why, "findings": [asdict(finding) for finding in plan.findings]}
-        print_json(settings | found | as_json(survey, items) | {"estimate": asdict(estimate) if estimate else None})
+        print_json(found.as_json())
         return
-    shown = items if options.verbose else [item for item in items if item.action == "refuse"]
+    shown = [item for item in found.files if options.verbose or item.action == "refuse"]
     lines = [f"{'format':12} {plan.convention.id} ({plan.convention.title}): {why}"]
     facts = {**plan.convention.facts, **({"writes": ", ".join(homes)} if (homes := homes_of(plan)[:3]) else {})}
     lines += [f"{name:12} {fact}" for name, fact in facts.items() if name != "dump"]
     findings = finding_lines(plan.findings, every=options.verbose)
-    for line in [*_plan_lines(shown), *findings, *lines, *_summary(run, output, survey, estimate)]:
+    for line in [*_plan_lines(shown), *findings, *lines, *_summary(run, found)]:
         show(line)
-
-
-def _estimate(run: Run, plan: Plan, items: list[Item]) -> Estimate | None:
-    """Return what the run will cost, from a sample of it; None where there is nothing to do."""
-    from texup.upscaling.estimate import estimate_run
-
-    planned = {file.path: file for file in plan.files}
-    texels = [(planned[item.path], item.width * item.height) for item in items if item.action == "upscale"]
-    return estimate_run(run, plan.convention, texels, PROBE_SECONDS) if texels else None
 
 
 def _span(shortest: float, longest: float) -> str:
@@ -87,30 +81,19 @@ def _span(shortest: float, longest: float) -> str:
     return f"{' to '.join(dict.fromkeys(ends))} {unit}"
 
 
-def _plan_lines(items: list[Item]) -> list[str]:
+def _plan_lines(items: Sequence[Item]) -> list[str]:
     width = max((len(item.path) for item in items), default=0)
     return [f"{item.action:8} {item.path:{width}}  {item.reason}" for item in items]
 
 
-def _summary(run: Run, output: Path, survey: Survey, estimate: Estimate | None) -> list[str]:
-    counts = {
-        "plan": survey.actions,
-        "kinds": survey.kinds,
-        "methods": survey.methods,
-        "sizes": survey.sizes,
-        "modes": survey.modes,
-        "alphas": survey.alphas,
-        "edges (x,y)": survey.edges,
-    }
-    lines = [f"{title:12} {_top(count)}" for title, count in counts.items() if count]
-    if survey.keys:
-        lines.append(f"{'colour keys':12} {_top(survey.keys)}")
-    lines.append(f"{'result':12} {output}, {run.settings.scale} times as large, by {_chain(run, run.route)}")
+def _summary(run: Run, found: Inspection) -> list[str]:
+    lines = [f"{TITLES[name]:12} {_top(found.counts[name])}" for name in TITLES if found.counts[name]]
+    lines.append(f"{'result':12} {found.output}, {found.scale} times as large, by {_chain(run, run.route)}")
     if run.faithful is not None:
         lines.append(f"{'':12} and {_chain(run, run.faithful)} where nothing may be invented")
-    if estimate is not None:
-        cost = f"{_span(estimate.shortest, estimate.longest)}, and {estimate.memory_mb} MB for a batch"
-        lines.append(f"{'estimate':12} {cost} on {estimate.device}")
+    if found.estimate is not None:
+        span, memory = _span(found.estimate.shortest, found.estimate.longest), found.estimate.memory_mb
+        lines.append(f"{'estimate':12} {span}, and {memory} MB for a batch on {found.estimate.device}")
     return lines
 
 
@@ -120,7 +103,7 @@ def _chain(run: Run, route: Route) -> str:
     return " > ".join(run.models[step.model][0] + (" (RGBA in one pass)" if step.rgba else "") for step in steps)
 
 
-def _top(count: Any) -> str:
-    shown = [f"{name}: {n}" for name, n in count.most_common(SHOWN)]
-    more = len(count) - len(shown)
+def _top(counts: Mapping[str, int]) -> str:
+    shown = [f"{name}: {n}" for name, n in Counter(counts).most_common(SHOWN)]
+    more = len(counts) - len(shown)
     return ", ".join(shown) + (f", and {more} more" if more > 0 else "") or "none"

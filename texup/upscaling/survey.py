@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -213,10 +213,3 @@ def net_texels(texture: Texture, policy: Policy, route: Route) -> int:
         texels += planes * int(np.prod(sides))
         height, width = height * step.scale, width * step.scale
     return texels
-
-
-def as_json(survey: Survey, items: list[Item]) -> dict[str, Any]:
-    """Return a survey as plain JSON values."""
-    counts = {f.name: dict(getattr(survey, f.name)) for f in fields(survey) if f.name != "work"}
-    files = [{k: v for k, v in asdict(item).items() if k != "work"} for item in items]
-    return {"counts": counts, "net_texels": survey.work, "files": files}
