@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,9 +46,9 @@ def planned(run: Run, archive: Path | None) -> tuple[Plan, str]:
     return plan_of(run)
 
 
-def carried_out(run: Run, plan: Plan) -> Iterator[Outcome]:
-    """Do a run; see ``upscale_pack`` and ``upscale_file``."""
-    return upscale_pack(run, plan) if run.source.is_dir() else upscale_file(run, plan)
+def carried_out(run: Run, plan: Plan) -> Generator[Outcome, None, None]:
+    """Do a run; see ``upscale_pack`` and ``upscale_file``. Who stops early closes it, or locks stay for a while."""
+    yield from upscale_pack(run, plan) if run.source.is_dir() else upscale_file(run, plan)
 
 
 def remains_of(run: Run, plan: Plan, tally: Tally) -> Remains:

@@ -70,7 +70,22 @@ def build_run(
         WeightsError: a file of weights was refused.
     """
     _check_source(source)
-    rules = rules_for(source, options.rules)
+    run = run_without_pack(options, rules_for(source, options.rules), compared, engines)
+    return replace(run, source=source, out=output_for(source, output, run.settings.scale))
+
+
+def run_without_pack(
+    options: Options,
+    rules: Sequence[Rule] = (),
+    compared: Sequence[Rule] = (),
+    engines: Engines | None = None,
+) -> Run:
+    """Return the run that the options describe, with nets and routes, but neither source nor output.
+
+    Raises:
+        UsageError: options that contradict each other.
+        WeightsError: a file of weights was refused.
+    """
     is_default = not options.models and options.blend is None
     links = choose_chain(options.models, options.blend, options.scale)
     nets = _Nets()
@@ -85,8 +100,8 @@ def build_run(
     routed = [rule for rule in (*rules, *compared) if rule.has_route]
     routes = {rule.number: _rule_route(rule, route, links, nets, options) for rule in routed}
     return Run(
-        source=source,
-        out=output_for(source, output, settings.scale),
+        source=Path(),
+        out=Path(),
         models=[(link.name, link.sha256) for link in links],
         route=route,
         load_engine=engine_loader(links, nets.loaded, options, {} if engines is None else engines),

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 DIALECTS = ("basicsr", "esrgan-2018", "esrgan-2019")  # keys.RRDBNET_DIALECTS, without the import of torch for --help
 
-LICENCES = ("license", "licence", "modelspec.license")  # keys in the header of a safetensors file
 UNTOLD = "licence not told: ask where you got it"
 
 
@@ -203,6 +202,7 @@ def _list_folder(folder: Path, as_json: bool) -> None:
 
 def _file_facts(folder: Path, path: Path) -> dict[str, Any]:
     """Return what is known of a file of weights: of a refused one, why."""
+    from texup.models.catalog import licence_in
     from texup.models.loading import open_weights
 
     facts: dict[str, Any] = {"file": path.relative_to(folder).as_posix(), "size": path.stat().st_size}
@@ -211,7 +211,7 @@ def _file_facts(folder: Path, path: Path) -> dict[str, Any]:
     except WeightsError as refusal:
         reason = str(refusal).removeprefix(f"{path}: ")
         return facts | {"architecture": None, "scale": None, "licence": None, "refusal": reason}
-    told = next((value for key, value in known.file.metadata.items() if key.lower() in LICENCES), None)
+    told = licence_in(known.file.metadata)
     net = known.architecture
     return facts | {"architecture": net.name, "scale": net.scale, "licence": told or UNTOLD, "refusal": None}
 

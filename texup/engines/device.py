@@ -6,7 +6,7 @@ import copy
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from texup.engines.engine import Execution, Plane, Request
 from texup.engines.failures import is_short_of_memory, watch_device
 from texup.engines.fitting import Fitted
 from texup.engines.memory import memory_budget
+from texup.engines.threads import one_thread_each
 from texup.errors import DeviceError, LostDevice
 from texup.models.model import UpscaleModel
 
@@ -188,12 +189,8 @@ class Device:
     @contextmanager
     def ready(self) -> Iterator[None]:
         """Give each lane one thread of torch: a core for each batch beats a batch over all cores, by a third on two."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1 if self.device.type == "cpu" else threads)
-        try:
+        with one_thread_each() if self.device.type == "cpu" else nullcontext():
             yield
-        finally:
-            torch.set_num_threads(threads)
 
     def _fitting_pixels(self, memory: int | None) -> int:
         if memory is None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,7 @@ from texup.texts import parse_toml, read_text
 
 NAME = "catalog.toml"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
+LICENCES = ("license", "licence", "modelspec.license")  # keys in the header of a safetensors file
 BLEND = "blend"  # as the catalog's default: the pair, mixed as its own ``blend`` says; no model may have this name
 
 
@@ -160,6 +161,11 @@ def _unknown(name: str, models: Collection[str]) -> str:
     if found := near(name, [*models, *own]):
         return f"no model {name}; did you mean {found!r}?"
     return f"no model {name}: name one of {', '.join([*models, *own])}, or the path of a file of weights"
+
+
+def licence_in(metadata: Mapping[str, str]) -> str | None:
+    """Return the licence that the header of a file of weights tells, None where it tells none."""
+    return next((value for key, value in metadata.items() if key.lower() in LICENCES), None)
 
 
 def _catalog(values: dict[str, Any], folder: Path) -> Catalog:

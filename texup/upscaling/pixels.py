@@ -60,9 +60,9 @@ def upscale_texture(
     at_once = len(wanted) == 2 and all(step.rgba for step in passes)
 
     if at_once:
-        upscaled = _parted((yield from _through_nets([_joined(*wanted)], edges, passes, settings.margin)), colour)
+        upscaled = _parted((yield from through_nets([_joined(*wanted)], edges, passes, settings.margin)), colour)
     else:
-        upscaled = yield from _through_nets(wanted, edges, passes, settings.margin)
+        upscaled = yield from through_nets(wanted, edges, passes, settings.margin)
 
     is_light = policy.alpha != "data" and policy.kind != "normal"
     result, *rest = (reduce_plane(p, size, edges, light=is_light and k == 0) for k, p in enumerate(upscaled))
@@ -118,7 +118,7 @@ def _placed(texture: Texture, scale: int) -> Texture:
     return replace(texture, container=replace(texture.container, grab=(x * scale, y * scale)))
 
 
-def _through_nets(planes: list[Plane], edges: Edges, passes: Sequence[Pass], margin: int) -> Upscaling[list[Plane]]:
+def through_nets(planes: list[Plane], edges: Edges, passes: Sequence[Pass], margin: int) -> Upscaling[list[Plane]]:
     """Send planes (H, W, C) through every pass; planes of one colour are enlarged without a net."""
     for step in passes:
         busy = [k for k, plane in enumerate(planes) if not _is_flat(plane)]

@@ -1,0 +1,81 @@
+"""Whole packs, from Python: ``texup.upscale`` and ``texup.inspect``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Unpack
+
+from texup.api.asked import PackOptions, PathLike, UpscaleOptions, options_of, path_of
+from texup.calls.doing import carried_out, packed, planned, remains_of, summary_of
+from texup.calls.inspection import Inspection, inspection_of
+from texup.calls.setup import opened_run
+from texup.calls.summary import Summary
+from texup.calls.tally import Tally
+from texup.upscaling.planning import Plan
+from texup.upscaling.run import plan_of
+
+Progress = Callable[[int, int, str], object]
+"""Called with the files that are done, how many there are, and the path of the newest."""
+
+
+def upscale(
+    pack: PathLike,
+    output: PathLike | None = None,
+    *,
+    progress: Progress | None = None,
+    **options: Unpack[UpscaleOptions],
+) -> Summary:
+    """Upscale a pack, or a single texture, as ``texup upscale`` does.
+
+    Call it again to go on after an interruption: finished textures are not repeated. A texture that fails does not stop
+    the pack; it stands in ``failures`` of what is returned.
+
+    Args:
+        pack: a folder, a zip or pk3, or one file.
+        output: where to write; None for ``PACK_x4`` beside it, as the scale is.
+        progress: called in this thread for each file that is done, with the number of files done, that of all, and the
+            file's path in the pack. What it raises ends the run; what is finished stays.
+        options: as on the command line, with the same defaults; ``docs/api.md`` has the table.
+
+    Raises:
+        UsageError: wrong use, or refused before anything was written (``PackError``, ``DeviceError``).
+        WeightsError: weights were refused.
+        OutputError: the output cannot be written, or the disk is full; finished files stay.
+        LockedError: another run writes to the same output.
+        LostDevice: the device stopped working in the middle.
+    """
+    asked = options_of(options, UpscaleOptions)
+    out = None if output is None else path_of(output, "output")
+    with opened_run(path_of(pack, "pack"), out, asked) as (run, archive):
+        plan, _ = planned(run, archive)
+        tally, total = Tally(), _count(plan)
+        with closing(carried_out(run, plan)) as outcomes:
+            for done, outcome in enumerate(outcomes, 1):
+                tally.add(outcome)
+                if progress is not None:
+                    progress(done, total, outcome.path)
+        remains = remains_of(run, plan, tally)
+        return summary_of(run, plan, tally, remains, packed(run, archive, remains, tally))
+
+
+def inspect(pack: PathLike, *, estimate: bool = False, **options: Unpack[PackOptions]) -> Inspection:
+    """Return what is in a pack, and what ``upscale`` would do with each file and why; nothing is written.
+
+    Args:
+        pack: a folder, a zip or pk3, or one file.
+        estimate: whether to tell how long ``upscale`` would take, which does a sample of some seconds.
+        options: those of ``upscale``.
+
+    Raises:
+        UsageError: wrong use, or a pack that is refused.
+        WeightsError: weights were refused.
+    """
+    with opened_run(path_of(pack, "pack"), None, options_of(options, PackOptions)) as (run, archive):
+        plan, why = plan_of(run)
+        return inspection_of(run, plan, why, archive, has_estimate=estimate)
+
+
+def _count(plan: Plan) -> int:
+    """Return how many outcomes the run of a plan has."""
+    return len(plan.files) + sum(not sidecar.source for sidecar in plan.sidecars)
