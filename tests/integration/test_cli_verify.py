@@ -190,7 +190,7 @@ def test_p25_json_holds_every_finding(out, harm, expected):
     harm(out)
     code, lines, _ = call(out, "--json")
     found = json.loads("\n".join(lines))
-    assert (code, found.keys()) == (3, {"checked", "findings"})
+    assert (code, found.keys()) == (3, {"schema", "checked", "findings"})
     assert ["{problem}: {path}: {detail}".format(**finding) for finding in found["findings"]] == expected
 
 
@@ -263,6 +263,7 @@ def test_json_is_one_object_and_nothing_else(out):
     code, lines, err = call(out, "--json")
     assert code == 3
     assert json.loads("\n".join(lines)) == {
+        "schema": 1,
         "checked": 4,
         "findings": [
             {"path": "a.png", "problem": "changed", "detail": "other content than was written"},
@@ -274,7 +275,7 @@ def test_json_is_one_object_and_nothing_else(out):
 
 def test_json_of_a_clean_pack(out):
     code, lines, _ = call(out, "--json")
-    assert (code, json.loads("\n".join(lines))) == (0, {"checked": 4, "findings": []})
+    assert (code, json.loads("\n".join(lines))) == (0, {"schema": 1, "checked": 4, "findings": []})
 
 
 def test_it_works_as_a_process(out):

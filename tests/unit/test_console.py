@@ -55,10 +55,11 @@ def test_a_line_for_people_keeps_both_ends_and_has_a_bound(capsys, letter, over)
 
 def test_json_is_ascii_and_whole_for_any_name(capsys):
     value = {"name": os.fsdecode(b"\xff") + "漢", "n": 1}
-    console.print_json(value)
+    console.print_json("check", value)
     out, err = capsys.readouterr()
     assert out.isascii()
-    assert json.loads(out) == value
+    assert json.loads(out) == {"schema": 1} | value
+    assert out.startswith('{\n  "schema": 1,')
     assert err == ""
 
 

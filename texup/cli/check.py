@@ -39,7 +39,7 @@ def check(ctx: click.Context, pack: Path, convention: str, as_json: bool, verbos
     loader, findings = check_pack(pack, None if convention == "auto" else convention_by_id(convention))
     counts = Counter(found.severity for found in findings)
     if as_json:
-        print_json({"format": loader.id, "findings": [asdict(found) for found in findings]})
+        print_json("check", {"format": loader.id, "findings": [asdict(found) for found in findings]})
     else:
         told = [found for found in findings if found.severity != "hint" or verbose]
         for line in finding_lines(told, every=verbose):

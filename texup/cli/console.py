@@ -19,6 +19,20 @@ from texup.errors import OutputError
 if TYPE_CHECKING:
     from texup.packs.pack import Finding
 
+SCHEMAS = {
+    "check": 1,
+    "doctor": 1,
+    "evaluate": 1,
+    "inspect": 1,
+    "interpolate --sweep": 1,
+    "models bench": 1,
+    "models list": 1,
+    "models list FOLDER": 1,
+    "models show": 1,
+    "upscale": 1,
+    "verify": 1,
+}
+"""What ``--json`` prints: the version of each. Fields are added freely; one that changes or goes raises the version."""
 FEW = 3  # findings of one kind that are told one by one
 NUMBER = re.compile(r"\d+")
 UNSAFE = {
@@ -120,9 +134,14 @@ def _finding_line(group: list[Finding]) -> str:
     return f"{first.severity}: {where}{first.text}"
 
 
-def print_json(value: Any) -> None:
-    """Print one JSON object, and nothing else, on standard output."""
-    _print(json.dumps(value, indent=2, ensure_ascii=True))
+def print_json(output: str, value: dict[str, Any]) -> None:
+    """Print one JSON object, and nothing else, on standard output.
+
+    Args:
+        output: which of ``SCHEMAS`` it is.
+        value: its fields but for the first, the version of their meaning.
+    """
+    _print(json.dumps({"schema": SCHEMAS[output], **value}, indent=2, ensure_ascii=True))
 
 
 def _print(text: str) -> None:

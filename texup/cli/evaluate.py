@@ -125,7 +125,7 @@ def evaluate(
         _write_sheet(sheet, shown)
     if as_json:
         facts = {"protocol": protocol, "device": str(chosen), "crop": crop}
-        print_json(facts | _as_json(rows, means, skipped))
+        print_json("evaluate", facts | _as_json(rows, means, skipped))
     else:
         if per_image:
             _print_rows(rows)

@@ -62,7 +62,7 @@ def show_survey(run: Run, archive: Path | None, options: CommandOptions) -> None
     plan, why = plan_of(run)
     found = inspection_of(run, plan, why, archive, has_estimate=True)
     if options.as_json:
-        print_json(found.as_json())
+        print_json("inspect", found.as_json())
         return
     shown = [item for item in found.files if options.verbose or item.action == "refuse"]
     lines = [f"{'format':12} {plan.convention.id} ({plan.convention.title}): {why}"]

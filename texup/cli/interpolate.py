@@ -176,7 +176,7 @@ def _write_strip(
             report(f"alpha {cell.alpha:g}: {_means(cells[-len(samples) :])}")
     atomic_write(target, encode_png(strip(cells, side)))
     if options["as_json"]:
-        print_json(_as_json(pair, scale, target, cells))
+        print_json("interpolate --sweep", _as_json(pair, scale, target, cells))
     else:
         click.echo(printable(str(target)))
 

@@ -60,7 +60,7 @@ def list_models(folder: Path | None, as_json: bool) -> None:
     place, own = models_folder(), own_models()
     if as_json:
         told = {"default": catalog.default, "pair": catalog.pair, "blend": catalog.blend, "models": rows}
-        print_json(told | {"own": {"folder": str(place), "files": own}})
+        print_json("models list", told | {"own": {"folder": str(place), "files": own}})
     else:
         _print_table(rows, ("name", "scale", "architecture", "size", "sha256", "licence"))
         for line in _choices(catalog):
@@ -100,7 +100,7 @@ def show(model: str, as_json: bool) -> None:
         "metadata": known.file.metadata,
     }
     if as_json:
-        print_json(facts)
+        print_json("models show", facts)
     else:
         _print_facts(facts)
 
@@ -172,7 +172,7 @@ def bench(names: tuple[str, ...], device: str, precision: str, seconds: float, a
             title = f"{printable(model.name)} ({printable(model.architecture)} x{model.scale})"
             click.echo(f"{title}: {told}{memory} on {place} in {speed.precision}")
     if as_json:
-        print_json({"device": str(place), "models": rows})
+        print_json("models bench", {"device": str(place), "models": rows})
 
 
 def _list_folder(folder: Path, as_json: bool) -> None:
@@ -185,7 +185,9 @@ def _list_folder(folder: Path, as_json: bool) -> None:
     if not paths:
         raise UsageError(f"{folder}: no files of weights in it ({' '.join(SUFFIXES)})")
     if as_json:
-        print_json({"folder": str(folder), "files": [_file_facts(folder, path) for path in paths]})
+        print_json(
+            "models list FOLDER", {"folder": str(folder), "files": [_file_facts(folder, path) for path in paths]}
+        )
         return
     width = max(len(printable(path.relative_to(folder).as_posix())) for path in paths)
     for path in paths:

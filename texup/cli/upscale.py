@@ -91,7 +91,7 @@ def upscale(
             report_error(str(error))  # the others are done all the same
             codes.add(error.exit_code)
     if options.as_json and not options.dry_run:
-        print_json(results[0] if len(sources) == 1 else {"runs": results})
+        print_json("upscale", results[0] if len(sources) == 1 else {"runs": results})
     ctx.exit(max(codes, key=(ExitCode.OK, ExitCode.SOME_FAILED, ExitCode.USAGE).index))
 
 

@@ -37,7 +37,7 @@ def verify(ctx: click.Context, out: Path, as_json: bool) -> None:
         if not as_json:
             show(f"{finding.problem}: {finding.path}: {finding.detail}")
     if as_json:
-        print_json({"checked": checked, "findings": [finding._asdict() for finding in findings]})
+        print_json("verify", {"checked": checked, "findings": [finding._asdict() for finding in findings]})
     counts = Counter(finding.problem for finding in findings)
     found = ", ".join(f"{count} {problem}" for problem, count in counts.items()) or "all as recorded"
     report(f"{checked} files checked: {found}")

@@ -50,7 +50,7 @@ def doctor(ctx: click.Context, device: str, seconds: float, as_json: bool) -> No
     problems += _missing(facts)
     problems = list(dict.fromkeys(problems))  # one cause may stop several looks
     if as_json:
-        print_json(facts | {"problems": [problem.text for problem in problems]})
+        print_json("doctor", facts | {"problems": [problem.text for problem in problems]})
     else:
         for line in _lines(facts):
             show(line)
