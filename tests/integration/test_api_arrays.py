@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -226,6 +227,22 @@ def test_a_model_of_the_users_folder_is_found_by_name(picture, tmp_path, monkeyp
     assert (first == api.upscale_array(picture(3), model=path, method="net", **CPU)).all()
     save_weights(path, near_identity(1, noise=0.1), {})
     assert (first != api.upscale_array(picture(3), model="anime/mine", method="net", **CPU)).any()
+
+
+def test_the_memory_that_is_free_is_asked_for_each_time(picture, monkeypatch):
+    api.upscale_array(picture(3), **CPU)
+    monkeypatch.setattr(kept, "memory_budget", lambda: 1000)
+    with pytest.raises(TextureError, match=r"array: 24 x 16 pixels take about .* of memory"):
+        api.upscale_array(picture(3), **CPU)
+
+
+def test_many_threads_share_the_nets(picture):
+    pixels = [np.roll(picture(3), k, axis=1) for k in range(6)]
+    alone = [api.upscale_array(each, method="net", **CPU) for each in pixels]
+    kept._run_for.cache_clear()
+    with ThreadPoolExecutor(3) as threads:
+        together = list(threads.map(lambda each: api.upscale_array(each, method="net", **CPU), pixels))
+    assert all((one == other).all() for one, other in zip(alone, together, strict=True))
 
 
 def test_a_model_says_what_it_is_and_runs(picture, tmp_path, near_identity):

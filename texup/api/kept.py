@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from texup.calls.options import Options
 from texup.calls.setup import run_without_pack
 from texup.engines.device import Device
+from texup.engines.memory import memory_budget
 from texup.models.catalog import resolve, weights_folder
 from texup.upscaling.resuming import stamp_of
 from texup.upscaling.run import Run
@@ -24,7 +26,7 @@ def run_for(options: Options) -> Run:
     """
     files = [resolve(name).path for name in options.models]
     stamps = tuple((str(file), *stamp_of(file)) for file in files if file.is_file())
-    return _run_for(options, weights_folder(), stamps)
+    return replace(_run_for(options, weights_folder(), stamps), memory=memory_budget())
 
 
 def device_of(run: Run) -> Device:
