@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from texup.calls.inspection import inspection_of
 from texup.conventions.convention import Wishes
 from texup.engines.device import Device
 from texup.engines.local import LocalEngine
@@ -18,7 +19,7 @@ from texup.textures.codecs.files import encode
 from texup.textures.texture import Container, Texture
 from texup.upscaling.pack import upscale_pack
 from texup.upscaling.run import Route, Run, Settings, plan_of, plan_passes
-from texup.upscaling.survey import Item, Survey, as_json, survey_pack
+from texup.upscaling.survey import Item, Survey, survey_pack
 
 
 class Texels(list):
@@ -172,11 +173,13 @@ def test_the_work_is_what_the_nets_then_see(pack, nearest_model, scales, scale):
     assert estimated == sum(sum(model.net.texels) for model in models)
 
 
-def test_the_survey_is_plain_json(pack):
-    items, survey = list(survey_of(run_for(pack))), Survey()
+def test_an_inspection_is_plain_json(pack):
+    run = run_for(pack)
+    items, survey = list(survey_of(run)), Survey()
     for item in items:
         survey.add(item)
-    values = json.loads(json.dumps(as_json(survey, items)))
+    plan, why = plan_of(run)
+    values = json.loads(json.dumps(inspection_of(run, plan, why, None, has_estimate=False).as_json()))
     assert values["counts"]["actions"] == dict(survey.actions)
     assert set(values["counts"]) == {"actions", "kinds", "sizes", "modes", "alphas", "edges", "methods", "keys"}
     assert values["net_texels"] == survey.work > 0
