@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from texup.engines.device import Device
-from texup.engines.engine import Engine, Job, Request, Task
+from texup.engines.engine import Engine, Job, Made, Request, Task
 from texup.engines.inline import InlineEngine
 from texup.engines.local import LocalEngine
 from texup.engines.steps import PROBLEMS
@@ -66,7 +66,7 @@ def simple(job: Job) -> Task:
 
     def upscaling():
         yield [plane(0.5)]
-        return (job.path.encode(),)
+        return Made((job.path.encode(),))
 
     return task_of(job, upscaling())
 
@@ -147,7 +147,7 @@ def test_a_texture_may_fail_at_any_step_and_the_others_go_on(engine, tmp_path):
                 raise UnreadableTexture("after the net")
             if step == 3:
                 raise MemoryError("2 GiB")
-            return (b"done",)
+            return Made((b"done",))
 
         return task_of(job, upscaling())
 
@@ -235,7 +235,7 @@ def test_planes_come_back_in_the_order_in_which_they_were_asked_for(kind, neares
                     scale = (4, 2)[model]
                     assert found.shape == (h * scale, w * scale, 1)
                     np.testing.assert_allclose(found, value + shift, atol=1e-6)
-            return (b"done",)
+            return Made((b"done",))
 
         return task_of(job, upscaling())
 
@@ -249,7 +249,7 @@ def test_an_outcome_says_where_nets_ran_only_if_they_did(engine, tmp_path):
         def upscaling():
             if job.path == "0.png":
                 yield [plane(0.5)]
-            return (b"done",)
+            return Made((b"done",))
 
         return task_of(job, upscaling())
 
@@ -262,7 +262,7 @@ def test_smaller_levels_become_files_of_their_own(engine, tmp_path):
     def start(job: Job) -> Task:
         def upscaling():
             yield [plane(0.5)]
-            return (b"0", b"1", b"2")
+            return Made((b"0", b"1", b"2"))
 
         return task_of(job, upscaling())
 
@@ -278,7 +278,7 @@ def test_tasks_of_one_key_have_one_result(engine, tmp_path):
     def start(job: Job) -> Task:
         def upscaling():
             (answer,) = yield [plane(0.25)]
-            return (answer.tobytes(),)
+            return Made((answer.tobytes(),))
 
         return task_of(job, upscaling(), key=b"the same picture")
 
@@ -300,7 +300,7 @@ def test_seconds_count_from_the_start_of_reading_and_no_longer_than_the_run(engi
             time.sleep(step)
             yield [plane(0.5)]
             time.sleep(step)
-            return (job.path.encode(),)
+            return Made((job.path.encode(),))
 
         return task_of(job, upscaling())
 

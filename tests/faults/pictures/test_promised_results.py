@@ -20,7 +20,7 @@ from PIL import Image
 
 from texup.engines import steps
 from texup.engines.device import Device
-from texup.engines.engine import Job, Request, Task
+from texup.engines.engine import Job, Made, Request, Task
 from texup.engines.inline import InlineEngine
 from texup.engines.local import LocalEngine
 from texup.engines.memory import memory_budget
@@ -146,7 +146,7 @@ class Meter:
             finally:
                 with self.lock:
                     self.shares.remove(share)
-            return (key,)
+            return Made((key,))
 
         return Task(job, "0" * 64, {}, key, 8 * 8 * 16, upscaling(), share=share)
 
