@@ -23,7 +23,7 @@ from texup.cli.main import SIGNALS, run
 from texup.engines.batching import Order
 from texup.engines.device import Device
 from texup.engines.engine import Plane, Request, drive
-from texup.models.borrowing import import_spandrel
+from texup.models.borrowed.borrowing import import_spandrel
 from texup.models.catalog import resolve
 from texup.models.families import INSTALL
 from texup.models.loading import load_model

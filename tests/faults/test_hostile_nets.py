@@ -12,8 +12,8 @@ import torch
 
 from texup import bounds
 from texup.errors import WeightsError
-from texup.models import borrowing
-from texup.models.borrowing import borrow
+from texup.models.borrowed import borrowing
+from texup.models.borrowed.borrowing import borrow
 from texup.models.loading import load_model
 from texup.models.weights import save_pickle
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from texup.cli.main import COMMANDS, run
-from texup.cli.models import DIALECTS
+from texup.cli.models.converting import DIALECTS
 from texup.models.keys import RRDBNET_DIALECTS, from_canonical
 from texup.models.loading import load_model
 from texup.models.weights import read_weights, save_pickle, save_weights

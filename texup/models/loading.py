@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from texup.errors import WeightsError
-from texup.models.borrowing import borrow, can_borrow
+from texup.models.borrowed.borrowing import borrow, can_borrow
 from texup.models.detect import Architecture, UnknownNet, detect, empty_net
 from texup.models.families import INSTALL, NOT_BORROWED, family_of
 from texup.models.keys import to_canonical

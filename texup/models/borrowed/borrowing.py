@@ -26,9 +26,9 @@ from torch import Tensor, nn
 
 from texup import bounds
 from texup.errors import WeightsError
+from texup.models.borrowed.watching import Watch, address_space
 from texup.models.families import INSTALL, NOT_BORROWED, family_of
 from texup.models.model import Needs
-from texup.models.watching import Watch, address_space
 from texup.models.weights import StateDict
 
 VERSION = "0.4."

@@ -1,0 +1,1 @@
+"""Nets of other people, and how they are watched."""
