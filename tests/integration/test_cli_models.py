@@ -215,13 +215,13 @@ def test_convert_replaces_nothing_unless_forced(command, tmp_path, net):
     assert load_model(target).scale == 4
 
 
-@pytest.mark.parametrize("name", ["out.onnx", "out", "out.pt"])
-def test_convert_writes_two_kinds_of_files_only(command, tmp_path, net, name):
+@pytest.mark.parametrize("name", ["out.bin", "out", "out.pt"])
+def test_convert_writes_three_kinds_of_files_only(command, tmp_path, net, name):
     source = tmp_path / "in.safetensors"
     save_weights(source, net.state_dict(), {})
     code, _, err = command("models", "convert", source, tmp_path / name)
     assert code == 2
-    assert ".safetensors or .pth" in err
+    assert ".safetensors, .pth or .onnx" in err
 
 
 def test_convert_has_old_names_for_rrdbnet_only(command, tmp_path):

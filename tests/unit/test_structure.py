@@ -63,6 +63,7 @@ KEEPERS = {
     },
     "PIL": {"pictures", "textures", "training"},
     "matplotlib": {"pictures"},
+    "onnx": {"models"},
     "etcpak": {"textures"},
     "click": {"cli"},
     "rich": {"cli"},

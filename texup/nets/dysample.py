@@ -50,7 +50,8 @@ class DySample(nn.Module):
         offset = learnt.float().view(n, 2, -1, h, w)
         rows, columns = (torch.arange(side, device=x.device, dtype=torch.float32) + 0.5 for side in (h, w))
         ys, xs = torch.meshgrid(rows, columns, indexing="ij")
-        size = torch.tensor((w, h), device=x.device, dtype=torch.float32).view(1, 2, 1, 1, 1)
+        # Exact, and what a trace of the net follows: of w and h as numbers it would keep those of one plane.
+        size = (torch.stack((columns[-1], rows[-1])) + 0.5).view(1, 2, 1, 1, 1)
         places = 2 * (torch.stack((xs, ys))[None, :, None] + offset) / size - 1
         places = F.pixel_shuffle(places.reshape(n, -1, h, w), self.scale)
         places = places.view(n, 2, self.groups, h * self.scale, w * self.scale).permute(0, 2, 3, 4, 1).flatten(0, 1)

@@ -174,9 +174,13 @@ def _file_facts(folder: Path, path: Path) -> dict[str, Any]:
     except WeightsError as refusal:
         reason = str(refusal).removeprefix(f"{path}: ")
         return facts | {"architecture": None, "scale": None, "licence": None, "refusal": reason}
-    told = licence_in(known.file.metadata)
     net = known.architecture
-    return facts | {"architecture": net.name, "scale": net.scale, "licence": told or UNTOLD, "refusal": None}
+    return facts | {
+        "architecture": net.name,
+        "scale": net.scale,
+        "licence": licence_in(known.file.metadata) or UNTOLD,
+        "refusal": None,
+    }
 
 
 def _facts(model: CatalogModel, default: str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Weights and nets as other programs take them."""
