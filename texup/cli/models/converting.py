@@ -29,8 +29,9 @@ DIALECTS = ("basicsr", "esrgan-2018", "esrgan-2019")  # keys.RRDBNET_DIALECTS, w
     help="Names of the layers; ONNX has none.",
 )
 @click.option("--half", is_flag=True, help="Store 16-bit floats: half the size.")
+@click.option("--keep-growth", is_flag=True, help="Keep an RRDBNet's growth below 32, which few other programs read.")
 @click.option("--force", is_flag=True, help="Replace OUT if it is there.")
-def convert(source: str, target: Path, dialect: str, half: bool, force: bool) -> None:
+def convert(source: str, target: Path, dialect: str, half: bool, keep_growth: bool, force: bool) -> None:
     """Write the weights of a file or of the catalog to OUT, as another program reads them.
 
     OUT ends in .safetensors or .pth, or in .onnx for the whole net (opset 17, any batch, height and width), which
@@ -50,13 +51,13 @@ def convert(source: str, target: Path, dialect: str, half: bool, force: bool) ->
     if target.suffix == ".onnx":
         if dialect != DIALECTS[0]:
             raise UsageError(f"{target}: ONNX has no names of layers; leave out --dialect")
-        _write_onnx(resolve(source), target, half)
+        _write_onnx(resolve(source), target, half=half)
     else:
-        _write_weights(resolve(source), target, dialect, half)
+        _write_weights(resolve(source), target, dialect, half=half, keep_growth=keep_growth)
     click.echo(printable(str(target)))
 
 
-def _write_onnx(chosen: CatalogModel, target: Path, half: bool) -> None:
+def _write_onnx(chosen: CatalogModel, target: Path, *, half: bool) -> None:
     """Write a net as ONNX, and tell how far onnxruntime is from it.
 
     Raises:
@@ -83,19 +84,24 @@ def _write_onnx(chosen: CatalogModel, target: Path, half: bool) -> None:
         report(f"onnxruntime gives the same result: the largest difference is {difference:.1e} of 1")
 
 
-def _write_weights(chosen: CatalogModel, target: Path, dialect: str, half: bool) -> None:
-    """Write tensors under the names of a dialect.
+def _write_weights(chosen: CatalogModel, target: Path, dialect: str, *, half: bool, keep_growth: bool) -> None:
+    """Write tensors under the names of a dialect, of the growth that its programs expect.
 
     Raises:
         UsageError: the net has no such dialect.
         WeightsError: the file is refused, or a weight is beyond 16 bits.
     """
+    from texup.models.exports.growth import EXPECTED, growth_of, pad_growth
     from texup.models.keys import from_canonical
     from texup.models.loading import open_weights
     from texup.models.weights import save_pickle, save_weights
 
     known = open_weights(chosen.path, expected_sha256=chosen.sha256)
-    state = from_canonical(known.state, dialect)
+    state, growth = known.state, growth_of(known.architecture)
+    if growth < EXPECTED and not keep_growth:
+        state = pad_growth(state, growth)
+        report(f"a growth of {growth} became {EXPECTED}, by zeros, as other programs expect; --keep-growth leaves it")
+    state = from_canonical(state, dialect)
     if half:
         state = _halved(state)
     if known.borrowed is not None:
