@@ -41,6 +41,8 @@ WEIGHTS_OPCODES: Annotated[int, Bound("weights", "opcodes of a pickle")] = 1_000
 """40 for a tensor."""
 WEIGHTS_TUPLE: Annotated[int, Bound("weights", "values of a tuple in a pickle, tuples inside it unrolled")] = 1_000
 WEIGHTS_DOUBLINGS: Annotated[int, Bound("weights", "doublings of a net's scale")] = 8
+MODELS_BYTES: Annotated[int, Bound("the user's `models.json`", "a file", "bytes")] = 1 << 20
+"""A model takes about 250."""
 
 BORROWED_DEPTH: Annotated[int, Bound("nets of spandrel", "a number in a tensor's name")] = 512
 """RCAN has 20 blocks in each of 10 groups; every number becomes as many layers."""

@@ -39,6 +39,7 @@ TESTS = Path(__file__).parents[1]
 SECONDS, MEBIBYTES = 2, 200
 
 ELSEWHERE = {
+    "MODELS_BYTES": "test_a_damaged_list_of_models_is_refused_in_one_line",
     "WEIGHTS_INTEGERS": "test_tables_of_places_keep_their_keys_type_and_bound",
     "BORROWED_DEPTH": "test_what_no_net_has_is_refused_before_spandrel_is_asked",
     "BORROWED_SIDE": "test_what_no_net_has_is_refused_before_spandrel_is_asked",

@@ -42,7 +42,7 @@ def offered(texup, monkeypatch):
 
 VALUES = {
     "texup up": {"upscale"},
-    "texup models ": {"list", "show", "convert", "bench"},
+    "texup models ": {"list", "add", "show", "convert", "bench"},
     "texup upscale --mo": {"--model"},
     "texup upscale --model texup-x4-p": {"texup-x4-psnr"},
     "texup upscale --model 4": {"4x_foo"},

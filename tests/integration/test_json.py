@@ -120,7 +120,7 @@ def test_the_table_of_commands_is_that_of_the_code():
     assert re.search(rf"manifest.jsonl` \| `RunBegins`, `RunEnds` or `Record` \| {SCHEMA} \|", TEXT)
 
 
-def test_what_commands_print_is_what_the_document_says(texup, pack, wall, catalog, near_identity):
+def test_what_commands_print_is_what_the_document_says(texup, pack, wall, catalog, near_identity, monkeypatch):
     reader = Reader()
 
     def holds(kind: str, output: str, *arguments) -> dict[str, Any]:
@@ -156,7 +156,10 @@ def test_what_commands_print_is_what_the_document_says(texup, pack, wall, catalo
     sweep = ("interpolate", "--sweep", "0,1", "--json", "--force", "--on")
     holds("Sweep", "interpolate --sweep", *sweep, pack / "wall.png")
     holds("Sweep", "interpolate --sweep", *sweep, "hd/wall.png", "--reduce")
-    holds("Catalog", "models list", "models", "list", "--json")
+    monkeypatch.setenv("TEXUP_MODELS", "own")
+    assert texup("models", "add", WEIGHTS / "texup-x4-fast.safetensors").code == 0
+    shutil.copy(WEIGHTS / "texup-x4-fast.safetensors", Path("own") / "dropped.safetensors")
+    assert len(holds("Catalog", "models list", "models", "list", "--json")["own"]["files"]) == 2
     (catalog / "bad.pth").write_bytes(b"no weights")
     try:
         holds("Folder", "models list FOLDER", "models", "list", catalog, "--json")

@@ -101,8 +101,14 @@ def test_rules_of_the_user_may_name_own_models_and_those_of_a_pack_may_not(folde
 
 
 def test_the_list_names_them(texup, folder):
-    assert texup("models", "list").out.splitlines()[-1] == (
-        f"your own, in {folder}: 2x_bar.safetensors, 4x_foo.pth, anime/4x_line.pth"
-    )
+    names = ["2x_bar.safetensors", "4x_foo.pth", "anime/4x_line.pth"]
+    lines = texup("models", "list").out.partition(f"your own, in {folder}:\n")[2].splitlines()
+    assert [line.split() for line in lines[1:]] == [[name, "x?", "0.0", "MiB", "not", "added"] for name in names]
     own = texup("models", "list", "--json").json["own"]
-    assert own == {"folder": str(folder), "files": ["2x_bar.safetensors", "4x_foo.pth", "anime/4x_line.pth"]}
+    assert (own["folder"], [row["file"] for row in own["files"]]) == (str(folder), names)
+
+
+def test_the_list_says_that_there_are_none(texup, tmp_path, monkeypatch):
+    monkeypatch.setenv("TEXUP_MODELS", str(tmp_path / "none"))
+    assert texup("models", "list").out.splitlines()[-1] == f"your own, in {tmp_path / 'none'}: none"
+    assert texup("models", "list", "--json").json["own"] == {"folder": str(tmp_path / "none"), "files": []}

@@ -30,7 +30,7 @@ BLEND = "blend"  # as the catalog's default: the pair, mixed as its own ``blend`
 
 @dataclass(frozen=True, slots=True)
 class CatalogModel:
-    """A model by name: one of the catalog, or a file of the user's, of which only name and path are known."""
+    """A model by name: one of the catalog, or a file, of which only name and path may be known."""
 
     name: str
     path: Path
@@ -130,26 +130,26 @@ def resolve(name_or_path: str, folder: Path | None = None) -> CatalogModel:
     """Return the model of that name in the catalog, or else the file (or pipe, or device) of that name.
 
     What has a folder in it or ends like a file of weights is always a path. What is neither is looked up in the folder
-    of the user's own models.
+    of the user's own models. A file in that folder comes with what is remembered of it, however it was named.
 
     Raises:
         UsageError: neither a name of the catalog nor a file, or a name of several.
-        WeightsError: the catalog is damaged.
+        WeightsError: the catalog, or what is remembered of the user's models, is damaged; or a file of theirs changed.
     """
-    from texup.models.own import find_own  # here, so that the list of the catalog stays light
+    from texup.models.own import find_own, model_of  # here, as it needs the catalog's values
 
     path = Path(name_or_path)
     is_path = path.name != name_or_path or name_or_path.endswith(SUFFIXES)
     # Path's own questions would raise for a name that is too long or not to be looked at.
     if is_path and os.path.exists(path) and not os.path.isdir(path):
-        return CatalogModel(path.stem, path)
+        return model_of(path)
     models = load_catalog(folder).models
     if name_or_path in models:
         return models[name_or_path]
     if os.path.isfile(path):
-        return CatalogModel(path.stem, path)
+        return model_of(path)
     if own := find_own(name_or_path):
-        return CatalogModel(own.stem, own)
+        return model_of(own)
     raise UsageError(_unknown(name_or_path, models))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from texup.errors import UsageError, WeightsError
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from texup.models.model import UpscaleModel
 
 CHANNELS = (1, 3, 4)  # grey, of which a net sees each channel of a colour alone; RGB; RGBA
+TRIED = 24  # least side of the picture that a net is tried on
 DEFAULT_CONTEXT = 32  # texels, for nets that nobody measured
 
 
@@ -93,15 +96,44 @@ def _chosen(model: CatalogModel) -> Link:
     sha256 = _hash(model)
 
     def load() -> UpscaleModel:
-        from texup.models.loading import load_model
-
-        loaded = load_model(model.path, name=model.name, expected_sha256=sha256)
-        if loaded.in_channels != loaded.out_channels or loaded.in_channels not in CHANNELS:
-            channels = f"{loaded.in_channels} channels in and {loaded.out_channels} out"
-            raise WeightsError(f"{model.path}: a net of {channels}; texup upscales with nets for grey, RGB or RGBA")
-        return loaded
+        return _load(model, sha256)
 
     return Link(model.name, sha256, model.scale, model.context or DEFAULT_CONTEXT, load)
+
+
+def _load(model: CatalogModel, sha256: str | None) -> UpscaleModel:
+    """Return a net that texup can upscale with.
+
+    Raises:
+        WeightsError: the file is refused, or its net has other channels.
+    """
+    from texup.models.loading import load_model
+
+    loaded = load_model(model.path, name=model.name, expected_sha256=sha256)
+    if loaded.in_channels != loaded.out_channels or loaded.in_channels not in CHANNELS:
+        channels = f"{loaded.in_channels} channels in and {loaded.out_channels} out"
+        raise WeightsError(f"{model.path}: a net of {channels}; texup upscales with nets for grey, RGB or RGBA")
+    return loaded
+
+
+def try_file(path: Path) -> UpscaleModel:
+    """Return the net of a file of weights after a small picture has gone through it.
+
+    Raises:
+        WeightsError: the file is refused, its net has other channels, or what it makes is of another size or no number.
+    """
+    import torch
+
+    model = _load(CatalogModel(path.stem, path), None)
+    least = max(model.needs.minimum, TRIED)
+    side = math.ceil(least / model.multiple_of) * model.multiple_of
+    picture = torch.rand(1, model.in_channels, side, side, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        made = model.net(picture)
+    expected = (1, model.out_channels, side * model.scale, side * model.scale)
+    if tuple(made.shape) != expected or not made.isfinite().all():
+        raise WeightsError(f"{path}: what its net makes of a small picture is no picture of size {expected}")
+    return model
 
 
 def _blended(alpha: float) -> Link:

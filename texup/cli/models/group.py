@@ -18,6 +18,7 @@ from texup.errors import UsageError, WeightsError
 if TYPE_CHECKING:
     from texup.models.catalog import Catalog, CatalogModel
 
+COLUMNS = ("name", "scale", "architecture", "size", "sha256", "licence")
 UNTOLD = "licence not told: ask where you got it"
 
 
@@ -35,10 +36,10 @@ def models() -> None:
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_models(folder: Path | None, as_json: bool) -> None:
-    """List the models that come with texup and verify their files, and your own; or look into FOLDER.
+    """List the models that come with texup and your own, and verify their files; or look into another FOLDER.
 
-    Your own are the files of weights in one folder, which --model finds by name: `texup doctor` says where it lies.
-    With FOLDER, each file of weights in it is opened: architecture, scale, size and licence.
+    Your own are the files of weights in one folder, which --model finds by name: `texup doctor` says where it lies,
+    `texup models add` copies into it. With FOLDER, each file of weights in it is opened.
 
     \b
     Examples:
@@ -49,23 +50,27 @@ def list_models(folder: Path | None, as_json: bool) -> None:
         _list_folder(folder, as_json)
         return
     from texup.models.catalog import load_catalog
-    from texup.models.own import own_models
     from texup.places import models_folder
 
     catalog = load_catalog()
     rows = [_facts(model, catalog.default) for model in catalog.models.values()]
-    place, own = models_folder(), own_models()
+    place, own = models_folder(), _own_rows()
     if as_json:
         told = {"default": catalog.default, "pair": catalog.pair, "blend": catalog.blend, "models": rows}
         print_json("models list", told | {"own": {"folder": str(place), "files": own}})
     else:
-        _print_table(rows, ("name", "scale", "architecture", "size", "sha256", "licence"))
+        _print_table(rows, COLUMNS)
         for line in _choices(catalog):
             click.echo(printable(line))
-        click.echo(printable(f"your own, in {place}: {', '.join(own) or 'none'}"))
+        click.echo(printable(f"your own, in {place}:{'' if own else ' none'}"))
+        if own:
+            _print_table([row | {"name": row["file"]} for row in own], COLUMNS)
     broken = [row["name"] for row in rows if row["sha256"] != "ok"]
     if broken:
         raise WeightsError(f"{', '.join(broken)}: not the file that the catalog names; install texup again")
+    changed = [row["file"] for row in own if row["sha256"] == "CHANGED"]
+    if changed:
+        raise WeightsError(f"{', '.join(changed)}: changed after it was added; add it again, if that was you")
 
 
 @models.command()
@@ -200,6 +205,28 @@ def _facts(model: CatalogModel, default: str) -> dict[str, Any]:
     }
 
 
+def _own_rows() -> list[dict[str, Any]]:
+    """Return one row for each file in the user's folder; of one that was not added, nothing but its size is known."""
+    from texup.models.own import load_index, own_models, state_of
+    from texup.places import models_folder
+
+    folder, index, rows = models_folder(), load_index(), []
+    for name in own_models():
+        known = index.get(name)
+        rows.append(
+            {
+                "file": name,
+                "scale": known and known.scale,
+                "architecture": known and known.architecture,
+                "size": (folder / name).stat().st_size,
+                "sha256": state_of(name, known),
+                "licence": known and (known.licence or UNTOLD),
+                "source": known and known.source,
+            }
+        )
+    return rows
+
+
 def _choices(catalog: Catalog) -> list[str]:
     """Return in words what runs when nothing is named, and what can be mixed."""
     psnr, gan = catalog.pair
@@ -211,10 +238,11 @@ def _choices(catalog: Catalog) -> list[str]:
 def _print_table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
     """Print the rows as aligned columns under their names; sizes in MiB."""
     shown = [
-        row | {"scale": f"x{row['scale']}", "size": "-" if row["size"] is None else f"{row['size'] / 2**20:.1f} MiB"}
+        row
+        | {"scale": f"x{row['scale'] or '?'}", "size": "-" if row["size"] is None else f"{row['size'] / 2**20:.1f} MiB"}
         for row in rows
     ]
-    cells = [list(columns), *([printable(row[column]) for column in columns] for row in shown)]
+    cells = [list(columns), *([printable(row[column] or "") for column in columns] for row in shown)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     for line in cells:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
