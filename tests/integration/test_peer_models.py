@@ -131,6 +131,30 @@ def test_a_net_of_spandrel_is_shown_converted_and_blended(texup, dat, tmp_path):
     torch.testing.assert_close(whole, half, atol=1e-5, rtol=0)
 
 
+def test_a_net_with_tables_of_places_is_swept(texup, spandrel, tmp_path, wall):
+    module, kind, arguments = NETS["DRCT"]
+    with warnings.catch_warnings(action="ignore"):
+        torch.manual_seed(1)
+        net = getattr(importlib.import_module(f"spandrel.architectures.{module}"), kind)(**arguments)
+    state = net.state_dict()
+    assert any(key.endswith("relative_position_index") for key in state)
+    save_pickle(tmp_path / "a.pth", state)
+    save_pickle(
+        tmp_path / "b.pth", {key: value * 1.01 if value.is_floating_point() else value for key, value in state.items()}
+    )
+    write_picture(tmp_path / "wall.png", wall(16, 16))
+    files = tmp_path / "a.pth", tmp_path / "b.pth"
+    more = ("--on", tmp_path / "wall.png", "-o", tmp_path / "strip.png")
+    swept = texup("interpolate", *files, "--sweep", "0,0.5", *more)
+    assert (swept.code, swept.errors) == (0, [])
+    save_pickle(
+        tmp_path / "b.pth", {key: value if value.is_floating_point() else value.flip(0) for key, value in state.items()}
+    )
+    refused = texup("interpolate", *files, "--alpha", "0.5", "-o", tmp_path / "new.safetensors")
+    assert refused.code == 4
+    assert "relative_position_index of other whole numbers" in refused.err
+
+
 def test_a_net_of_few_sizes_is_blended(texup, spandrel, tmp_path):
     module, kind, arguments = NETS["DRCT"]
     with warnings.catch_warnings(action="ignore"):

@@ -120,3 +120,24 @@ def test_alpha_is_written_exactly(alpha, text):
 def test_no_two_alphas_have_one_name(alpha):
     assert float(exact(alpha)) == alpha
     assert set(exact(alpha)) <= set("-.0123456789")
+
+
+INDEX = "layers.0.attn.relative_position_index"
+
+
+def test_whole_numbers_stay_those_of_the_first():
+    table, count = torch.tensor([[3, 1], [2, 0]]), torch.tensor(1000)
+    psnr = {"w": torch.zeros(2), INDEX: table, "bn.num_batches_tracked": count}
+    gan = {"w": torch.ones(2), INDEX: table.clone(), "bn.num_batches_tracked": count + 1}
+    for alpha in (0.0, 0.4, 1.0):
+        blend = interpolate(psnr, gan, alpha)
+        assert blend[INDEX].dtype == torch.int64
+        assert torch.equal(blend[INDEX], table)
+        assert blend["bn.num_batches_tracked"] == 1000
+        torch.testing.assert_close(blend["w"], torch.full((2,), alpha))
+
+
+@pytest.mark.parametrize("other", [torch.tensor([3, 2]), torch.tensor([3.0, 1.0]), torch.tensor([3, 1]).int()])
+def test_other_whole_numbers_have_no_blend(other):
+    with pytest.raises(WeightsError, match=f"so they have no blend: {INDEX} of other whole numbers"):
+        interpolate({INDEX: torch.tensor([3, 1])}, {INDEX: other}, 0.5)

@@ -21,14 +21,18 @@ from texup.models.weights import StateDict
 MAX_DRIFT = 0.03
 PROBE_SIDE = 24
 SHOWN = 3
+COUNTER = "num_batches_tracked"  # of batch norm: how long it was trained
 
 
 def interpolate(psnr: StateDict, gan: StateDict, alpha: float) -> StateDict:
     """Return (1 - alpha) * psnr + alpha * gan for every tensor, computed in float64, as float32.
 
+    Whole numbers, as tables of places are, have no mean: they must be the same in both, but for counters of training
+    steps, and stay as they are in ``psnr``.
+
     Raises:
         UsageError: alpha is outside 0..1.
-        WeightsError: the two do not have the same keys and shapes.
+        WeightsError: the two do not have the same keys, shapes and whole numbers.
     """
     if not 0 <= alpha <= 1:
         raise UsageError(f"alpha {alpha} is not possible; use a number from 0 (PSNR) to 1 (GAN)")
@@ -36,11 +40,25 @@ def interpolate(psnr: StateDict, gan: StateDict, alpha: float) -> StateDict:
         *(f"{key} only in the GAN weights" for key in gan if key not in psnr),
         *(f"{key} only in the PSNR weights" for key in psnr if key not in gan),
         *(_misshapen(key, psnr[key], gan[key]) for key in psnr if key in gan and psnr[key].shape != gan[key].shape),
+        *(f"{key} of other whole numbers" for key in psnr if key in gan and _differ(key, psnr[key], gan[key])),
     ]
     if differences:
         more = f" and {len(differences) - SHOWN} more" if len(differences) > SHOWN else ""
         raise WeightsError(f"the two nets differ, so they have no blend: {', '.join(differences[:SHOWN])}{more}")
-    return {k: ((1 - alpha) * psnr[k].double() + alpha * gan[k].double()).float() for k in psnr}
+    return {k: _mean(value, gan[k], alpha) if value.is_floating_point() else value for k, value in psnr.items()}
+
+
+def _mean(psnr: Tensor, gan: Tensor, alpha: float) -> Tensor:
+    return ((1 - alpha) * psnr.double() + alpha * gan.double()).float()
+
+
+def _differ(key: str, psnr: Tensor, gan: Tensor) -> bool:
+    """Tell whether two tensors of one shape are of two kinds, or of whole numbers that are not the same."""
+    if psnr.shape != gan.shape or key.endswith(COUNTER):
+        return False
+    if psnr.is_floating_point() and gan.is_floating_point():
+        return False
+    return psnr.dtype != gan.dtype or not torch.equal(psnr, gan)
 
 
 def interpolate_files(psnr: CatalogModel, gan: CatalogModel, alpha: float) -> tuple[StateDict, dict[str, str]]:
@@ -57,13 +75,13 @@ def interpolate_files(psnr: CatalogModel, gan: CatalogModel, alpha: float) -> tu
             f"{psnr.path} enlarges {scales[0]} times and {gan.path} {scales[1]} times: nets of two scales have no blend"
         )
     try:
-        blend = interpolate(mother.state, father.state, alpha)
+        blend = interpolate(mother.tensors, father.tensors, alpha)
     except WeightsError as refusal:
         raise WeightsError(f"{psnr.path} and {gan.path}: {refusal}") from refusal
     check_related(
-        build_model(mother.state, psnr.name, mother.file.sha256, mother.file.integers),
-        build_model(father.state, gan.name, father.file.sha256, father.file.integers),
-        build_model(interpolate(mother.state, father.state, 0.5), "their blend", "", mother.file.integers),
+        build_model(mother.tensors, psnr.name, mother.file.sha256),
+        build_model(father.tensors, gan.name, father.file.sha256),
+        build_model(interpolate(mother.tensors, father.tensors, 0.5), "their blend", ""),
     )
     metadata = {
         "texup": __version__,
@@ -74,7 +92,7 @@ def interpolate_files(psnr: CatalogModel, gan: CatalogModel, alpha: float) -> tu
         "gan": gan.name,
         "gan_sha256": father.file.sha256,
     }
-    return mother.tensors | blend, metadata
+    return blend, metadata
 
 
 def check_related(psnr_model: UpscaleModel, gan_model: UpscaleModel, blend_model: UpscaleModel) -> None:

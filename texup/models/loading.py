@@ -67,8 +67,8 @@ def load_model(path: Path, *, name: str | None = None, expected_sha256: str | No
     return _assemble(net, known.architecture, name or path.stem, known.file.sha256)
 
 
-def build_model(state: StateDict, name: str, sha256: str, integers: StateDict | None = None) -> UpscaleModel:
-    """Return the model whose weights are ``state``, float32 and of any dialect, and ``integers``.
+def build_model(state: StateDict, name: str, sha256: str) -> UpscaleModel:
+    """Return the model whose weights are ``state``: float32 of any dialect, and the whole numbers that it needs.
 
     Raises:
         WeightsError: no net that texup or spandrel knows.
@@ -78,7 +78,7 @@ def build_model(state: StateDict, name: str, sha256: str, integers: StateDict | 
         found = detect(canonical)
         net = _own(canonical, found)
     except UnknownNet as refusal:
-        found, net = _borrowed(state, integers or {}, refusal, is_run=True)
+        found, net = _borrowed(state, {}, refusal, is_run=True)
     return _assemble(net, found, name, sha256)
 
 
