@@ -86,6 +86,7 @@ WHOLE = {
     "NAFNet",
 }
 LOOKS_AT_ALL = {
+    "SAFMN-BCIE",
     *("HAT", "ATD", "DAT", "RGT", "GRL", "OmniSR", "CRAFT", "FDAT", "RCAN", "RealCUGAN", "SeemoRe"),
     *("MM-RealSR", "NAFNet"),
 }
