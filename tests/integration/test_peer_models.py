@@ -217,3 +217,12 @@ def test_models_are_measured(texup, tmp_path):
     (row,) = texup("models", "bench", tmp_path / "mine.safetensors", "--seconds", "0.1", "--json").json["models"]
     assert row["texels_per_second"] > 0
     assert row["problem"] is None
+
+
+def test_a_comparison_names_the_model_that_does_not_enlarge(texup, pack, tmp_path):
+    for scale in (1, 2):
+        save_weights(tmp_path / f"{scale}x_mine.safetensors", tiny_net(scale=scale).state_dict(), {})
+    models = [part for scale in (2, 1) for part in ("--model", tmp_path / f"{scale}x_mine.safetensors")]
+    refused = texup("compare", pack, *models, "-o", tmp_path / "page")
+    assert refused.code == 2
+    assert "1x_mine does not enlarge; add a model that does" in refused.err

@@ -45,7 +45,11 @@ class _Nets:
 
     def steps(self, used: Sequence[Link], links: Sequence[Link], scale: int) -> list[Pass]:
         """Return the passes through the nets ``used`` that reach a scale; their numbers are places in ``links``."""
-        passes = plan_passes([self.scale(link) for link in used], scale)
+        scales = [self.scale(link) for link in used]
+        if scale > 1 and all(each == 1 for each in scales):
+            names = ", ".join(link.name for link in used)
+            raise UsageError(f"--scale {scale}: {names} does not enlarge; add a model that does")
+        passes = plan_passes(scales, scale)
         return [self._step(used[step.model], links, step.scale) for step in passes]
 
     def _step(self, link: Link, links: Sequence[Link], scale: int) -> Pass:

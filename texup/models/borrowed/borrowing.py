@@ -34,7 +34,7 @@ from texup.models.weights import StateDict
 VERSION = "0.4."
 TRIAL_SIDE = 24  # more texels than the widest windows have, and quick for the largest nets
 # No watch can tell these from convolutions: RGT folds all of a plane into few tokens by strides, IPT cuts it into
-# patches that it counts, and SAFMN-BCIE sees beyond the usual context (tiles of 32 texels: 109 and 8 levels of 255 off).
+# patches that it counts, and SAFMN-BCIE sees beyond the usual context (tiles of 32 texels: 109 and 8 of 255 off).
 WHOLE = ("RGT", "IPT", "SAFMN-BCIE")
 SPARE = 1 << 26  # numbers that a net may make besides twice its weights: tables and masks
 ALIKE = 1e-3  # of the largest value: how far a picture in a batch may be from the same alone
