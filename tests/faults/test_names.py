@@ -133,7 +133,7 @@ def test_p23_upscale_names_every_file_in_one_clean_line(scene):
     assert said.isascii()
     result = json.loads(said)
     assert names_of(failure["path"] for failure in result["failures"]) == failed
-    lines = [line for line in told.splitlines() if not line.startswith(("warning: ", "hint: ", "error: "))]
+    lines = [line for line in told.splitlines() if not line.startswith(("warning: ", "hint: ", "error: ", "gate: "))]
     assert len(lines) == len(NAMES) + 1  # one for each, and the sum
     assert sum(line.startswith("failed: ") for line in lines) == len(failed)
     written = names_of(p.relative_to(folder / "out") for p in (folder / "out").rglob("*") if p.is_file())
