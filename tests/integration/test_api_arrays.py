@@ -169,15 +169,21 @@ def test_what_is_no_picture_is_refused_in_one_line(array, text):
     assert "\n" not in str(caught.value)
 
 
-def test_wrong_kinds_devices_and_sizes_are_refused(picture):
+def test_wrong_kinds_and_devices_are_refused(picture):
     with pytest.raises(UsageError, match=r"kind = 'wood' is unknown"):
         api.upscale_array(picture(3), kind="wood", **CPU)
     with pytest.raises(DeviceError, match="device 'abacus' is not available"):
         api.upscale_array(picture(3), device="abacus", method="net")
-    with pytest.raises(TextureError, match="array: 20000 x 20000 is more than the limit"):
-        api.upscale_array(np.broadcast_to(np.uint8(1), (20000, 20000, 1)), **CPU)
     with pytest.raises(TypeError, match="no option 'palette'"):
         api.upscale_array(picture(3), palette="keep")
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_what_is_too_large_is_refused_before_it_is_looked_into(monkeypatch, kind):
+    monkeypatch.setattr("texup.api.arrays.check_range", lambda *_: pytest.fail("it was looked into"))
+    monkeypatch.setattr("texup.api.arrays.decide", lambda *_: pytest.fail("it was decided about"))
+    with pytest.raises(TextureError, match="array: 20000 x 20000 is more than the limit"):
+        api.upscale_array(np.broadcast_to(kind(1), (20000, 20000, 1)), **CPU)
 
 
 def test_short_memory_makes_tiles_smaller(picture, monkeypatch):

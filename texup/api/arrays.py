@@ -23,7 +23,7 @@ from texup.textures.keys import put_back
 from texup.textures.texture import Container, Pixels, Texture
 from texup.upscaling.deciding import decide
 from texup.upscaling.gate import gated
-from texup.upscaling.reading import NotUpscaled, Sources
+from texup.upscaling.reading import Limits, NotUpscaled, Sources, check_size
 from texup.upscaling.run import Run
 
 Sample = TypeVar("Sample", np.uint8, np.uint16, np.float32)
@@ -51,7 +51,9 @@ def upscale_array(
         WeightsError: weights were refused.
     """
     run = run_for(_unwarned(options_of(options, PixelOptions)))
-    texture = Texture(_pixels_of(rgba), Container("png", 8 if rgba.dtype.itemsize == 1 else 16))
+    texture = Texture(
+        _pixels_of(rgba, run.limits_of(run.route)), Container("png", 8 if rgba.dtype.itemsize == 1 else 16)
+    )
     try:
         result = _upscaled(texture, _kind_of(kind), run)
     except MemoryError as error:
@@ -85,15 +87,17 @@ def _kind_of(kind: str | None) -> Kind | None:
         raise UsageError(str(error)) from error
 
 
-def _pixels_of(rgba: Any) -> Pixels:
+def _pixels_of(rgba: Any, limits: Limits) -> Pixels:
     """Return an array of the user's as pixels of our own.
 
     Raises:
         UsageError: it is none, of another shape or type, or has values that are no picture.
+        UnsupportedTexture: it is too large, which is told before it is copied or looked into.
     """
     if not isinstance(rgba, np.ndarray):
         raise UsageError(f"{NAME} must be a numpy array (H, W, C), not {type(rgba).__name__}")
     check_shape(rgba, (1, 2, 3, 4), NAME)
+    check_size(rgba.shape[0], rgba.shape[1], limits, NAME)
     if rgba.dtype.kind == "u" and rgba.dtype.itemsize <= 2:
         return cast("Pixels", np.array(rgba, np.uint8 if rgba.dtype.itemsize == 1 else np.uint16, order="C"))
     if rgba.dtype.kind != "f" or rgba.dtype.itemsize != 4:
