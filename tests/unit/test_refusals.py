@@ -7,7 +7,7 @@ import pytest
 WRONG = {
     "upscal": "no command upscal; did you mean 'upscale'? (texup --help)",
     "models lst": "no command lst; did you mean 'list'? (texup models --help)",
-    "models zzz": "no command zzz; use one of bench, convert, list, show (texup models --help)",
+    "models zzz": "no command zzz; use one of add, bench, convert, list, show (texup models --help)",
     "upscale x --scal 2": "no option --scal; did you mean --scale? (texup upscale --help)",
     "upscale x --colour-fix": "no option --colour-fix; did you mean --color-fix? (texup upscale --help)",
     "upscale x --zzzzzz": "no option --zzzzzz (texup upscale --help)",
