@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 
 from texup import files
+from texup.calls import doing
 from texup.files import read_pieces, sha256_of
 from texup.manifest.history import history_of
 from texup.textures.codecs.files import decode
-from texup.upscaling import copying, reading, run
+from texup.upscaling import copying, reading
 from texup.upscaling import pack as upscaling
 
 from ..builders import noise
@@ -186,7 +187,7 @@ AFTER_PLAN: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("change", AFTER_PLAN.values(), ids=AFTER_PLAN)
 def test_p06_a_source_that_vanished_after_the_plan_fails_alone(upscale, pack, tmp_path, monkeypatch, change):
-    plan_of = run.plan_of
+    plan_of = doing.plan_of
 
     def planned(this):
         plan = plan_of(this)
@@ -194,14 +195,14 @@ def test_p06_a_source_that_vanished_after_the_plan_fails_alone(upscale, pack, tm
             change(pack / name)
         return plan
 
-    monkeypatch.setattr(run, "plan_of", planned)
+    monkeypatch.setattr(doing, "plan_of", planned)
     result = upscale()
     assert result.code == 3, result.err
     failed = {failure["path"] for failure in result.json["failures"]}
     assert failed == FILES.keys() - {"b.png", "skipped.png", "texup.toml"}, "what is left out is not looked at"
     assert sha256_of(tmp_path / "out" / "b.png")
     assert all(failure["reason"].startswith("cannot read: ") for failure in result.json["failures"])
-    monkeypatch.setattr(run, "plan_of", plan_of)
+    monkeypatch.setattr(doing, "plan_of", plan_of)
     for name in FILES.keys() - {"b.png"}:
         shutil.rmtree(pack / name) if (pack / name).is_dir() else (pack / name).unlink(missing_ok=True)
         put(pack / name, FILES[name])
@@ -212,7 +213,7 @@ def test_p07_a_source_that_is_replaced_after_the_plan_is_recorded_as_what_was_re
     upscale, pack, tmp_path, monkeypatch
 ):
     plan_of, new = (
-        run.plan_of,
+        doing.plan_of,
         {"a.png": noise(11, side=8), "film.bin": b"new", "sky.dds": noise(12, format_="dds")},
     )
 
@@ -222,7 +223,7 @@ def test_p07_a_source_that_is_replaced_after_the_plan_is_recorded_as_what_was_re
             put(pack / name, data)
         return plan
 
-    monkeypatch.setattr(run, "plan_of", planned)
+    monkeypatch.setattr(doing, "plan_of", planned)
     assert upscale().code == 0
     out = tmp_path / "out"
     assert history_of(out).done("sky.dds").outcome == "upscaled"

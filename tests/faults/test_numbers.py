@@ -18,7 +18,7 @@ from ..builders import records_of, write_picture
 
 NOT_FINITE = "the net's result is not finite even in fp32; the weights do not suit this texture"
 WRONG = {"nan": torch.nan, "inf": torch.inf, "-inf": -torch.inf, "huge": 2 * FAR, "-huge": -2 * FAR}
-ARGUMENTS = ("--overlap", "8", "--tile", "32", "--device", "cpu", "--json")
+ARGUMENTS = ("--overlap", "8", "--tile", "32", "--device", "cpu", "--gate", "off", "--json")
 BRIGHT = "bright.png"  # takes three tiles of 32, one of which has a red texel of 1; the others share their shape
 DULL = ("0.png", "1.png", "2.png")
 

@@ -343,7 +343,7 @@ def pack(tmp_path, wall) -> Path:
 def test_p06_a_run_goes_on_and_the_next_does_not_stumble_again(evil, pack, tmp_path, texup, weights, monkeypatch):
     monkeypatch.setattr("texup.upscaling.pack.Decoders", partial(Decoders, "evil_decoder:decode", 2.0))
     out = tmp_path / "out"
-    command = ("upscale", pack, "-o", out, "--model", weights)
+    command = ("upscale", pack, "-o", out, "--model", weights, "--gate", "off")
 
     def run(*options, tried, counts):
         evil.log.write_text("")
