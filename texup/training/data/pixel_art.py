@@ -14,7 +14,7 @@ from texup.degradations.palettes import fit_palette, paint
 from texup.degradations.reduce import most_typical, round_8bit
 from texup.training.data.degrade import Dice
 
-CUT_OUT = 0.25  # share of patches that keep their alpha; the others lie on one colour
+CUT_OUT = 0.4  # share of patches that keep their alpha; the others lie on one colour
 PLAIN_GROUND = 0.3  # share of these on black or white
 FEW, FEW_COLOURS = 0.6, (6, 8, 12, 16, 32)  # share of patches stored in few colours
 DIM, DIM_GAIN = 0.3, (0.35, 1.0)  # share of patches with weaker channels
@@ -85,7 +85,8 @@ def _squares(side: int, dice: Dice) -> Tensor:
         index = _repeated(side, colours, dice)
     else:
         index = _areas(side, colours, dice, filled=kind == 3)
-    return torch.cat((palette[index].permute(2, 0, 1), torch.ones(1, side, side)))
+    alpha = (index > 0).float() if dice.chance(CUT_OUT) else torch.ones(side, side)
+    return torch.cat((palette[index].permute(2, 0, 1), alpha[None]))
 
 
 def _wall(side: int, colours: int, dice: Dice) -> Tensor:
