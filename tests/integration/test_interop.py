@@ -17,7 +17,8 @@ from texup.models.weights import save_weights
 from ..builders import tiny_net
 
 ARCHITECTURES = {"SRVGGNetCompact": "RealESRGAN Compact", "RRDBNet": "ESRGAN"}  # ours -> spandrel's name
-SHIPPED = load_catalog().models
+CATALOG = load_catalog()
+SHIPPED = {name: model for name, model in CATALOG.models.items() if name != CATALOG.pixel_art}
 LARGEST = 1e-5  # difference, with colours in [0, 1]
 PADDED = 1.3e-6  # the same, where only channels of zeros were added
 
@@ -33,6 +34,11 @@ def off_by(spandrel, path, ours) -> float:
         expected, found = ours.net(picture), theirs.model.float().eval()(picture)
     assert found.shape == expected.shape == (1, ours.out_channels, 24 * ours.scale, 20 * ours.scale)
     return float((found - expected).abs().max() / expected.abs().max().clamp(1))
+
+
+def test_all_but_the_net_for_pixel_art_is_for_other_programs_too():
+    assert {model.architecture for model in SHIPPED.values()} <= set(ARCHITECTURES)
+    assert set(CATALOG.models) - set(SHIPPED) == {"texup-x4-pixel"}
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -43,12 +43,29 @@ def test_a_catalog_is_read_whole(folder):
         path=folder / "a-psnr.safetensors",
         sha256="a" * 64,
         scale=4,
+        channels=3,
         context=16,
         architecture="RRDBNet",
         licence="MIT",
         source="trained here",
         description="for tests",
     )
+
+
+def test_a_catalog_may_name_a_model_for_pixel_art(folder):
+    assert load_catalog(folder).pixel_art is None
+    for name in ("b-gan", "c"):
+        (folder / "catalog.toml").write_text(f'pixel_art = "{name}"\n{GOOD}', encoding="utf-8")
+        if name == "c":
+            with pytest.raises(WeightsError, match="it names c, but has no such model"):
+                load_catalog(folder)
+        else:
+            assert load_catalog(folder).pixel_art == "b-gan"
+
+
+def test_a_model_may_have_other_channels_than_three(folder):
+    (folder / "catalog.toml").write_text(GOOD.replace("scale = 4", "scale = 4\nchannels = 4", 1), encoding="utf-8")
+    assert [model.channels for model in load_catalog(folder).models.values()] == [4, 3]
 
 
 @pytest.mark.parametrize(("text", "share"), [("0.6", 0.6), ("0", 0.0), ("1", 1.0)])

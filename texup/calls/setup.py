@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from texup.calls.options import Options
+from texup.calls.routes import Routes
 from texup.conventions.convention import Wishes
 from texup.engines.engine import Engine
 from texup.errors import UsageError
@@ -20,41 +21,13 @@ from texup.packs.opening import folders_of
 from texup.packs.zips import SUFFIXES, unpack_archive
 from texup.policy.rules import RULES_NAME, Rule, load_rules
 from texup.textures.codecs.files import SUFFIXES as TEXTURE_SUFFIXES
-from texup.upscaling.run import Pass, Route, Run, Settings, plan_passes
+from texup.upscaling.run import Run, Settings
 
 if TYPE_CHECKING:
     from texup.models.model import UpscaleModel
 
 Engines = dict[tuple[str, ...], Engine]
 """Those made so far in one call, by the hashes of their nets."""
-RGBA = 4  # channels
-
-
-class _Nets:
-    """What is known of the nets of a run: from the catalog, or else from the weights, which that loads."""
-
-    def __init__(self) -> None:
-        self.loaded: dict[str, UpscaleModel] = {}
-
-    def scale(self, link: Link) -> int:
-        """Return how much a net enlarges."""
-        if link.scale is None:
-            self.loaded[link.sha256] = self.loaded.get(link.sha256) or link.load()
-            return self.loaded[link.sha256].scale
-        return link.scale
-
-    def steps(self, used: Sequence[Link], links: Sequence[Link], scale: int) -> list[Pass]:
-        """Return the passes through the nets ``used`` that reach a scale; their numbers are places in ``links``."""
-        scales = [self.scale(link) for link in used]
-        if scale > 1 and all(each == 1 for each in scales):
-            names = ", ".join(link.name for link in used)
-            raise UsageError(f"--scale {scale}: {names} does not enlarge; add a model that does")
-        passes = plan_passes(scales, scale)
-        return [self._step(used[step.model], links, step.scale) for step in passes]
-
-    def _step(self, link: Link, links: Sequence[Link], scale: int) -> Pass:
-        rgba = link.sha256 in self.loaded and self.loaded[link.sha256].in_channels == RGBA
-        return Pass(links.index(link), scale, rgba)
 
 
 def build_run(
@@ -91,26 +64,23 @@ def run_without_pack(
         WeightsError: a file of weights was refused.
     """
     is_default = not options.models and options.blend is None
-    links = choose_chain(options.models, options.blend, options.scale)
-    nets = _Nets()
-    scales = [nets.scale(link) for link in links]
-    settings = _settings(prod(scales) if options.scale is None else options.scale, links, options)
-    route = Route(nets.steps(links, links, settings.scale), settings)
+    chosen, made = choose_chain(options.models, options.blend, options.scale), Routes(options.overlap)
+    scale = prod(map(made.scale, chosen)) if options.scale is None else options.scale
+    settings = _settings(scale, options)
+    route = made.through(chosen, settings)
     gentle = faithful_chain(options.scale) if is_default else []
-    faithful = _route(gentle, links, route, nets, options) if gentle else None
     asks = options.gate == "fallback" or any(rule.gate == "fallback" for rule in rules)
-    safe = fallback_chain(settings.scale) if asks and settings.scale > 1 else []
-    fallback = _route(safe, links, route, nets, options) if safe else None
-    routed = [rule for rule in (*rules, *compared) if rule.has_route]
-    routes = {rule.number: _rule_route(rule, route, links, nets, options) for rule in routed}
+    safe = fallback_chain(scale) if asks and scale > 1 else []
+    faithful, fallback = (made.through(used, settings) if used else None for used in (gentle, safe))
+    routes = {rule.number: made.of_rule(rule, route) for rule in (*rules, *compared) if rule.has_route}
     return Run(
         source=Path(),
         out=Path(),
-        models=[(link.name, link.sha256) for link in links],
+        models=[(link.name, link.sha256) for link in made.links],
         route=route,
-        load_engine=engine_loader(links, nets.loaded, options, {} if engines is None else engines),
+        load_engine=engine_loader(made.links, made.loaded, options, {} if engines is None else engines),
         convention=options.convention,
-        wishes=wishes_of(options, settings.scale),
+        wishes=wishes_of(options, scale),
         rules=rules,
         routes=routes,
         faithful=faithful,
@@ -124,11 +94,11 @@ def run_without_pack(
     )
 
 
-def _settings(scale: int, links: Sequence[Link], options: Options) -> Settings:
-    """Return what decides the pixels of results besides sources and nets."""
+def _settings(scale: int, options: Options) -> Settings:
+    """Return what decides the pixels of results besides sources and nets; each route finds its own margin."""
     return Settings(
         scale=scale,
-        margin=_margin(links, options.overlap),
+        margin=0,
         alpha=options.alpha,
         edges=options.edges,
         color_fix=options.color_fix,
@@ -183,28 +153,6 @@ def wishes_of(options: Options, scale: int) -> Wishes:
         resource_pack=options.resource_pack or "",
         palette=options.palette,
     )
-
-
-def _margin(links: Sequence[Link], overlap: int | None) -> int:
-    """Return the texels of context, even, so that both sides together are a multiple of GRID."""
-    margin = overlap if overlap is not None else max(link.context for link in links)
-    return margin + margin % 2
-
-
-def _rule_route(rule: Rule, default: Route, links: list[Link], nets: _Nets, options: Options) -> Route:
-    """Return the route of a rule; nets that only rules use are added to ``links``."""
-    used = [links[step.model] for step in dict.fromkeys(default.passes)]
-    if rule.models or rule.blend is not None:
-        used = choose_chain(rule.models, rule.blend)
-    scale = default.settings.scale if rule.scale is None else rule.scale
-    return _route(used, links, replace(default, settings=replace(default.settings, scale=scale)), nets, options)
-
-
-def _route(used: Sequence[Link], links: list[Link], like: Route, nets: _Nets, options: Options) -> Route:
-    """Return the route through other nets, with settings as ``like`` has them; new nets are added to ``links``."""
-    links += [link for link in used if link not in links]
-    settings = replace(like.settings, margin=_margin(used, options.overlap))
-    return Route(nets.steps(used, links, settings.scale), settings)
 
 
 @contextmanager

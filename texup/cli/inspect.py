@@ -91,6 +91,8 @@ def _summary(run: Run, found: Inspection) -> list[str]:
     lines.append(f"{'result':12} {found.output}, {found.scale} times as large, by {_chain(run, run.route)}")
     if run.faithful is not None:
         lines.append(f"{'':12} and {_chain(run, run.faithful)} where nothing may be invented")
+    if run.route.pixel_art is not None and found.counts["methods"].get("pixel"):
+        lines.append(f"{'':12} and {_chain(run, run.route.pixel_art)} for pixel art")
     if found.estimate is not None:
         span, memory = _span(found.estimate.shortest, found.estimate.longest), found.estimate.memory_mb
         lines.append(f"{'estimate':12} {span}, and {memory} MB for a batch on {found.estimate.device}")

@@ -140,7 +140,7 @@ PIXEL_OPTIONS = (
         type=Word(get_args(MethodChoice)),
         default="auto",
         show_default=True,
-        help="How pictures are enlarged; auto: pixel art by its shapes, everything else by a net.",
+        help="How pictures are enlarged; auto: pixel art by a net of its own, everything else by the chosen nets.",
     ),
     setting(
         "--color-fix/--no-color-fix", default=True, show_default=True, help="Keep the source's colours over areas."

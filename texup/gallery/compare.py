@@ -32,7 +32,7 @@ from texup.upscaling.deciding import Decision, decide
 from texup.upscaling.pixels import upscale_sheet
 from texup.upscaling.planning import Plan
 from texup.upscaling.reading import NotUpscaled, Sources, read
-from texup.upscaling.run import Route, Run
+from texup.upscaling.run import Run
 
 FIRST = 1_000_000
 """Number of the first candidate's rule; no file of rules has as many."""
@@ -140,7 +140,7 @@ def decided(subject: Subject, candidate: AskedCandidate, run: Run, plan: Plan) -
         blend=asked.blend,
         scale=None,
     )
-    through_net = Route(run.passes, replace(run.settings, method="net"))
+    through_net = replace(run.route, settings=replace(run.settings, method="net"))
     forced = run if asked.method else replace(run, route=through_net)
     return decide(subject.sources, replace(subject.planned, rules=(rule,)), forced, plan.convention)
 

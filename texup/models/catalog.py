@@ -5,7 +5,8 @@
     default = "texup-x4-gan"  # or "blend": the pair, mixed by its share
     pair = { psnr = "texup-x4-psnr", gan = "texup-x4-gan", blend = 0.6 }  # the recommended share may be left out
     by_scale = { 2 = "texup-x2" }  # other defaults for results of a scale; may be left out
-    [[model]]  # the keys of FIELDS, for each model
+    pixel_art = "texup-x4-pixel"  # the model for pixel art, whatever else is chosen; may be left out
+    [[model]]  # the keys of FIELDS, for each model; channels may be left out for RGB
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from texup.texts import parse_toml, read_text
 NAME = "catalog.toml"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 LICENCES = ("license", "licence", "modelspec.license")  # keys in the header of a safetensors file
+RGB = 3
 BLEND = "blend"  # as the catalog's default: the pair, mixed as its own ``blend`` says; no model may have this name
 
 
@@ -36,6 +38,8 @@ class CatalogModel:
     path: Path
     sha256: str | None = None
     scale: int | None = None
+    channels: int | None = None
+    """Of its input and its result: 1 for grey, 3 for RGB, 4 for RGBA."""
     context: int | None = None
     """Low-resolution pixels around a tile that change the result inside it."""
     architecture: str = ""
@@ -57,6 +61,8 @@ class Catalog:
     models: dict[str, CatalogModel]
     by_scale: dict[int, str] = field(default_factory=dict)
     """Names of the models that are the default for results of a scale."""
+    pixel_art: str | None = None
+    """Name of the model for pixel art; None where that goes through the others."""
 
     def default_for(self, scale: int | None) -> str:
         """Return the name of the model, or ``BLEND``, that is used for a ``scale`` when none is named."""
@@ -85,6 +91,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "file": _matches(r"\w[\w.+-]*"),
     "sha256": _matches(r"[0-9a-f]{64}"),
     "scale": _is_within(1, 16),
+    "channels": _is_within(1, 4),
     "context": _is_within(0, 1024),
     "architecture": _is_text,
     "licence": _is_text,
@@ -169,7 +176,8 @@ def licence_in(metadata: Mapping[str, str]) -> str | None:
 
 
 def _catalog(values: dict[str, Any], folder: Path) -> Catalog:
-    _check_keys("the catalog", {"by_scale": {}} | values, {"default", "pair", "by_scale", "model"})
+    optional: dict[str, Any] = {"by_scale": {}, "pixel_art": None}
+    _check_keys("the catalog", optional | values, {"default", "pair", "model", *optional})
     entries, pair = values["model"], values["pair"]
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise WeightsError("model is no list of tables; write [[model]]")
@@ -185,11 +193,14 @@ def _catalog(values: dict[str, Any], folder: Path) -> Catalog:
         raise WeightsError(f"pair: {BLEND} = {blend!r} is not allowed; it is a share from 0 (PSNR) to 1 (GAN)")
     if default == BLEND and blend is None:
         raise WeightsError(f"the default is the {BLEND} of the pair, but the pair has none")
-    for name in (*([] if default == BLEND else [default]), pair["psnr"], pair["gan"]):
+    pixel_art = values.get("pixel_art")
+    others = [name for name in (default, pixel_art) if name not in (BLEND, None)]
+    for name in (*others, pair["psnr"], pair["gan"]):
         if not isinstance(name, str) or name not in by_name:
             raise WeightsError(f"it names {name}, but has no such model")
     by_scale = _by_scale(values.get("by_scale", {}), by_name)
-    return Catalog(default, (pair["psnr"], pair["gan"]), None if blend is None else float(blend), by_name, by_scale)
+    share = None if blend is None else float(blend)
+    return Catalog(default, (pair["psnr"], pair["gan"]), share, by_name, by_scale, pixel_art)
 
 
 def _by_scale(table: Any, models: dict[str, CatalogModel]) -> dict[int, str]:
@@ -203,6 +214,7 @@ def _by_scale(table: Any, models: dict[str, CatalogModel]) -> dict[int, str]:
 
 def _model(entry: dict[str, Any], folder: Path) -> CatalogModel:
     title = f"model {entry.get('name', '?')}"
+    entry = {"channels": RGB} | entry
     _check_keys(title, entry, set(FIELDS))
     for key, is_allowed in FIELDS.items():
         if not is_allowed(entry[key]):

@@ -30,6 +30,8 @@ class Link:
     """Of the weights; for a blend, of its parents' hashes and its alpha."""
     scale: int | None
     """None where only the weights can tell."""
+    channels: int | None
+    """Of its input; None where only the weights can tell."""
     context: int
     """Texels around a tile that the net needs."""
     load: Callable[[], UpscaleModel] = field(compare=False)
@@ -77,6 +79,16 @@ def fallback_chain(scale: int) -> list[Link]:
     return [_chosen(resolve(catalog.by_scale.get(scale, catalog.pair[0])))]
 
 
+def pixel_art_chain() -> list[Link]:
+    """Return the nets for pixel art; none where the catalog has none.
+
+    Raises:
+        WeightsError: the catalog is damaged, or a file cannot be weights.
+    """
+    name = load_catalog().pixel_art
+    return [] if name is None else [_chosen(resolve(name))]
+
+
 def _recommended() -> float:
     share = load_catalog().blend
     if share is None:
@@ -98,7 +110,7 @@ def _chosen(model: CatalogModel) -> Link:
     def load() -> UpscaleModel:
         return _load(model, sha256)
 
-    return Link(model.name, sha256, model.scale, model.context or DEFAULT_CONTEXT, load)
+    return Link(model.name, sha256, model.scale, model.channels, model.context or DEFAULT_CONTEXT, load)
 
 
 def _load(model: CatalogModel, sha256: str | None) -> UpscaleModel:
@@ -153,4 +165,5 @@ def _blended(alpha: float) -> Link:
         ours, theirs = (read_weights(m.path, expected_sha256=m.sha256).state for m in (psnr, gan))
         return build_model(interpolate(ours, theirs, alpha), name, sha256)
 
-    return Link(name, sha256, psnr.scale, max(psnr.context or DEFAULT_CONTEXT, gan.context or DEFAULT_CONTEXT), load)
+    context = max(psnr.context or DEFAULT_CONTEXT, gan.context or DEFAULT_CONTEXT)
+    return Link(name, sha256, psnr.scale, psnr.channels, context, load)

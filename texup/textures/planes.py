@@ -32,6 +32,8 @@ from texup.textures.texture import Pixels, Texture
 AlphaKind = Literal["none", "constant", "binary", "few", "soft", "data", "smooth", "copy"]
 
 THROUGH_NET: frozenset[AlphaKind] = frozenset({"binary", "soft", "data", "smooth"})
+RGBA_NET = THROUGH_NET | {"few"}
+"""Kinds that a net of four channels takes with the colour, whose shapes alpha then has."""
 
 FEW_LEVELS = 4
 RINGS = 16  # texels that colour is bled outward; beyond them the mean colour shows nowhere near an edge
@@ -143,7 +145,7 @@ def finish_alpha(upscaled: Plane | None, source: Plane, scale: int, kind: AlphaK
     """Return the alpha plane of the result, of the same class as its source.
 
     Args:
-        upscaled: (H * scale, W * scale, 1) from a net; needed for the kinds in ``THROUGH_NET``, ignored for the others.
+        upscaled: (H * scale, W * scale, 1) from a net; needed for the kinds in ``THROUGH_NET``, heeded for "few".
         source: (H, W, 1).
         scale: whole factor between the two.
         kind: the class to keep.
@@ -151,7 +153,8 @@ def finish_alpha(upscaled: Plane | None, source: Plane, scale: int, kind: AlphaK
     """
     own = repeat(source, scale)
     if kind == "few":
-        return np.where(repeat(screen_doors(source)[..., None], scale), own, _vote_levels(source, scale, edges))
+        voted = _vote_levels(source, scale, edges) if upscaled is None else _nearest_levels(source, upscaled)
+        return np.where(repeat(screen_doors(source)[..., None], scale), own, voted)
     if upscaled is None:
         return own
     if kind == "data":
@@ -169,6 +172,13 @@ def _coverage_threshold(values: Plane, coverage: float) -> float:
     """Return the threshold above which a ``coverage`` share of ``values`` lies."""
     clear = values.size - round(coverage * values.size)
     return -np.inf if clear == 0 else float(np.partition(values, clear - 1, axis=None)[clear - 1])
+
+
+def _nearest_levels(source: Plane, upscaled: Plane) -> Plane:
+    """Return the level of the source that is nearest to each pixel."""
+    levels = np.unique(source)
+    nearest: Plane = levels[np.abs(upscaled - levels).argmin(axis=2)][..., None]
+    return nearest
 
 
 def _vote_levels(source: Plane, scale: int, edges: Edges) -> Plane:

@@ -74,7 +74,7 @@ def decide(
     if policy.method == "copy":
         what = f"a look-up table, a {table}" if table is not None else policy.kind
         return NotUpscaled(action="copy", reason=f"{what}: kept as it is", source_sha256=sources.sha256)
-    route = run.route_of(rule, faithful=policy.faithful)
+    route = run.route_of(rule, faithful=policy.faithful, pixel_art=policy.method == "pixel")
     for work in works:
         check_size(work.pixels.shape[0], work.pixels.shape[1], run.limits_of(route), planned.path.rpartition("/")[2])
     return Decision(

@@ -20,8 +20,7 @@ from texup.textures.color import correct_drift, reduce_plane
 from texup.textures.enlarge import enlarge, renormalise_texture
 from texup.textures.grain.adding import add_grain, content_seed
 from texup.textures.hidden import keep_hidden
-from texup.textures.pixel_scaling import enlarge_pixel_art
-from texup.textures.planes import THROUGH_NET, Planes, as_grey, bleed, finish_alpha, merge, softened, split
+from texup.textures.planes import RGBA_NET, THROUGH_NET, Planes, as_grey, bleed, finish_alpha, merge, softened, split
 from texup.textures.seams import Edges, pad
 from texup.textures.texture import Texture
 from texup.upscaling.run import Pass, Settings
@@ -50,14 +49,14 @@ def upscale_texture(
     scale, edges = settings.scale, policy.edges
     if policy.method in ("nearest", "smooth", "vectors"):
         return _placed(enlarge(texture, policy.method, scale, edges, policy.normal), scale)
-    if policy.method == "pixel":
-        return _placed(enlarge_pixel_art(texture, policy.alpha, scale, edges, shows_hidden=policy.shows_hidden), scale)
     size = (texture.pixels.shape[0] * scale, texture.pixels.shape[1] * scale)
     planes = softened(split(texture, policy.alpha), edges)
     opacity = None if policy.shows_hidden else planes.alpha
     colour = planes.colour if opacity is None else as_grey(bleed(planes.colour, opacity, edges))
-    wanted = [colour] if planes.alpha is None or policy.alpha not in THROUGH_NET else [colour, planes.alpha]
-    at_once = len(wanted) == 2 and all(step.rgba for step in passes)
+    is_rgba = all(step.rgba for step in passes)
+    through = RGBA_NET if is_rgba else THROUGH_NET
+    wanted = [colour] if planes.alpha is None or policy.alpha not in through else [colour, planes.alpha]
+    at_once = len(wanted) == 2 and is_rgba
 
     if at_once:
         upscaled = _parted((yield from through_nets([_joined(*wanted)], edges, passes, settings.margin)), colour)
@@ -66,7 +65,7 @@ def upscale_texture(
 
     is_light = policy.alpha != "data" and policy.kind != "normal"
     result, *rest = (reduce_plane(p, size, edges, light=is_light and k == 0) for k, p in enumerate(upscaled))
-    if settings.color_fix and is_light and policy.kind in CORRECTED:
+    if settings.color_fix and is_light and policy.kind in CORRECTED and policy.method != "pixel":
         result = correct_drift(result, colour, opacity, edges)
     if policy.grain:
         full = int(np.iinfo(texture.pixels.dtype).max)

@@ -104,6 +104,8 @@ class Route:
 
     passes: Sequence[Pass]
     settings: Settings
+    pixel_art: Route | None = None
+    """The way of pixel art at the same scale, which is wherever its method is "pixel"; None for this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,10 +169,11 @@ class Run:
         routes = [self.route_of(rule) for rule in (None, *planned.rules)]
         return min(map(self.limits_of, routes), key=lambda limits: limits.growth)
 
-    def route_of(self, rule: Rule | None, *, faithful: bool = False) -> Route:
-        """Return the route of a texture that ``rule`` decides, and whose policy is ``faithful`` or not."""
+    def route_of(self, rule: Rule | None, *, faithful: bool = False, pixel_art: bool = False) -> Route:
+        """Return the way of a texture that ``rule`` decides; its policy says ``faithful`` and ``pixel_art``."""
         usual = self.faithful if faithful and self.faithful is not None else self.route
-        return usual if rule is None else self.routes.get(rule.number, usual)
+        route = usual if rule is None else self.routes.get(rule.number, usual)
+        return route.pixel_art if pixel_art and route.pixel_art is not None else route
 
     def gate_of(self, rule: Rule | None) -> GateChoice:
         """Return what the gate does with a texture that ``rule`` decides."""
@@ -183,6 +186,7 @@ class Run:
         def digest_of(planned: Planned, *, is_fallback: bool) -> str:
             rules = planned.rules or (None,)
             routes = [self.route_of(rule, faithful=faithful) for rule in rules for faithful in (False, True)]
+            routes += [route.pixel_art for route in routes if route.pixel_art is not None]
             facts: dict[str, Any] = {
                 "pixels": PIXELS,
                 "convention": convention,

@@ -55,7 +55,7 @@ KIND_REASONS: dict[Kind, str] = {
 }
 METHOD_REASONS: dict[Method, str] = {
     "net": "",
-    "pixel": "pixel art: by its shapes, without a net",
+    "pixel": "pixel art: by the net for it",
     "nearest": "texels repeated",
     "smooth": "by a smooth filter",
     "vectors": "vectors interpolated",
@@ -171,7 +171,7 @@ def _texture_item(
         return Item(planned.path, "twin", f"same picture as {first}", *facts)
     if (texture.pixels == texture.pixels[:1, :1]).all():
         return Item(planned.path, "fill", "one colour: no net needed", *facts)
-    texels = net_texels(texture, policy, decision.route) if policy.method == "net" else 0
+    texels = net_texels(texture, policy, decision.route) if policy.method in ("net", "pixel") else 0
     return Item(planned.path, "upscale", _reason(planned, policy, rule), *facts, work=texels)
 
 
