@@ -211,3 +211,12 @@ def test_a_net_of_spandrel_is_added_too(texup, folder, spandrel, tmp_path):
     torch.manual_seed(0)
     save_pickle(tmp_path / "n.pth", SAFMN(dim=8, n_blocks=2).state_dict())
     assert texup("models", "add", tmp_path / "n.pth").out == f"{folder / 'n.pth'}  x4  SAFMN\n"
+
+
+def test_a_net_of_four_channels_still_takes_colour_and_alpha_at_once(texup, folder, mine, tmp_path):
+    save_weights(mine, tiny_net("SRVGGNetCompact", num_in_ch=4, num_out_ch=4).state_dict(), {})
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "a.png").write_bytes(noise(1))
+    assert "(RGBA in one pass)" in texup("inspect", tmp_path / "pack", "--model", mine).out
+    assert texup("models", "add", mine).code == 0
+    assert "4x_mine (RGBA in one pass)" in texup("inspect", tmp_path / "pack", "--model", "4x_mine").out

@@ -37,10 +37,7 @@ class Routes:
 
     def scale(self, link: Link) -> int:
         """Return how much a net enlarges."""
-        if link.scale is None:
-            self.loaded[link.sha256] = self.loaded.get(link.sha256) or link.load()
-            return self.loaded[link.sha256].scale
-        return link.scale
+        return self._loaded(link).scale if link.scale is None else link.scale
 
     def through(self, used: Sequence[Link], settings: Settings) -> Route:
         """Return the route through nets, with that of pixel art beside it; at scale 1 pixel art stays as it is.
@@ -66,6 +63,10 @@ class Routes:
             used = choose_chain(rule.models, rule.blend)
         return self.through(used, replace(usual.settings, scale=rule.scale or usual.settings.scale))
 
+    def _loaded(self, link: Link) -> UpscaleModel:
+        self.loaded[link.sha256] = self.loaded.get(link.sha256) or link.load()
+        return self.loaded[link.sha256]
+
     def _plain(self, used: Sequence[Link], settings: Settings) -> Route:
         self.links += [link for link in dict.fromkeys(used) if link not in self.links]
         margin = self._overlap if self._overlap is not None else max(link.context for link in used)
@@ -80,6 +81,5 @@ class Routes:
         return [self._step(used[step.model], step.scale) for step in plan_passes(scales, scale)]
 
     def _step(self, link: Link, scale: int) -> Pass:
-        loaded = self.loaded.get(link.sha256)
-        channels = link.channels if loaded is None else loaded.in_channels
+        channels = self._loaded(link).in_channels if link.channels is None else link.channels
         return Pass(self.links.index(link), scale, channels == RGBA)
