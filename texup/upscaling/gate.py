@@ -110,7 +110,8 @@ def _better(
     """Return whichever of two results is less beyond its limits, with the scores of both."""
     results, gate = first
     scores, other = gate.scores, _scores(faithful, others)
-    worst, others_worst = (max(_shares(s, g).values()) for s, g in ((scores, decision.policy.grain), (other, 0.0)))
+    worst = max(_shares(scores, decision.policy.grain).values(), default=0.0)
+    others_worst = max(_shares(other, 0.0).values(), default=0.0)
     if others_worst < worst:
         return others, Gate(scores=other, wrong=wrong_scores(other, 0.0), fallback="better", other=scores)
     return results, replace(gate, fallback="worse", other=other)
