@@ -19,7 +19,7 @@ PLAIN_GROUND = 0.3  # share of these on black or white
 FEW, FEW_COLOURS = 0.6, (6, 8, 12, 16, 32)  # share of patches stored in few colours
 DIM, DIM_GAIN = 0.3, (0.35, 1.0)  # share of patches with weaker channels
 INVERTED = 0.3
-SQUARE = 0.25  # share of patches that are drawn of whole texels
+SQUARE = 0.4  # share of patches that are drawn of whole texels
 SQUARE_COLOURS = (2, 8)
 SPECKLED = 0.05  # share of the texels of some walls that have any colour
 
