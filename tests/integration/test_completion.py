@@ -44,7 +44,7 @@ VALUES = {
     "texup up": {"upscale"},
     "texup models ": {"list", "add", "show", "convert", "bench"},
     "texup upscale --mo": {"--model"},
-    "texup upscale --model texup-x4-p": {"texup-x4-psnr"},
+    "texup upscale --model texup-x4-ps": {"texup-x4-psnr"},
     "texup upscale --model 4": {"4x_foo"},
     "texup upscale --model=4": {"4x_foo"},
     "texup compare x --model 4": {"4x_foo"},
