@@ -17,6 +17,7 @@ from PIL import Image
 
 from texup.errors import WeightsError
 from texup.models import reading, weights
+from texup.models.catalog import resolve
 from texup.models.chain import choose_chain
 from texup.models.weights import read_weights, save_weights
 from texup.packs.walk import MANIFEST_NAME
@@ -195,7 +196,9 @@ def test_p13_the_hash_of_the_weights_is_in_the_manifest(texup, tmp_path, weights
     Image.fromarray(wall(16, 16)).save(tmp_path / "pack" / "a.png")
     assert texup("upscale", tmp_path / "pack", "-o", tmp_path / "out", "--model", weights).code == 0
     header = json.loads((tmp_path / "out" / MANIFEST_NAME).read_text().splitlines()[0])
-    assert [model["sha256"] for model in header["models"]] == [hashlib.sha256(weights.read_bytes()).hexdigest()]
+    files = [weights, resolve("texup-x4-pixel").path]  # pixel art goes through the second, whatever is chosen
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    assert [model["sha256"] for model in header["models"]] == hashes
 
 
 ENTRY = """
