@@ -53,7 +53,7 @@ class Tally:
         self.pixels += outcome.pixels
         self.twins += outcome.twin_of is not None
         self.redone += outcome.redone > 0
-        if outcome.gate is not None and (outcome.gate.wrong or outcome.gate.fallback == "better"):
+        if outcome.gate is not None and (outcome.gate.wrong or outcome.is_fallback):
             self.wrong.append((outcome.path, outcome.gate))
         if outcome.outcome == "failed":
             self.failures.append((outcome.path, outcome.explanation))
@@ -82,7 +82,7 @@ class Tally:
 
     def gate_line(self) -> str:
         """Return one line about the results that look wrong, by the gate."""
-        mended = sum(gate.fallback == "better" for _, gate in self.wrong)
+        mended = sum(gate.is_mended for _, gate in self.wrong)
         still = [f"{path} ({', '.join(gate.wrong)})" for path, gate in self.wrong if gate.wrong]
         names = ", ".join(still[:GATE_NAMES]) + (", ..." if len(still) > GATE_NAMES else "")
         count = f"{len(still)} texture{'s look' if len(still) > 1 else ' looks'} wrong: {names}" if still else ""

@@ -70,7 +70,7 @@ def marks_of(gate: Gate | None) -> list[str]:
     """Return the scores by which a result looks wrong, and "fallback" where another one did and was done again."""
     if gate is None:
         return []
-    return [*gate.wrong, *(["fallback"] if gate.fallback == "better" else [])]
+    return [*gate.wrong, *(["fallback"] if gate.is_mended else [])]
 
 
 def why_of(facts: Facts) -> str:

@@ -53,6 +53,11 @@ class Gate:
         }.get(self.fallback, "")
         return "; ".join(part for part in (what, again) if part)
 
+    @property
+    def is_mended(self) -> bool:
+        """Whether the faithful net's result was the better one, and is the one that was written."""
+        return self.fallback == "better"
+
 
 def gate_from(value: Any) -> Gate | None:
     """Return what a parsed JSON value says of a gate.

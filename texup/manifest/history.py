@@ -92,7 +92,7 @@ class History:
             reason=reason,
             is_given_up=is_given_up,
             source_stamp=tuple(record.source_stamp or ()),
-            is_fallback=record.gate is not None and record.gate.fallback == "better",
+            is_fallback=record.is_fallback,
             is_unjudged=_is_unjudged(record),
         )
 

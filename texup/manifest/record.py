@@ -116,6 +116,11 @@ class Outcome:
         return [note for note in (twin, redone, smaller, gate) if note]
 
     @property
+    def is_fallback(self) -> bool:
+        """Whether the result is the one that the gate had made again."""
+        return self.gate is not None and self.gate.is_mended
+
+    @property
     def explanation(self) -> str:
         """The reason, as people are told it."""
         return f"tried before, --force tries again: {self.reason}" if self.tried_before else self.reason or ""

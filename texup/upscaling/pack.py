@@ -137,8 +137,7 @@ def outcomes_of(
     todo = chain(_todo(files, run, manifest, digest), _sidecars(sidecars, run, manifest))
     for outcome in _outcomes(todo, planned, run, plan.convention, decode, end):
         is_sidecar = outcome.outcome == "written" or outcome.path not in planned
-        is_fallback = outcome.gate is not None and outcome.gate.fallback == "better"
-        settings = SIDECAR if is_sidecar else digest(planned[outcome.path], is_fallback=is_fallback)
+        settings = SIDECAR if is_sidecar else digest(planned[outcome.path], is_fallback=outcome.is_fallback)
         yield replace(outcome, settings=settings)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from texup.calls.options import Precision
 from texup.cli.console import print_json, printable
 from texup.cli.options import DEVICE_OPTION
 from texup.cli.usage.sections import Sectioned
@@ -110,7 +111,7 @@ def show(model: str, as_json: bool) -> None:
 @models.command(cls=Sectioned)
 @click.argument("names", metavar="[FILE|NAME]...", nargs=-1, type=ModelType())
 @DEVICE_OPTION
-@setting("--precision", default="auto", show_default=True, type=Word(("auto", "fp16", "bf16", "fp32")))
+@setting("--precision", default="auto", show_default=True, type=Word(get_args(Precision)))
 @click.option("--seconds", default=3.0, show_default=True, type=click.FloatRange(0.1, 600), help="For each model.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def bench(names: tuple[str, ...], device: str, precision: str, seconds: float, as_json: bool) -> None:
