@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from texup.cli.main import SIGNALS, run
 from texup.engines.batching import Order
-from texup.engines.device import Device
+from texup.engines.devices.device import Device
 from texup.engines.engine import Plane, Request, drive
 from texup.models.borrowed.borrowing import import_spandrel
 from texup.models.catalog import resolve

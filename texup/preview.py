@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texup import bounds
-from texup.engines.device import Device, pick_device, pick_precision
+from texup.engines.devices.device import Device, pick_device, pick_precision
 from texup.engines.engine import drive
 from texup.engines.inline import answer_requests
 from texup.errors import TextureError, UsageError, WeightsError

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from texup import metrics
-from texup.engines.device import pick_device
+from texup.engines.devices.device import pick_device
 from texup.errors import UsageError
 from texup.files import atomic_write
 from texup.metrics.resizing import as_bytes

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.contract.test_borrowed_nets import NETS as BORROWED
 from tests.contract.test_peer_nets import NETS as OWN
 from texup.engines.batching import Order
-from texup.engines.device import Device
+from texup.engines.devices.device import Device
 from texup.engines.engine import Request
 from texup.errors import WeightsError
 from texup.models.borrowed.borrowing import import_spandrel

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from texup.engines.batching import Order
-from texup.engines.device import Device, pick_device
+from texup.engines.devices.device import Device, pick_device
 from texup.engines.engine import Request
 from texup.models.chain import choose_chain
 from texup.textures.grain.adding import add_grain

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from texup.engines.batching import Order
-from texup.engines.device import Device, pick_device
+from texup.engines.devices.device import Device, pick_device
 from texup.engines.engine import GRID, Request
 from texup.models.chain import choose_chain
 from texup.textures.codecs.files import read_texture

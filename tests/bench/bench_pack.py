@@ -22,7 +22,7 @@ from PIL import Image
 
 from texup.calls.options import Options
 from texup.calls.setup import build_run
-from texup.engines.device import PRECISIONS, pick_device, pick_precision
+from texup.engines.devices.device import PRECISIONS, pick_device, pick_precision
 from texup.models.chain import choose_chain
 from texup.upscaling.pack import upscale_pack
 

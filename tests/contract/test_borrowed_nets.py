@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from texup.engines.device import Device
+from texup.engines.devices.device import Device
 from texup.models.loading import load_model
 from texup.models.weights import save_pickle
 

@@ -20,7 +20,7 @@ from texup.checking import check_output
 from texup.conventions.convention import Convention, Planned, Wishes
 from texup.conventions.detection import detect
 from texup.conventions.table import CONVENTIONS
-from texup.engines.device import Device
+from texup.engines.devices.device import Device
 from texup.engines.inline import InlineEngine
 from texup.errors import TextureError
 from texup.packs.pack import Pack

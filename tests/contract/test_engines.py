@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from texup.engines.device import Device
+from texup.engines.devices.device import Device
 from texup.engines.engine import Engine, Job, Made, Request, Task
 from texup.engines.inline import InlineEngine
 from texup.engines.local import LocalEngine

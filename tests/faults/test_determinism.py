@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import torch
 
-from texup.engines import device as devices
-from texup.engines.device import Device
+from texup.engines.devices import device as devices
+from texup.engines.devices.device import Device
 from texup.engines.engine import Execution
 from texup.textures.codecs.files import encode_levels, read_texture
 from texup.textures.mips import smaller_levels
@@ -319,7 +319,9 @@ def test_p20_what_was_recorded_before_devices_were_is_no_mixture(command, texup,
 def test_p20_tiles_depend_on_the_card_and_not_on_what_is_free_today(nearest_model, monkeypatch, total, fits):
     sizes = {}
     for share in (0.1, 0.5, 0.99):
-        monkeypatch.setattr("texup.engines.device.memory_of", lambda _, share=share: (int(total * share), total))
+        monkeypatch.setattr(
+            "texup.engines.devices.device.memory_of", lambda _, share=share: (int(total * share), total)
+        )
         device = Device([nearest_model(4)], torch.device("cpu"))
         sizes[device.tile] = device.batch_pixels
     assert len(sizes) == 1

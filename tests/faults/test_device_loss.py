@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from texup.engines.device import Device
-from texup.engines.failures import is_short_of_memory, watch_device
+from texup.engines.devices.device import Device
+from texup.engines.devices.failures import is_short_of_memory, watch_device
 from texup.errors import LostDevice
 
 from ..builders import records_of, write_picture

@@ -18,7 +18,7 @@ import pytest
 import torch
 from torch import nn
 
-from texup.engines.device import Device
+from texup.engines.devices.device import Device
 from texup.engines.engine import Job
 from texup.engines.local import MIN_TILE, LocalEngine
 from texup.engines.steps import PROBLEMS
@@ -245,7 +245,7 @@ def test_p17_weights_that_memory_does_not_hold_are_refused(texup, pack, weights,
     def copied(net):
         raise SHORTAGES[kind]()
 
-    monkeypatch.setattr("texup.engines.device.copy.deepcopy", copied)
+    monkeypatch.setattr("texup.engines.devices.device.copy.deepcopy", copied)
     result = texup("upscale", pack, "-o", tmp_path / "out", "--model", weights)
     assert (result.code, result.errors) == (
         2,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from texup.engines.device import FAR, Device
+from texup.engines.devices.device import FAR, Device
 from texup.errors import TextureError
 from texup.models.weights import save_weights
 from texup.textures.codecs.files import read_texture

@@ -205,7 +205,7 @@ def test_p21_other_commands_end_as_upscale_does(launcher, weights, scene, tmp_pa
 # A net thread waits in a batch, as in one that takes a minute, while a signal comes.
 IN_A_BATCH = """
 import os, signal, time
-from texup.engines.device import Device
+from texup.engines.devices.device import Device
 sent = []
 def upscale(self, model, batch):
     time.sleep(0.3)  # so that the main thread has come to rest

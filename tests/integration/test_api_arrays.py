@@ -12,7 +12,7 @@ from PIL import Image
 
 import texup as api
 from texup.api import kept
-from texup.engines.device import Device, Upscaled
+from texup.engines.devices.device import Device, Upscaled
 from texup.errors import DeviceError, TextureError, UsageError
 from texup.models.weights import save_weights
 from texup.textures.codecs.files import encode, read_texture

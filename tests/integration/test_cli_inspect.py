@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from texup.cli import inspect
-from texup.engines.device import Device
+from texup.engines.devices.device import Device
 from texup.upscaling.run import Settings
 from texup.upscaling.survey import Item
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from texup.cli.main import main
-from texup.engines.device import Device
+from texup.engines.devices.device import Device
 from texup.models.loading import load_model
 from texup.textures.codecs.files import read_texture
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from texup.engines.fitting import Fitted
+from texup.engines.devices.fitting import Fitted
 from texup.models.loading import load_model
 from texup.models.weights import save_pickle, save_weights
 from texup.textures.codecs.files import read_texture

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from texup.engines import accelerators
-from texup.engines.device import (
+from texup.engines.devices import accelerators
+from texup.engines.devices.device import (
     CPU_BATCH_PIXELS,
     CPU_TILE,
     MAX_BATCH_PIXELS,
@@ -121,7 +121,7 @@ def test_a_refusal_names_every_card_and_amd_s_by_their_software(monkeypatch):
 
 def test_the_automatic_precision_is_half_on_cards(monkeypatch):
     for half in ("fp16", "bf16", "fp32"):
-        monkeypatch.setattr("texup.engines.device.half_of", lambda _, half=half: half)
+        monkeypatch.setattr("texup.engines.devices.device.half_of", lambda _, half=half: half)
         found = [pick_precision("auto", torch.device(d)) for d in ("cuda", "cpu", "mps", "xpu")]
         assert found == ["fp16", "fp32", half, half]
 
@@ -185,7 +185,7 @@ def test_a_chip_that_shares_the_main_memory_has_no_more_than_is_free_there(monke
 def test_sizes_follow_the_memory_of_a_card(nearest_model, monkeypatch):
     sizes = {}
     for total in (GIB, 8 * GIB, 64 * GIB):
-        monkeypatch.setattr("texup.engines.device.memory_of", lambda _, total=total: (total // 2, total))
+        monkeypatch.setattr("texup.engines.devices.device.memory_of", lambda _, total=total: (total // 2, total))
         card = Device([nearest_model(4)], torch.device("meta"), "fp16")
         sizes[total] = (card.batch_pixels, card.tile)
     need = bytes_per_pixel(nearest_model(4), "fp16")
@@ -209,7 +209,7 @@ def test_the_state_says_rocm(nearest_model, monkeypatch):
     assert card.state() == "cpu fp32"
     monkeypatch.setattr(accelerators, "ROCM", True)
     card.device = torch.device("cuda")
-    monkeypatch.setattr("texup.engines.device.memory_of", lambda _: (6 * 10**9, 8 * 10**9))
+    monkeypatch.setattr("texup.engines.devices.device.memory_of", lambda _: (6 * 10**9, 8 * 10**9))
     assert card.state() == "cuda (ROCm) fp32, 2.0 of 8 GB"
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from texup.engines import local
 from texup.engines.batching import Batcher, Order
-from texup.engines.device import Device
+from texup.engines.devices.device import Device
 from texup.engines.engine import Job, Made, Request, Task
 from texup.engines.inline import InlineEngine
 from texup.engines.local import IN_FLIGHT, IN_FLIGHT_PIXELS, LocalEngine

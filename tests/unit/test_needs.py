@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from texup.engines.device import CPU_TILE, PRECISIONS, WHOLE_TILES, Device
+from texup.engines.devices.device import CPU_TILE, PRECISIONS, WHOLE_TILES, Device
 from texup.engines.engine import Request
 from texup.models.model import Needs
 
@@ -132,7 +132,7 @@ def test_a_net_that_looks_at_all_of_a_plane_is_cut_for_memory_only(nearest_model
     other = [Request(planes(3, 8, 8)[0], 1, 0)]
     sides = {}
     for memory in (GIB // 8, 2 * GIB, 1000 * GIB):
-        monkeypatch.setattr("texup.engines.device.memory_budget", lambda memory=memory: memory)
+        monkeypatch.setattr("texup.engines.devices.device.memory_budget", lambda memory=memory: memory)
         device = Device([model, nearest_model(4)], CPU)
         sides[memory] = device.tile_of(one)
         assert device.tile_of(other) == device.tile == CPU_TILE

@@ -12,7 +12,7 @@ from torch import nn
 
 from texup.calls.inspection import inspection_of
 from texup.conventions.convention import Wishes
-from texup.engines.device import Device
+from texup.engines.devices.device import Device
 from texup.engines.local import LocalEngine
 from texup.errors import PackError
 from texup.textures.codecs.files import encode

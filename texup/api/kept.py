@@ -8,8 +8,8 @@ from pathlib import Path
 
 from texup.calls.options import Options
 from texup.calls.setup import run_without_pack
-from texup.engines.device import Device
-from texup.engines.memory import memory_budget
+from texup.engines.devices.device import Device
+from texup.engines.devices.memory import memory_budget
 from texup.models.catalog import resolve, weights_folder
 from texup.upscaling.resuming import stamp_of
 from texup.upscaling.run import Run

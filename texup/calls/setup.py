@@ -227,7 +227,7 @@ def engine_loader(
         return engines[nets]
 
     def make() -> Engine:
-        from texup.engines.device import Device, pick_device, pick_precision
+        from texup.engines.devices.device import Device, pick_device, pick_precision
         from texup.engines.local import LocalEngine
 
         device = pick_device(options.device)

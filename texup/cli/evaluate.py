@@ -101,7 +101,7 @@ def evaluate(
       texup evaluate mine.safetensors --on ./textures --protocol game --crop 384 --sheet mine.png
     """
     from texup import evaluation  # here, so that the help of texup stays light
-    from texup.engines.device import pick_device
+    from texup.engines.devices.device import pick_device
 
     if sheet is not None:
         _check_sheet(sheet, force)

@@ -76,7 +76,7 @@ def _finetune(
     vgg_weights: Path | None,
     checkpoint_parts: int | None,
 ) -> None:
-    from texup.engines.device import pick_device
+    from texup.engines.devices.device import pick_device
     from texup.training.finetune import make_plan
     from texup.training.run.distributed import join_world, leave_world
     from texup.training.run.loop import Budget, TrainingRun, train

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from texup.engines.batching import Order
-from texup.engines.device import Device
+from texup.engines.devices.device import Device
 from texup.engines.engine import Plane, Request
 from texup.engines.local import MIN_TILE
 from texup.engines.steps import PROBLEMS

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from texup.engines.batching import Order
-from texup.engines.device import Device
+from texup.engines.devices.device import Device
 from texup.engines.engine import Job, Plane, Request, Task, drive
 from texup.engines.steps import PROBLEMS, failure, finish
 from texup.errors import TextureError

@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from texup.engines.batching import Batcher, Order, Piece
-from texup.engines.device import Device, Upscaled
+from texup.engines.devices.device import Device, Upscaled
 from texup.engines.engine import Execution, Job, Made, Request, Task
 from texup.engines.steps import PROBLEMS, Finished, failure, finish, next_requests
 from texup.errors import TextureError

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from texup.engines.batching import Order
-from texup.engines.device import Device
+from texup.engines.devices.device import Device
 from texup.engines.engine import GRID, Request
 from texup.errors import DeviceError, WeightsError
 from texup.metrics.resizing import as_bytes, imresize

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from texup import __version__
 from texup.conventions.convention import Planned
-from texup.engines.device import Device
+from texup.engines.devices.device import Device
 from texup.engines.engine import drive
 from texup.engines.inline import answer_requests
 from texup.errors import TextureError

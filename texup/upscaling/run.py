@@ -16,8 +16,8 @@ from texup.conventions.convention import Planned, Wishes
 from texup.conventions.detection import Detected, detect
 from texup.conventions.plain import PLAIN
 from texup.conventions.table import convention_by_id
+from texup.engines.devices.memory import memory_budget
 from texup.engines.engine import Engine
-from texup.engines.memory import memory_budget
 from texup.errors import HoldsInput, UsageError
 from texup.manifest.history import SCHEMA
 from texup.manifest.journal import RunHeader

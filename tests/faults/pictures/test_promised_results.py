@@ -19,11 +19,11 @@ import torch
 from PIL import Image
 
 from texup.engines import steps
-from texup.engines.device import Device
+from texup.engines.devices.device import Device
+from texup.engines.devices.memory import memory_budget
 from texup.engines.engine import Job, Made, Request, Task
 from texup.engines.inline import InlineEngine
 from texup.engines.local import LocalEngine
-from texup.engines.memory import memory_budget
 from texup.files import atomic_write
 from texup.textures.codecs.files import encode, read_texture
 from texup.upscaling import coding, reading

@@ -121,8 +121,8 @@ def bench(names: tuple[str, ...], device: str, precision: str, seconds: float, a
     Example:
       texup models bench texup-x4-psnr 4x_foo.pth
     """
-    from texup.engines.benching import measure
-    from texup.engines.device import Device, pick_device, pick_precision
+    from texup.engines.devices.benching import measure
+    from texup.engines.devices.device import Device, pick_device, pick_precision
     from texup.models.catalog import load_catalog, resolve
     from texup.models.loading import load_model
 

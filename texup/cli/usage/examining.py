@@ -95,7 +95,7 @@ def extras() -> list[dict[str, str | None]]:
 
 def devices() -> list[dict[str, Any]]:
     """Return the devices that nets can run on."""
-    from texup.engines.inventory import places
+    from texup.engines.devices.inventory import places
 
     return [asdict(place) for place in places()]
 
@@ -109,8 +109,8 @@ def weights() -> dict[str, str]:
 
 def speed(device: str, seconds: float) -> dict[str, Any]:
     """Return how fast the default net runs on a device."""
-    from texup.engines.benching import measure
-    from texup.engines.device import Device, pick_device, pick_precision
+    from texup.engines.devices.benching import measure
+    from texup.engines.devices.device import Device, pick_device, pick_precision
     from texup.models.chain import choose_chain
 
     (link,) = choose_chain((), None)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-from texup.engines.memory import memory_budget
+from texup.engines.devices.memory import memory_budget
 
 ROCM = torch.version.hip is not None
 _HALVES: dict[Literal["fp16", "bf16"], torch.dtype] = {"fp16": torch.float16, "bf16": torch.bfloat16}

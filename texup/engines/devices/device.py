@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from texup.engines.accelerators import accelerators, forget_unused, half_of, memory_of, title
+from texup.engines.devices.accelerators import accelerators, forget_unused, half_of, memory_of, title
+from texup.engines.devices.failures import is_short_of_memory, watch_device
+from texup.engines.devices.fitting import Fitted
+from texup.engines.devices.memory import memory_budget
+from texup.engines.devices.threads import one_thread_each
 from texup.engines.engine import Execution, Plane, Request
-from texup.engines.failures import is_short_of_memory, watch_device
-from texup.engines.fitting import Fitted
-from texup.engines.memory import memory_budget
-from texup.engines.threads import one_thread_each
 from texup.errors import DeviceError, LostDevice
 from texup.models.model import UpscaleModel
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from texup.engines.failures import is_lost, is_short_of_memory
+from texup.engines.devices.failures import is_lost, is_short_of_memory
 from texup.models.model import UpscaleModel
 
 TRIAL_SIDE = 24

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from texup.engines.device import Device
+from texup.engines.devices.device import Device
 from texup.engines.engine import Request
 
 LARGEST_SIDE = 256  # texels of a plane: a usual texture, so that nets that see it whole can be compared
