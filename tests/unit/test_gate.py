@@ -16,8 +16,8 @@ from texup.manifest.record import Outcome, Written, line_of, outcome_from, value
 from texup.policy.classify import Policy
 from texup.textures.color import resample
 from texup.textures.planes import classify_alpha
-from texup.upscaling.gate import LIMITS, wrong_scores
-from texup.upscaling.scoring import scores_of
+from texup.upscaling.quality.gate import LIMITS, wrong_scores
+from texup.upscaling.quality.scoring import scores_of
 
 TORUS = ("wrap", "wrap")
 SHA = "0" * 64

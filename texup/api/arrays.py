@@ -22,7 +22,7 @@ from texup.policy.rule_values import SETTINGS
 from texup.textures.keys import put_back
 from texup.textures.texture import Container, Pixels, Texture
 from texup.upscaling.deciding import decide
-from texup.upscaling.gate import gated
+from texup.upscaling.quality.gate import gated
 from texup.upscaling.reading import Limits, NotUpscaled, Sources, check_size
 from texup.upscaling.run import Run
 

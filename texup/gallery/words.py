@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from texup.manifest.gating import Gate, told
-from texup.upscaling.gate import LIMITS
+from texup.upscaling.quality.gate import LIMITS
 from texup.upscaling.survey import ALPHA_REASONS, EDGE_REASONS, KIND_REASONS, METHOD_REASONS
 
 Facts = Mapping[str, Any]

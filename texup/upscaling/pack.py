@@ -33,9 +33,9 @@ from texup.textures.codecs.files import decode
 from texup.upscaling.coding import facts_of, result_files, twin_key
 from texup.upscaling.copying import copied, settled
 from texup.upscaling.deciding import Decision, decide
-from texup.upscaling.gate import gated, largest_route
 from texup.upscaling.keeping import check_empty, kept, targets_of
 from texup.upscaling.planning import Plan, own_suffix
+from texup.upscaling.quality.gate import gated, largest_route
 from texup.upscaling.reading import NotUpscaled, memory_for, read
 from texup.upscaling.resuming import given_up, is_unchanged
 from texup.upscaling.run import Digest, Run, plan_of

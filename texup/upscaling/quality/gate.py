@@ -16,8 +16,8 @@ from texup.manifest.gating import Gate, GateScores, ScoreName
 from texup.textures.texture import Texture
 from texup.upscaling.deciding import Decision
 from texup.upscaling.pixels import upscale_sheet
+from texup.upscaling.quality.scoring import scores_of
 from texup.upscaling.run import Route, Run
-from texup.upscaling.scoring import scores_of
 
 
 class Limit(NamedTuple):
