@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,10 +15,13 @@ from texup.policy.classify import (
     NORMAL_METHODS,
     Policy,
     Treatment,
+    of_islands,
     policy_for,
     without_doubt,
 )
 from texup.textures.cells import Cells
+from texup.textures.codecs.files import read_texture
+from texup.textures.pixelart import detect_pixel_art
 from texup.textures.texture import Container, Texture
 
 AUTO = ("auto", "auto")
@@ -159,6 +163,19 @@ def test_the_fidelity_net_is_for_interfaces_and_rough_surfaces():
     assert policy_for(plain, Treatment(kind="interface")).faithful
     for method in ("nearest", "smooth", "vectors", "copy"):
         assert not policy_for(rough, Treatment(kind="interface", method=method)).faithful
+
+
+def test_the_fidelity_net_is_for_shaded_sprites_as_well():
+    pack = Path(__file__).parents[1] / "data/n64_textures"
+    heart, grass = (read_texture(pack / name) for name in ("ui/heart.png", "nature/grass.png"))
+    assert policy_for(heart, Treatment(), method="auto").faithful
+    assert not policy_for(heart, Treatment(), method="net").faithful
+    assert policy_for(grass, Treatment(), method="auto").art == detect_pixel_art(grass.pixels, alpha=False)
+    assert not detect_pixel_art(grass.pixels, alpha=False).shaded
+    large = np.kron(heart.pixels, np.ones((5, 5, 1), np.uint8))
+    assert not detect_pixel_art(large, alpha=True).shaded
+    islands = of_islands(policy_for(heart, Treatment(), method="auto"), Treatment())
+    assert islands.faithful
 
 
 def test_several_pictures_get_grain_by_the_size_of_one_and_cut_outs_none():

@@ -90,8 +90,8 @@ class Policy:
     grain: float = 0.0
     """Strength of the grain laid over the colour, 0 to 2."""
     faithful: bool = False
-    """Whether the default takes its fidelity net: on interfaces, which want nothing invented, and on rough surfaces,
-    where grain is better than the strokes of a sharp net."""
+    """Whether the default takes its fidelity net: on interfaces and shaded sprites, which want nothing invented, and on
+    rough surfaces, where grain is better than the strokes of a sharp net."""
     shows_hidden: bool = False
     """Whether colour under alpha 0 is part of the picture, as where alpha is a gloss or colour is premultiplied."""
     art: PixelArt | None = None
@@ -137,7 +137,8 @@ def policy_for(
     if policy.method != "net" or kind not in GRAINED:
         return replace(policy, faithful=policy.method == "net" and kind == "interface")
     rough = _roughness(texture, policy)
-    return replace(policy, grain=rough if treatment.grain == "auto" else treatment.grain, faithful=rough > 0)
+    grain = rough if treatment.grain == "auto" else treatment.grain
+    return replace(policy, grain=grain, faithful=rough > 0 or _is_shaded(policy))
 
 
 def kind_and_alpha(texture: Texture, treatment: Treatment) -> tuple[Kind, AlphaKind]:
@@ -170,13 +171,18 @@ def key_for(texture: Texture, treatment: Treatment) -> Key | None:
 def of_islands(policy: Policy, treatment: Treatment) -> Policy:
     """Return the policy of a texture that turned out to hold several cut-out pictures, which want no grain."""
     grain = 0.0 if treatment.grain == "auto" else policy.grain
-    return replace(policy, cells="islands", grain=grain, faithful=policy.faithful and policy.kind not in GRAINED)
+    is_faithful = policy.faithful and (policy.kind not in GRAINED or _is_shaded(policy))
+    return replace(policy, cells="islands", grain=grain, faithful=is_faithful)
 
 
 def _drawn(policy: Policy, texture: Texture) -> Policy:
     """Return the policy of a picture whose pixels decide between a net and the way of pixel art."""
     art = detect_pixel_art(texture.pixels, alpha=policy.alpha not in ("none", "data"))
     return replace(policy, method="pixel" if art.is_pixel_art else "net", art=art)
+
+
+def _is_shaded(policy: Policy) -> bool:
+    return policy.art is not None and policy.art.shaded
 
 
 def _roughness(texture: Texture, policy: Policy) -> float:

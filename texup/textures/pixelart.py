@@ -36,6 +36,7 @@ FEW_EQUAL, FEW_RAMP, FEW_LONE = 0.3, 0.35, 0.6  # of few colours: the handle of 
 MIN_ORDER = 0.1
 SPARSE_EQUAL = 0.85  # a few lone texels on a plain ground lie anywhere
 CLEAR_EQUAL, CLEAR_RAMP, CLEAR_COLOURS = 0.7, 0.1, 16
+MAX_SHADED_SOFT = 0.3  # of a shaded sprite; photographs as small have more, but for about one in ten
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,9 @@ class PixelArt:
     """Whether some texels do not show."""
     order: float = 0.0
     """How far ``equal`` is along one axis from what the same colours would have by chance, 1 at most; 0 for noise."""
+    shaded: bool = False
+    """Whether it was drawn texel by texel though it is no pixel art: small, in hard steps, with too many colours or
+    too few areas of one. A sharp net makes specks and cells of such texels."""
 
 
 def detect_pixel_art(pixels: Pixels, *, alpha: bool) -> PixelArt:
@@ -184,7 +188,13 @@ def _judged(facts: PixelArt, side: int) -> PixelArt:
         "large, and not clearly drawn texel by texel": side > SMALL_SIDE and not _is_clear(facts),
     }
     reason = next((words for words, is_missed in missed.items() if is_missed), "")
-    return replace(facts, is_pixel_art=not reason, reason=reason or "few colours in hard steps")
+    has_hard_steps = has_pairs and facts.step >= MIN_STEP and facts.soft <= MAX_SHADED_SOFT
+    return replace(
+        facts,
+        is_pixel_art=not reason,
+        reason=reason or "few colours in hard steps",
+        shaded=bool(reason) and side <= SMALL_SIDE and has_hard_steps,
+    )
 
 
 def _is_clear(facts: PixelArt) -> bool:

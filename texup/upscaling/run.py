@@ -39,7 +39,7 @@ from texup.policy.rules import Rule, as_facts
 from texup.upscaling.planning import Plan, homes_of, plan_pack
 from texup.upscaling.reading import Limits
 
-PIXELS = 4  # raised whenever the same settings give other pixels, so that a resumed pack is never a mixture
+PIXELS = 5  # raised whenever the same settings give other pixels, so that a resumed pack is never a mixture
 GATE = 1  # raised whenever the gate may choose otherwise between two results; only those that it chose are done again
 SCALES = range(1, MAX_SCALE + 1)
 
