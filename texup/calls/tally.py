@@ -30,6 +30,8 @@ class Tally:
     """Pixels of the results."""
     twins: int = 0
     """Textures that were copied from an equal one instead of computed."""
+    has_nets: bool = False
+    """Whether a texture went through a net."""
     redone: int = 0
     """Textures with tiles that were not finite and were done again in fp32."""
     failures: list[tuple[str, str]] = field(default_factory=list)
@@ -52,6 +54,7 @@ class Tally:
             self.work += (texels or 0) + EACH
         self.pixels += outcome.pixels
         self.twins += outcome.twin_of is not None
+        self.has_nets |= outcome.precision is not None
         self.redone += outcome.redone > 0
         if outcome.gate is not None and (outcome.gate.wrong or outcome.is_fallback):
             self.wrong.append((outcome.path, outcome.gate))

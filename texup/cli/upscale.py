@@ -141,6 +141,9 @@ def _upscale(run: Run, archive: Path | None, options: CommandOptions) -> Summary
 
     left = {} if options.quiet else work_left(run, plan)
     tally = follow(carried_out(run, plan), left, device_state, **shown)
+    if tally.has_nets and not options.quiet:
+        for note in run.load_engine().device.notes():
+            report(f"hint: {note}")
     remains = remains_of(run, plan, tally)
     _report_findings(remains.findings, ("error",) if options.quiet else ("error", "warning"), options)
     if remains.orphans and not options.quiet:

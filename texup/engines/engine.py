@@ -124,6 +124,10 @@ class Hardware(Protocol):
         """Return about how much memory the largest batch takes."""
         ...
 
+    def notes(self) -> list[str]:
+        """Return what the user may want to know of how nets ran, a line each."""
+        ...
+
 
 class Engine(Protocol):
     """Runs jobs; each gets exactly one outcome, in whatever order they finish."""

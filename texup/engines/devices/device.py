@@ -1,16 +1,16 @@
-"""The device: one thread runs nets on it, in a precision that is guarded and with memory that is learnt."""
+"""The device: a few threads run nets on it, in a precision that is guarded and with memory that is learnt."""
 
 from __future__ import annotations
 
 import copy
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +19,7 @@ from texup.engines.devices.failures import is_short_of_memory, watch_device
 from texup.engines.devices.fitting import Fitted
 from texup.engines.devices.memory import memory_budget
 from texup.engines.devices.threads import one_thread_each
+from texup.engines.devices.transfers import way_for
 from texup.engines.engine import Execution, Plane, Request
 from texup.errors import DeviceError, LostDevice
 from texup.models.model import UpscaleModel
@@ -30,7 +31,9 @@ MEMORY_SHARE = 0.6  # of the free memory; the allocator's own waste and the user
 MAX_BATCH_PIXELS = 1 << 20
 MPS_BATCH_PIXELS = 1 << 18  # Metal's arrays end at 4 GiB, which wide activations of scale 4 reach beyond that
 WHOLE_TILES = tuple(1 << k for k in range(6, 13))  # sides; few, so that other machines seldom cut otherwise
-FAR = 1000.0  # times as bright as white: no net that works goes there, one that overflows passes by
+CARD_LANES = {
+    "cuda": 3
+}  # a batch comes in, one goes through a net, and one comes back; other cards have no such queues
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,8 @@ def bytes_per_pixel(model: UpscaleModel, precision: str) -> int:
 class Device:
     """The nets of a chain on one device.
 
-    Up to ``lanes`` batches run at once, each on a thread of its own: one for every core of a CPU, one otherwise.
+    Up to ``lanes`` batches run at once, each on a thread of its own: one for every core of a CPU, three on a CUDA card,
+    one otherwise.
     ``batch_pixels`` bounds the texels of a batch and ``tile`` the side of a tile; both shrink when memory runs out and
     stay small for the rest of the run.
     """
@@ -121,7 +125,7 @@ class Device:
         self.wide: set[int] = set()  # nets that turned out to run in fp32 only
         # A CPU's kernels round otherwise for other batches, which form by chance; and one plane at a time is no slower.
         self.at_once = 1 if device.type == "cpu" else MAX_BATCH_PIXELS
-        self.lanes = (os.cpu_count() or 1) if device.type == "cpu" else 1
+        self.lanes = (os.cpu_count() or 1) if device.type == "cpu" else CARD_LANES.get(device.type, 1)
         self.wide_nets: dict[int, nn.Module] = {}
         try:
             with watch_device(device):
@@ -135,12 +139,13 @@ class Device:
 
     def _take_place(self, batch_pixels: int | None, tile: int | None) -> None:
         free, total = memory_of(self.device)
-        self.batch_pixels = batch_pixels or self._fitting_pixels(free)
+        self.batch_pixels = batch_pixels or self._fitting_pixels(free) // (1 if free is None else self.lanes)
         # Of all its memory, not of what is free today: the size of tiles decides the last bit of some pixels.
         self.tile = tile or (CPU_TILE if total is None else max(64, int(self._fitting_pixels(total) ** 0.5)))
         self.first_tile = self.tile
         self.asked_tile = tile
         self.whole = {k: tile or self._whole_tile(model) for k, model in enumerate(self.models) if model.needs.whole}
+        self.way = way_for(self.device, self.batch_pixels)
         self.nets = [self._placed(model, PRECISIONS[self.precision_of(k)]) for k, model in enumerate(self.models)]
         for k, model in enumerate(self.models):
             if model.needs.guarded and self.precision_of(k) != "fp32" and not self.nets[k].runs(self.device):
@@ -220,6 +225,7 @@ class Device:
                     raise
                 return self._refused(model, batch)
         with watch_device(self.device):  # not above, where the error's traceback still holds what the net had made
+            self.way.save_memory()
             forget_unused(self.device)
         half = len(batch) // 2
         self.batch_pixels = min(self.batch_pixels, max(1, half) * batch[0].shape[0] * batch[0].shape[1])
@@ -242,36 +248,41 @@ class Device:
             return f"{name} {self.precision}"
         return f"{name} {self.precision}, {(total - free) / 1e9:.1f} of {total / 1e9:.0f} GB"
 
+    def notes(self) -> list[str]:
+        """Return what the user may want to know of how nets ran, a line each."""
+        found = self.way.note()
+        return [] if found is None else [f"device {title(str(self.device))}: {found}"]
+
     def batch_bytes(self) -> int:
         """Return about how much memory the largest batch takes."""
         return self.batch_pixels * max(bytes_per_pixel(model, self.precision) for model in self.models)
 
     @torch.inference_mode()
     def _run(self, model: int, batch: Sequence[Plane]) -> list[Upscaled]:
-        planes = torch.from_numpy(np.stack(batch)).to(self.device).permute(0, 3, 1, 2)
-        parts = torch.split(planes, 1 if self.models[model].needs.one_at_a_time else self.at_once)
+        count = 1 if self.models[model].needs.one_at_a_time else self.at_once
+        parts = (batch[k : k + count] for k in range(0, len(batch), count))
         return [result for part in parts for result in self._through_net(model, part)]
 
-    def _through_net(self, model: int, planes: Tensor) -> list[Upscaled]:
+    def _through_net(self, model: int, planes: Sequence[Plane]) -> list[Upscaled]:
         precision = self.precision_of(model)
-        results = self._forward(self.nets[model], planes, PRECISIONS[precision])
-        finite = _are_finite(results).tolist()
-        done = results.permute(0, 2, 3, 1).float().cpu().numpy()
+        key = None if self.models[model].needs.guarded else model  # nets of others may do what no graph repeats
+        done, finite = self.way.enlarge(self._forwards(self.nets[model], precision), planes, key)
         if all(finite):
             return [Upscaled(plane, precision) for plane in done]
         if model not in self.wide_nets:  # also in fp32 a copy of its own, for a bit may have flipped in the other
             self.wide_nets[model] = self._placed(self.models[model], torch.float32)
         return [
-            Upscaled(plane, precision) if good else self._redo(model, planes[k : k + 1])
+            Upscaled(plane, precision) if good else self._redo(model, planes[k])
             for k, (plane, good) in enumerate(zip(done, finite, strict=True))
         ]
 
-    def _redo(self, model: int, plane: Tensor) -> Upscaled:
-        """Run one plane (1, C, h, w) again in fp32."""
-        result = self._forward(self.wide_nets[model], plane, torch.float32)
-        if bool(_are_finite(result).all()):
-            return Upscaled(result[0].permute(1, 2, 0).cpu().numpy(), "fp32", redone=True)
-        return Upscaled(None, "fp32", "not finite")
+    def _redo(self, model: int, plane: Plane) -> Upscaled:
+        """Run one plane again in fp32."""
+        (result,), (finite,) = self.way.enlarge(self._forwards(self.wide_nets[model], "fp32"), [plane])
+        return Upscaled(result, "fp32", redone=True) if finite else Upscaled(None, "fp32", "not finite")
+
+    def _forwards(self, net: nn.Module, precision: str) -> Callable[[Tensor], Tensor]:
+        return partial(self._forward, net, dtype=PRECISIONS[precision])
 
     @staticmethod
     def _forward(net: nn.Module, planes: Tensor, dtype: torch.dtype) -> Tensor:
@@ -283,9 +294,3 @@ class Device:
 def _layout(device: torch.device) -> torch.memory_format:
     """Return how planes lie in memory; Metal gains nothing from channels last, and has convolved wrongly with it."""
     return torch.contiguous_format if device.type == "mps" else torch.channels_last
-
-
-def _are_finite(results: Tensor) -> Tensor:
-    """Tell for each of N results whether all of it is a number, and none as large as only an overflow makes them."""
-    # amax and amin pass NaN on, and comparing with it is false.
-    return (results.amax(dim=(1, 2, 3)) <= FAR) & (results.amin(dim=(1, 2, 3)) >= -FAR)
