@@ -5,6 +5,7 @@ How one engine keeps its hardware busy (batches, twins, what is on its way at on
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import random
 import threading
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+from texup.engines.devices.cards import Cards
 from texup.engines.devices.device import Device
 from texup.engines.engine import Engine, Job, Made, Request, Task
 from texup.engines.inline import InlineEngine
@@ -28,12 +30,14 @@ from texup.textures.codecs.files import read_texture
 from texup.textures.texture import Container
 
 from ..builders import encoded, jobs_of, outcomes_of, run_for, write_picture
+from ..cards import with_queues
 
 CPU = torch.device("cpu")
 ENGINES: dict[str, Callable[[Device], Engine]] = {
     "inline": InlineEngine,
     "local with one thread": lambda device: LocalEngine(device, 1),
     "local with four threads": lambda device: LocalEngine(device, 4),
+    "local with two cards": lambda device: LocalEngine(Cards([with_queues(device), with_queues(copy.copy(device))]), 2),
 }
 """A new engine adds its settings here."""
 

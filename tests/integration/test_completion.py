@@ -58,6 +58,7 @@ VALUES = {
     "texup upscale x --format du": {"duckstation"},
     "texup check x --format g": {"gliden64", "gzdoom"},
     "texup upscale --device c": {"cpu", "cuda"},
+    "texup upscale --device a": {"auto", "all"},
     "texup upscale --alpha ": {"auto", "opacity", "binary", "smooth", "data", "copy"},
     "texup upscale --edges w": {"wrap"},
     "texup upscale --key n": {"none"},

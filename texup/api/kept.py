@@ -8,7 +8,7 @@ from pathlib import Path
 
 from texup.calls.options import Options
 from texup.calls.setup import run_without_pack
-from texup.engines.devices.device import Device
+from texup.engines.devices.cards import AnyDevice
 from texup.engines.devices.memory import memory_budget
 from texup.models.catalog import resolve, weights_folder
 from texup.upscaling.resuming import stamp_of
@@ -29,7 +29,7 @@ def run_for(options: Options) -> Run:
     return replace(_run_for(options, weights_folder(), stamps), memory=memory_budget())
 
 
-def device_of(run: Run) -> Device:
+def device_of(run: Run) -> AnyDevice:
     """Return the device of a run, whose nets are loaded when it is first asked for.
 
     Raises:
@@ -37,7 +37,7 @@ def device_of(run: Run) -> Device:
         DeviceError: the device cannot be used.
     """
     device = run.load_engine().device
-    assert isinstance(device, Device)
+    assert isinstance(device, AnyDevice)
     return device
 
 

@@ -227,13 +227,12 @@ def engine_loader(
         return engines[nets]
 
     def make() -> Engine:
-        from texup.engines.devices.device import Device, pick_device, pick_precision
+        from texup.engines.devices.cards import nets_on, pick_devices
         from texup.engines.local import LocalEngine
 
-        device = pick_device(options.device)
+        devices = pick_devices(options.device)
         models = [loaded.get(link.sha256) or link.load() for link in links]
-        precision = pick_precision(options.precision, device)
         workers = options.jobs or max(2, os.cpu_count() or 2)
-        return LocalEngine(Device(models, device, precision, options.batch, options.tile), workers)
+        return LocalEngine(nets_on(models, devices, options.precision, options.batch, options.tile), workers)
 
     return load

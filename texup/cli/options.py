@@ -69,7 +69,11 @@ def format_option(meaning: str) -> Callable[[Callable[..., Any]], Callable[..., 
 
 
 DEVICE_OPTION = setting(
-    "--device", type=DeviceType(), default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, xpu or mps."
+    "--device",
+    type=DeviceType(),
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda, cuda:N, xpu or mps; packs also take several cards at once: all, or cuda:0,cuda:1.",
 )
 TILE_OPTION = setting(
     "--tile",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from texup.engines.batching import Order
-from texup.engines.devices.device import Device
+from texup.engines.devices.cards import AnyDevice
 from texup.engines.engine import Plane, Request
 from texup.engines.local import MIN_TILE
 from texup.engines.steps import PROBLEMS
 from texup.errors import TextureError
 
 
-def answer_alone(requests: list[Request], device: Device) -> list[Plane]:
+def answer_alone(requests: list[Request], device: AnyDevice) -> list[Plane]:
     """Return the upscaled planes of one texture's requests, as an engine does; by smaller tiles if memory is short.
 
     Raises:
@@ -31,7 +31,7 @@ def answer_alone(requests: list[Request], device: Device) -> list[Plane]:
             device.shrink(requests, max(MIN_TILE, min(order.tile, side) // 2))
 
 
-def _fill(order: Order, device: Device, lanes: ThreadPoolExecutor) -> str | None:
+def _fill(order: Order, device: AnyDevice, lanes: ThreadPoolExecutor) -> str | None:
     """Put every tile of an order in its place; return the first problem, if any."""
     pieces = order.pieces()
     results = lanes.map(lambda piece: device.upscale(piece.model, [piece.plane])[0], pieces)

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from texup.engines.batching import Order
-from texup.engines.devices.device import Device
+from texup.engines.devices.cards import AnyDevice
 from texup.engines.engine import Job, Plane, Request, Task, drive
 from texup.engines.steps import PROBLEMS, failure, finish
 from texup.errors import TextureError
 from texup.manifest.record import Outcome
 
 
-def answer_requests(requests: list[Request], device: Device) -> list[Plane]:
+def answer_requests(requests: list[Request], device: AnyDevice) -> list[Plane]:
     """Return the upscaled planes of one texture's requests, done tile by tile.
 
     Raises:
@@ -31,7 +31,7 @@ def answer_requests(requests: list[Request], device: Device) -> list[Plane]:
 class InlineEngine:
     """Runs jobs in order; what ``LocalEngine`` must agree with."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: AnyDevice) -> None:
         """Run nets on ``device``."""
         self.device = device
 

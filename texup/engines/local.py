@@ -16,14 +16,16 @@ from queue import SimpleQueue
 from typing import Any
 
 from texup.engines.batching import Batcher, Order, Piece
-from texup.engines.devices.device import Device, Upscaled
+from texup.engines.devices.cards import AnyDevice
+from texup.engines.devices.device import Upscaled
 from texup.engines.engine import Execution, Job, Made, Request, Task
 from texup.engines.steps import PROBLEMS, Finished, failure, finish, next_requests
 from texup.errors import TextureError
 from texup.manifest.record import Outcome
 
-IN_FLIGHT = 256  # textures between reading and done, at most
-IN_FLIGHT_PIXELS = 1 << 24  # pixels of their results, unless one texture or one batch alone is larger
+IN_FLIGHT = 256  # textures between reading and done, at most, for up to ``LANES`` lanes; as many for so many more
+LANES = 4
+IN_FLIGHT_PIXELS = 1 << 24  # pixels of their results, unless one texture, or a batch for each lane, is larger
 PATIENCE = 3.0  # seconds for the files on their way when a signal ends the process; to code the largest takes ten
 MIN_TILE = 32  # below this, context costs ten times the core; memory that small does not exist
 
@@ -47,9 +49,9 @@ Step = tuple[InFlight, "Task | list[Request] | Outcome"]
 
 
 class LocalEngine:
-    """Runs the nets of one device over many textures at once."""
+    """Runs the nets of one device, or of several cards, over many textures at once."""
 
-    def __init__(self, device: Device, workers: int) -> None:
+    def __init__(self, device: AnyDevice, workers: int) -> None:
         """Use ``workers`` threads for files and ``device`` for nets."""
         self.device, self.workers = device, workers
 
@@ -82,7 +84,7 @@ class _Run:
 
     def __init__(
         self,
-        device: Device,
+        device: AnyDevice,
         workers: int,
         files: ThreadPoolExecutor,
         nets: ThreadPoolExecutor,
@@ -134,8 +136,9 @@ class _Run:
 
     def _has_room(self) -> bool:
         batch = self.device.batch_pixels * max(m.scale for m in self.device.models) ** 2
-        busy = len(self.reading) >= 2 * self.workers or self.running >= IN_FLIGHT
-        return not busy and not self.waiting and (self.pixels < max(IN_FLIGHT_PIXELS, 2 * batch))
+        busy = len(self.reading) >= 2 * self.workers or self.running >= IN_FLIGHT * max(1, self.device.lanes // LANES)
+        most = max(IN_FLIGHT_PIXELS, (self.device.lanes + 1) * batch)
+        return not busy and not self.waiting and self.pixels < most
 
     def _attempt(self, texture: InFlight, work: Callable[[], Task | list[Request] | Outcome]) -> Step:
         """The one place where an error becomes the outcome of a texture instead of the end of the run."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from texup import __version__
 from texup.conventions.convention import Planned
-from texup.engines.devices.device import Device
+from texup.engines.devices.cards import AnyDevice
 from texup.engines.engine import drive
 from texup.engines.inline import answer_requests
 from texup.errors import TextureError
@@ -262,10 +262,10 @@ class Comparison:
         seam = seam_of(pixels, wraps_of(facts_of(decision))) or 0.0
         return _Result(shown=self._studio.show_pixels(pixels), seconds=seconds, change=change, seam=seam)
 
-    def _device(self) -> Device:
+    def _device(self) -> AnyDevice:
         """Return the device with all nets, loaded once."""
         device = self._run.load_engine().device
-        assert isinstance(device, Device)
+        assert isinstance(device, AnyDevice)
         return device
 
     def _choice(self, candidate: AskedCandidate, decision: Decision | NotUpscaled, exhibit: Exhibit) -> Settings:

@@ -122,24 +122,25 @@ def bench(names: tuple[str, ...], device: str, precision: str, seconds: float, a
       texup models bench texup-x4-psnr 4x_foo.pth
     """
     from texup.engines.devices.benching import measure
-    from texup.engines.devices.device import Device, pick_device, pick_precision
+    from texup.engines.devices.cards import nets_on, pick_devices
     from texup.models.catalog import load_catalog, resolve
     from texup.models.loading import load_model
 
-    place = pick_device(device)
+    places = pick_devices(device)
     rows = []
     for name in names or tuple(load_catalog().models):
         chosen = resolve(name)
         model = load_model(chosen.path, name=chosen.name, expected_sha256=chosen.sha256)
-        speed = measure(Device([model], place, pick_precision(precision, place)), seconds)
+        nets = nets_on([model], places, precision)
+        speed = measure(nets, seconds)
         rows.append({"name": model.name, "architecture": model.architecture, "scale": model.scale, **asdict(speed)})
         if not as_json:
             memory = "" if speed.memory is None else f", {speed.memory / 1e6:,.0f} MB"
             told = f"no result: {speed.problem}" if speed.problem else f"{speed.texels_per_second:,.0f} texels a second"
             title = f"{printable(model.name)} ({printable(model.architecture)} x{model.scale})"
-            click.echo(f"{title}: {told}{memory} on {place} in {speed.precision}")
+            click.echo(f"{title}: {told}{memory} on {nets.device} in {speed.precision}")
     if as_json:
-        print_json("models bench", {"device": str(place), "models": rows})
+        print_json("models bench", {"device": ",".join(map(str, places)), "models": rows})
 
 
 def _list_folder(folder: Path, as_json: bool) -> None:

@@ -82,6 +82,9 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     lines = [f"texup {versions.pop('texup')}, Python {versions.pop('python')}, {versions.pop('system')}"]
     lines.append(", ".join(f"{package} {version or 'MISSING'}" for package, version in versions.items()))
     lines += [_device_line(place) for place in facts["devices"] or []]
+    kinds = [place["name"].partition(":")[0] for place in facts["devices"] or []]
+    if kinds and (count := kinds.count(kinds[0])) > 1:
+        lines.append(f"{count} cards of one kind: --device all runs a pack on all of them")
     if facts["speed"]:
         lines.append(_speed_line(facts["speed"]))
     if facts["weights"]:

@@ -110,14 +110,15 @@ def weights() -> dict[str, str]:
 def speed(device: str, seconds: float) -> dict[str, Any]:
     """Return how fast the default net runs on a device."""
     from texup.engines.devices.benching import measure
-    from texup.engines.devices.device import Device, pick_device, pick_precision
+    from texup.engines.devices.cards import nets_on, pick_devices
     from texup.models.chain import choose_chain
 
     (link,) = choose_chain((), None)
-    place = pick_device(device)
+    places = pick_devices(device)
     model = link.load()
-    found = measure(Device([model], place, pick_precision("auto", place)), seconds)
-    return {"model": link.name, "scale": model.scale, "device": str(place)} | asdict(found)
+    nets = nets_on([model], places)
+    found = measure(nets, seconds)
+    return {"model": link.name, "scale": model.scale, "device": str(nets.device)} | asdict(found)
 
 
 def folders() -> list[dict[str, Any]]:

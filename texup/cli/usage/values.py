@@ -121,10 +121,10 @@ class AutoOrShare(Offering[float | str]):
 
 
 class DeviceType(Offering[str]):
-    """A device, as torch names it."""
+    """A device as torch names it, or several."""
 
     name = "text"
-    offers = ("auto", "cpu", "cuda", "xpu", "mps")  # not what is there: asking torch takes seconds
+    offers = ("auto", "all", "cpu", "cuda", "xpu", "mps")  # not what is there: asking torch takes seconds
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the text as it is: whether there is such a device is found out when it is needed."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from texup.engines.devices.device import Device
+from texup.engines.devices.cards import AnyDevice, Cards
 from texup.engines.engine import Request
 
 LARGEST_SIDE = 256  # texels of a plane: a usual texture, so that nets that see it whole can be compared
@@ -22,7 +22,7 @@ class Speed:
     """What was measured of one net."""
 
     texels_per_second: float
-    """Of its input, all lanes of the device together."""
+    """Of its input, all lanes of the device or of several cards together."""
     memory: int | None
     """Bytes above those that the weights take; None where the system does not tell."""
     precision: str
@@ -30,7 +30,7 @@ class Speed:
     """Why the net gave no result."""
 
 
-def measure(device: Device, seconds: float) -> Speed:
+def measure(device: AnyDevice, seconds: float) -> Speed:
     """Run the first net of a device for about ``seconds``, after one batch that is not counted."""
     plane = np.random.default_rng(0).random((LARGEST_SIDE, LARGEST_SIDE, 3), np.float32)
     side = min(LARGEST_SIDE, device.tile_of([Request(plane, 0, 0)]))
@@ -50,11 +50,12 @@ def measure(device: Device, seconds: float) -> Speed:
     return Speed(done * side**2 / elapsed, memory, first.precision)
 
 
-def _start_of_memory(device: Device) -> int | None:
+def _start_of_memory(device: AnyDevice) -> int | None:
     """Forget the peak so far; return the bytes that are in use."""
-    if device.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device.device)
-        return torch.cuda.memory_allocated(device.device)
+    if cards := _cuda_cards(device):
+        for card in cards:
+            torch.cuda.reset_peak_memory_stats(card)
+        return sum(map(torch.cuda.memory_allocated, cards))
     try:
         Path("/proc/self/clear_refs").write_text("5", "ascii")  # proc(5): resets the peak of resident memory
         return _told("VmRSS")
@@ -62,13 +63,18 @@ def _start_of_memory(device: Device) -> int | None:
         return None
 
 
-def _peak_of_memory(device: Device) -> int | None:
-    if device.device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device.device)
+def _peak_of_memory(device: AnyDevice) -> int | None:
+    if cards := _cuda_cards(device):
+        return sum(map(torch.cuda.max_memory_allocated, cards))
     try:
         return _told("VmHWM")
     except (OSError, KeyError, ValueError):
         return None
+
+
+def _cuda_cards(device: AnyDevice) -> list[torch.device]:
+    places = [card.device for card in device.devices] if isinstance(device, Cards) else [device.device]
+    return [place for place in places if place.type == "cuda"]
 
 
 def _told(key: str) -> int:

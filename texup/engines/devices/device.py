@@ -53,9 +53,12 @@ class Upscaled:
 def pick_device(name: str) -> torch.device:
     """Return the device that ``name`` ("auto", "cpu", "cuda", "cuda:1", "xpu", "mps") stands for.
 
+    Of several, as :func:`pick_devices` in ``cards.py`` reads them, it is the first.
+
     Raises:
         DeviceError: it is not there.
     """
+    name = "auto" if name == "all" else name.partition(",")[0]
     if name == "auto":
         return torch.device([*accelerators(), "cpu"][0].partition(":")[0])
     try:
