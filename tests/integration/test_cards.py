@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -15,6 +20,7 @@ from texup.errors import DeviceError
 from ..builders import records_of, write_picture
 from ..cards import CPU, RecordedQueues
 
+ROOT = Path(__file__).parents[2]
 LINE = (
     "hint: device cpu: nets run without CUDA graphs, a little slower, for one could not be captured (CUDA error:"
     " operation not permitted)"
@@ -103,6 +109,15 @@ def test_doctor_says_how_to_use_several(texup, catalog, monkeypatch):
     two = [{**found[-1], "name": f"cuda:{k}", "cores": None, "features": ()} for k in range(2)]
     monkeypatch.setattr(examining, "devices", lambda: [*two, *found])
     assert line in texup("doctor", "--seconds", "0").out.splitlines()
+
+
+@pytest.mark.slow
+def test_what_waits_for_a_card_can_be_measured_when_one_is_there():
+    """All parts run on a stand-in; what they print there means nothing."""
+    command = [sys.executable, ROOT / "tests/bench/bench_gpu.py", "--device", "cpu", "--quick"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_python_takes_several_too(pack, tiny_weights, tmp_path):

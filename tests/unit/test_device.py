@@ -195,6 +195,16 @@ def test_sizes_follow_the_memory_of_a_card(nearest_model, monkeypatch):
     assert sizes[64 * GIB][1] == 1024
 
 
+def test_the_batches_that_are_on_their_way_share_the_memory_of_a_card(nearest_model, monkeypatch):
+    monkeypatch.setattr("texup.engines.devices.device.memory_of", lambda _: (4 * GIB, 8 * GIB))
+    alone = Device([nearest_model(4)], torch.device("meta"), "fp16")
+    monkeypatch.setattr("texup.engines.devices.device.CARD_LANES", {"meta": 3})
+    card = Device([nearest_model(4)], torch.device("meta"), "fp16")
+    assert (alone.lanes, card.lanes) == (1, 3)
+    assert (card.batch_pixels, card.tile) == (alone.batch_pixels // 3, alone.tile)
+    assert Device([nearest_model(4)], torch.device("meta"), "fp16", batch_pixels=77).batch_pixels == 77
+
+
 def test_what_a_card_keeps_is_given_back_when_memory_runs_out(monkeypatch):
     given = []
     for name in ("cuda", "xpu", "mps"):
