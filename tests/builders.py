@@ -28,8 +28,8 @@ from texup.packs.walk import MANIFEST_NAME, NOT_SELECTED, Entry
 from texup.textures.codecs.files import SUFFIXES, encode
 from texup.textures.codecs.png import SIGNATURE
 from texup.textures.texture import Container, Texture
-from texup.upscaling.pack import start
 from texup.upscaling.run import Route, Run, Settings, plan_passes
+from texup.upscaling.starting import start
 
 
 def encoded(pixels, format_="png", **facts) -> bytes:

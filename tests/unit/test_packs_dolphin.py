@@ -15,7 +15,7 @@ from texup.conventions.convention import Wishes
 from texup.conventions.dolphin.plan import DOLPHIN
 from texup.textures.codecs.dds_header import DdsHeader, level_sizes, pack_header
 from texup.textures.texture import Container, Texture
-from texup.upscaling.pack import job_of
+from texup.upscaling.starting import job_of
 
 from ..builders import pack_of, plans_of
 from ..builders import png_head as png

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from texup.calls.loading import EngineLoader, Engines
 from texup.calls.options import Options
 from texup.calls.routes import Routes
 from texup.conventions.convention import Wishes
-from texup.engines.engine import Engine
 from texup.errors import UsageError
-from texup.models.chain import Link, choose_chain, faithful_chain, fallback_chain
+from texup.models.chain import choose_chain, faithful_chain, fallback_chain
 from texup.packs.opening import folders_of
 from texup.packs.zips import SUFFIXES, unpack_archive
 from texup.policy.rules import RULES_NAME, Rule, load_rules
 from texup.textures.codecs.files import SUFFIXES as TEXTURE_SUFFIXES
 from texup.upscaling.run import Run, Settings
-
-if TYPE_CHECKING:
-    from texup.models.model import UpscaleModel
-
-Engines = dict[tuple[str, ...], Engine]
-"""Those made so far in one call, by the hashes of their nets."""
 
 
 def build_run(
@@ -78,7 +71,7 @@ def run_without_pack(
         out=Path(),
         models=[(link.name, link.sha256) for link in made.links],
         route=route,
-        load_engine=engine_loader(made.links, made.loaded, options, {} if engines is None else engines),
+        load_engine=EngineLoader(made.links, options, made.loaded, {} if engines is None else engines),
         convention=options.convention,
         wishes=wishes_of(options, scale),
         rules=rules,
@@ -213,26 +206,3 @@ def output_for(source: Path, output: Path | None, scale: int) -> Path:
     if output is None:
         return beside.with_name(f"{beside.stem}_x{scale}{beside.suffix}")
     return output if output.suffix.lower() == source.suffix.lower() and not output.is_dir() else output / source.name
-
-
-def engine_loader(
-    links: list[Link], loaded: dict[str, UpscaleModel], options: Options, engines: Engines
-) -> Callable[[], Engine]:
-    """Return the function that loads the weights and makes the engine for them, unless ``engines`` has it."""
-
-    def load() -> Engine:
-        nets = tuple(link.sha256 for link in links)
-        if nets not in engines:
-            engines[nets] = make()
-        return engines[nets]
-
-    def make() -> Engine:
-        from texup.engines.devices.cards import nets_on, pick_devices
-        from texup.engines.local import LocalEngine
-
-        devices = pick_devices(options.device)
-        models = [loaded.get(link.sha256) or link.load() for link in links]
-        workers = options.jobs or max(2, os.cpu_count() or 2)
-        return LocalEngine(nets_on(models, devices, options.precision, options.batch, options.tile), workers)
-
-    return load

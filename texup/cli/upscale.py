@@ -24,7 +24,7 @@ from texup.cli.usage.settings import setting
 from texup.errors import ExitCode, PackError, UsageError
 
 if TYPE_CHECKING:
-    from texup.calls.setup import Engines
+    from texup.calls.loading import Engines
     from texup.calls.summary import Summary
     from texup.packs.pack import Finding
     from texup.upscaling.planning import Plan

@@ -79,6 +79,8 @@ class Job:
     """Relative POSIX path of the result."""
     level_target: str = ""
     """Where smaller levels become files: their path, in which the last ``{}`` stands for the level's number."""
+    plan: Any = None
+    """What else whoever starts the job has to know; a value that can be pickled, and nothing to an engine."""
 
     def target_of(self, level: int) -> str:
         """Return the relative path of a level's file; 0 is the texture's own."""

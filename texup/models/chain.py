@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -105,12 +106,27 @@ def _hash(model: CatalogModel) -> str:
 
 
 def _chosen(model: CatalogModel) -> Link:
-    sha256 = _hash(model)
+    sha256, context = _hash(model), model.context or DEFAULT_CONTEXT
+    return Link(model.name, sha256, model.scale, model.channels, context, _OfFile(model, sha256))
 
-    def load() -> UpscaleModel:
-        return _load(model, sha256)
 
-    return Link(model.name, sha256, model.scale, model.channels, model.context or DEFAULT_CONTEXT, load)
+@dataclass(frozen=True, slots=True)
+class _OfFile:
+    """Loads the net of a file; another process, to which it is sent, has its own place for the catalog."""
+
+    model: CatalogModel
+    sha256: str
+
+    def __call__(self) -> UpscaleModel:
+        return _load(self.model, self.sha256)
+
+    def __reduce__(self) -> tuple[Callable[..., _OfFile], tuple[CatalogModel, str]]:
+        return _of_file_here, (replace(self.model, path=self.model.path.absolute()), self.sha256)
+
+
+def _of_file_here(model: CatalogModel, sha256: str) -> _OfFile:
+    shipped = load_catalog().models.get(model.name)
+    return _OfFile(model if shipped is None or shipped.sha256 != sha256 else shipped, sha256)
 
 
 def _load(model: CatalogModel, sha256: str | None) -> UpscaleModel:
@@ -153,17 +169,27 @@ def _blended(alpha: float) -> Link:
         raise UsageError(f"--blend {alpha} is not possible; use a number from 0 (PSNR) to 1 (GAN)")
     catalog = load_catalog()
     psnr, gan = (resolve(name) for name in catalog.pair)
-    identity = f"{_hash(psnr)} {_hash(gan)} {alpha!r}"
-    sha256 = hashlib.sha256(identity.encode()).hexdigest()
-    name = f"{psnr.name}+{gan.name}@{alpha!r}"
-
-    def load() -> UpscaleModel:
-        from texup.models.interpolate import interpolate
-        from texup.models.loading import build_model
-        from texup.models.weights import read_weights
-
-        ours, theirs = (read_weights(m.path, expected_sha256=m.sha256).state for m in (psnr, gan))
-        return build_model(interpolate(ours, theirs, alpha), name, sha256)
-
+    sha256, name = _hash_of_blend(psnr, gan, alpha), f"{psnr.name}+{gan.name}@{alpha!r}"
     context = max(psnr.context or DEFAULT_CONTEXT, gan.context or DEFAULT_CONTEXT)
-    return Link(name, sha256, psnr.scale, psnr.channels, context, load)
+    return Link(name, sha256, psnr.scale, psnr.channels, context, partial(_load_blend, name, sha256, alpha))
+
+
+def _hash_of_blend(psnr: CatalogModel, gan: CatalogModel, alpha: float) -> str:
+    return hashlib.sha256(f"{_hash(psnr)} {_hash(gan)} {alpha!r}".encode()).hexdigest()
+
+
+def _load_blend(name: str, sha256: str, alpha: float) -> UpscaleModel:
+    """Return the blend of the catalog's pair.
+
+    Raises:
+        WeightsError: a file is refused, or the pair of this machine's catalog is another.
+    """
+    from texup.models.interpolate import interpolate
+    from texup.models.loading import build_model
+    from texup.models.weights import read_weights
+
+    psnr, gan = (resolve(each) for each in load_catalog().pair)
+    if _hash_of_blend(psnr, gan, alpha) != sha256:
+        raise WeightsError(f"{name}: the models of this catalog are others; install the same texup everywhere")
+    ours, theirs = (read_weights(m.path, expected_sha256=m.sha256).state for m in (psnr, gan))
+    return build_model(interpolate(ours, theirs, alpha), name, sha256)

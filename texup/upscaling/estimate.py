@@ -15,8 +15,8 @@ from pathlib import Path
 from texup.conventions.convention import Convention, Planned
 from texup.engines.engine import Job
 from texup.textures.codecs.decoders import Decoders
-from texup.upscaling.pack import job_of, start
 from texup.upscaling.run import Run
+from texup.upscaling.starting import Starting, job_of
 
 EACH = 1024  # texels that the opening and closing of a file are worth
 LARGE = 1 << 18  # texels: a larger texture is no part of the sample if there are others
@@ -71,21 +71,19 @@ def _sample(
     small = [pair for pair in texels if pair[1] <= LARGE] or [min(texels, key=lambda pair: pair[1])]
     order = [small[k] for k in sorted(range(len(small)), key=lambda k: k * GOLDEN % 1)]
     sizes = {planned.path: size for planned, size in order}
-    plans = {planned.path: _at(planned, str(k)) for k, (planned, _) in enumerate(order)}
+    plans = [_at(planned, str(k)) for k, (planned, _) in enumerate(order)]
     decoders, source = Decoders(), run.source if run.source.is_dir() else run.source.parent
     began = time.perf_counter()
 
     with tempfile.TemporaryDirectory(prefix="texup-estimate-") as folder:
 
         def jobs() -> Iterator[Job]:
-            for k, planned in enumerate(plans.values()):
+            for k, planned in enumerate(plans):
                 if k and time.perf_counter() - began > budget:
                     return
                 yield job_of(planned, source, Path(folder))
 
-        outcomes = run.load_engine().run(
-            jobs(), lambda job: start(job, plans[job.path], run, convention, decoders.decode), decoders.close
-        )
+        outcomes = run.load_engine().run(jobs(), Starting(run, convention, decoders.decode), decoders.close)
         done = sum(EACH + sizes[outcome.path] for outcome in outcomes)
         return time.perf_counter() - began, done
 

@@ -3,7 +3,7 @@
 ::
 
     plan ── one decision for each file, from names (planning)
-    start ── a file is read (reading.read), decided about (deciding.decide), and handed to an engine as a task:
+    starting ── a file is read (reading.read), decided about (deciding.decide), and handed to an engine as a task:
         its pixels' way through the nets (pixels.upscale_texture), judged (gate.gated), and coded for its loader
         (coding.result_files)
     manifest ── one line for each file, after its results have their final names
@@ -13,32 +13,27 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 
 from texup.conventions.convention import Convention, Planned, Sidecar
-from texup.engines.engine import Job, Made, Task, Upscaling
+from texup.engines.engine import Job
 from texup.engines.steps import put
 from texup.errors import TextureError, UsageError
 from texup.files import check_inside, output_error, remove_leftovers, remove_leftovers_of
 from texup.locks import output_lock
 from texup.manifest.history import is_done
 from texup.manifest.journal import Manifest
-from texup.manifest.record import Outcome, Result, Written, gone
+from texup.manifest.record import Outcome, Written, gone
 from texup.packs.walk import MANIFEST_NAME, check_overlap
 from texup.textures.codecs.decoders import Decode, Decoders
-from texup.textures.codecs.files import decode
-from texup.upscaling.coding import facts_of, result_files, twin_key
-from texup.upscaling.copying import copied, settled
-from texup.upscaling.deciding import Decision, decide
+from texup.upscaling.copying import settled
 from texup.upscaling.keeping import check_empty, kept, targets_of
-from texup.upscaling.planning import Plan, own_suffix
-from texup.upscaling.quality.gate import gated, largest_route
-from texup.upscaling.reading import NotUpscaled, memory_for, read
+from texup.upscaling.planning import Plan
 from texup.upscaling.resuming import given_up, is_unchanged
 from texup.upscaling.run import Digest, Run, plan_of
+from texup.upscaling.starting import Starting, job_of
 
 SIDECAR = "sidecar"  # stands for the settings digest of a file that no setting changes
 
@@ -135,7 +130,7 @@ def outcomes_of(
     """
     digest, planned = run.digests(plan.convention.id), {file.path: file for file in files}
     todo = chain(_todo(files, run, manifest, digest), _sidecars(sidecars, run, manifest))
-    for outcome in _outcomes(todo, planned, run, plan.convention, decode, end):
+    for outcome in _outcomes(todo, run, plan.convention, decode, end):
         is_sidecar = outcome.outcome == "written" or outcome.path not in planned
         settings = SIDECAR if is_sidecar else digest(planned[outcome.path], is_fallback=outcome.is_fallback)
         yield replace(outcome, settings=settings)
@@ -164,12 +159,7 @@ def upscale_file(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
     planned = replace(plan.files[0], target=run.out.name, level_target="")
     job = job_of(planned, run.source.parent, run.out.parent)
     decoders = Decoders()
-    yield from _outcomes(iter([job]), {job.path: planned}, run, plan.convention, decoders.decode, decoders.close)
-
-
-def job_of(planned: Planned, source: Path, out: Path) -> Job:
-    """Return what an engine has to know of a plan."""
-    return Job(path=planned.path, source=source, out=out, target=planned.target, level_target=planned.level_target)
+    yield from _outcomes(iter([job]), run, plan.convention, decoders.decode, decoders.close)
 
 
 def _todo(files: Sequence[Planned], run: Run, manifest: Manifest, digest: Digest) -> Iterator[Job | Outcome]:
@@ -229,56 +219,12 @@ def _sidecars(sidecars: Sequence[Sidecar], run: Run, manifest: Manifest) -> Iter
 
 
 def _outcomes(
-    items: Iterator[Job | Outcome],
-    plans: Mapping[str, Planned],
-    run: Run,
-    convention: Convention,
-    decode: Decode,
-    end: Callable[[], None],
+    items: Iterator[Job | Outcome], run: Run, convention: Convention, decode: Decode, end: Callable[[], None]
 ) -> Iterator[Outcome]:
     """Pass outcomes on, and hand everything from the first job on to an engine."""
     for item in items:
         if isinstance(item, Job):
-            engine, rest = run.load_engine(), chain([item], items)
-            yield from engine.run(rest, lambda job: start(job, plans[job.path], run, convention, decode), end)
+            rest = chain([item], items)
+            yield from run.load_engine().run(rest, Starting(run, convention, decode), end)
             return
         yield item
-
-
-def start(job: Job, planned: Planned, run: Run, convention: Convention, decode: Decode = decode) -> Task | Outcome:
-    """Read a texture, decide its policy, and make the task that an engine carries through.
-
-    Raises:
-        TextureError: the file cannot be read, or its result would be too large.
-    """
-    decision = decide(read(planned, job.source, run.limits_for(planned), decode), planned, run, convention)
-    if isinstance(decision, NotUpscaled):
-        return _not_upscaled(job, planned, decision)
-    limits = run.limits_of(largest_route(decision, run))
-    sizes = [(texture.pixels.shape[0], texture.pixels.shape[1]) for texture in decision.works]
-    return Task(
-        job=job,
-        source_sha256=decision.sources.sha256,
-        policy=facts_of(decision),
-        key=twin_key(decision, convention),
-        pixels=sum(height * width for height, width in sizes) * decision.route.settings.scale**2,
-        upscaling=_made(decision, run, convention),
-        share=sum(memory_for(*size, limits.growth) for size in sizes) / max(1, limits.memory),
-    )
-
-
-def _not_upscaled(job: Job, planned: Planned, found: NotUpscaled) -> Outcome:
-    """Copy, leave out or refuse a texture for what it holds."""
-    if found.action != "copy":
-        result: Result = "skipped" if found.action == "skip" else "failed"
-        digest, is_given_up = found.source_sha256, found.action == "refuse"
-        return Outcome(path=job.path, outcome=result, reason=found.reason, source_sha256=digest, given_up=is_given_up)
-    kept = replace(job, target=own_suffix(planned))  # not the suffix of what it would have become
-    return copied(kept, planned, found.reason, found.source_sha256)
-
-
-def _made(decision: Decision, run: Run, convention: Convention) -> Upscaling[Made]:
-    """Upscale a texture, and the smaller levels that came with it, judge it, and code it for its loader."""
-    results, gate = yield from gated(decision, run)
-    indexed = decision.route.settings.palette == "keep" and convention.palettes
-    return Made(result_files(decision, results, convention, indexed=indexed), gate)

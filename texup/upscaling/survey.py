@@ -25,11 +25,11 @@ from texup.textures.texture import Key, Texture
 from texup.upscaling.coding import twin_key
 from texup.upscaling.deciding import decide
 from texup.upscaling.keeping import kept, targets_of
-from texup.upscaling.pack import job_of
 from texup.upscaling.planning import Plan
 from texup.upscaling.reading import NotUpscaled, read
 from texup.upscaling.resuming import is_unchanged
 from texup.upscaling.run import Route, Run
+from texup.upscaling.starting import job_of
 
 Action = Literal["upscale", "fill", "twin", "copy", "rewrite", "joined", "skip", "unchanged", "kept", "refuse"]
 

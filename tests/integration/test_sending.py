@@ -1,0 +1,90 @@
+"""A run that can be sent: what comes back from a pickle decides the same pixels, by the same nets."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from texup.calls.options import Options
+from texup.calls.setup import build_run
+from texup.errors import WeightsError
+from texup.upscaling.pack import upscale_pack
+from texup.upscaling.run import Run, plan_of
+from texup.upscaling.starting import Starting, job_of
+
+RULES = """
+[[rule]]
+match = "ui/**"
+when = { alpha = "binary", max_side = 32 }
+model = "tiny-psnr"
+scale = 2
+key = "FF00FF"
+[[rule]]
+blend = 0.25
+edges = "wrap,clamp"
+"""
+
+
+@pytest.fixture
+def pack(tmp_path, catalog):
+    folder = tmp_path / "pack"
+    (folder / "ui").mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for k, name in enumerate(("a.png", "b.tga", "ui/c.png", "ui/d.bmp")):
+        Image.fromarray(random.integers(0, 255, (8 + 4 * k, 16, 3), np.uint8)).save(folder / name)
+    (folder / "texup.toml").write_text(RULES)
+    return folder
+
+
+def files_of(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.suffix != ".jsonl"}
+
+
+def test_a_run_comes_back_equal_and_with_nothing_loaded(pack, tmp_path):
+    run = build_run(pack, tmp_path / "out", Options(device="cpu", gate="fallback", jobs=1))
+    run.load_engine()
+    again = pickle.loads(pickle.dumps(run))
+    for field in fields(Run):
+        assert getattr(again, field.name) == getattr(run, field.name), field.name
+    assert again.load_engine.engines == {}
+    plan, _ = plan_of(run)
+    for fallback in (False, True):
+        here, there = (each.digests(plan.convention.id) for each in (run, again))
+        assert [here(file, is_fallback=fallback) for file in plan.files] == [
+            there(file, is_fallback=fallback) for file in plan.files
+        ]
+
+
+def test_a_sent_start_makes_the_same_bytes_from_sent_jobs(pack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # relative places and weights mean those of the sender
+    run = build_run(pack.relative_to(tmp_path), None, Options(device="cpu", jobs=1))
+    assert {outcome.outcome for outcome in upscale_pack(run)} == {"upscaled", "skipped"}
+    expected = files_of(run.out)
+    plan, _ = plan_of(run)
+    there = tmp_path / "there"
+    there.mkdir()
+    jobs = [job_of(file, run.source.absolute(), there) for file in plan.files if file.action == "upscale"]
+    sent = pickle.dumps((run.load_engine, Starting(run, plan.convention), jobs))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    load, start, jobs = pickle.loads(sent)
+    assert {outcome.outcome for outcome in load().run(jobs, start, start.close)} == {"upscaled"}
+    assert files_of(there) == expected
+    assert start.run.source == pack
+
+
+def test_weights_that_differ_elsewhere_are_refused(pack, tmp_path, catalog, monkeypatch):
+    run = build_run(pack, tmp_path / "out", Options(device="cpu", jobs=1))
+    sent = pickle.dumps(run.load_engine)
+    other = tmp_path / "weights"
+    other.mkdir()
+    for path in catalog.glob("*.*"):
+        (other / path.name).write_bytes(path.read_bytes())
+    (other / "tiny-gan.safetensors").write_bytes((catalog / "tiny-psnr.safetensors").read_bytes())
+    monkeypatch.setattr("texup.models.catalog.weights_folder", lambda: other)
+    with pytest.raises(WeightsError, match="tiny-gan"):
+        pickle.loads(sent)()

@@ -1,0 +1,58 @@
+"""How a run gets its engine: late, once, and also in another process, to which the same value is sent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from texup.calls.options import Options
+from texup.engines.engine import Engine
+from texup.models.chain import Link
+
+if TYPE_CHECKING:
+    from texup.models.model import UpscaleModel
+
+Engines = dict[tuple[str, ...], Engine]
+"""Those made so far in one call, by the hashes of their nets."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLoader:
+    """Loads the weights, verified by their hashes, and makes the engine for them, unless it was made before.
+
+    What is loaded stays in its process: the same value in another process loads again.
+    """
+
+    links: Sequence[Link]
+    options: Options
+    loaded: dict[str, UpscaleModel] = field(default_factory=dict, compare=False)
+    """Nets that had to be loaded for their scale, by hash."""
+    engines: Engines = field(default_factory=dict, compare=False)
+
+    def __call__(self) -> Engine:
+        """Return the engine.
+
+        Raises:
+            WeightsError: a file of weights was refused.
+            DeviceError: the device cannot be used.
+        """
+        nets = tuple(link.sha256 for link in self.links)
+        if nets not in self.engines:
+            self.engines[nets] = self._made()
+        return self.engines[nets]
+
+    def __reduce__(self) -> tuple[Callable[..., EngineLoader], tuple[Any, ...]]:
+        """Be sent without what is loaded here."""
+        return EngineLoader, (self.links, self.options)
+
+    def _made(self) -> Engine:
+        from texup.engines.devices.cards import nets_on, pick_devices
+        from texup.engines.local import LocalEngine
+
+        options = self.options
+        devices = pick_devices(options.device)
+        models = [self.loaded.get(link.sha256) or link.load() for link in self.links]
+        workers = options.jobs or max(2, os.cpu_count() or 2)
+        return LocalEngine(nets_on(models, devices, options.precision, options.batch, options.tile), workers)
