@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections import defaultdict
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from texup.calls.summary import NodeSum
 from texup.cli.console import SCHEMAS
 from texup.manifest.history import NAME, SCHEMA
 from texup.models.weights import save_weights
@@ -168,6 +170,9 @@ def test_what_commands_print_is_what_the_document_says(texup, pack, wall, catalo
     holds("Weights", "models show", "models", "show", WEIGHTS / "texup-x4-fast.safetensors", "--json")
     holds("Bench", "models bench", "models", "bench", "tiny-psnr", "--seconds", "0.1", *CPU)
     holds("Doctor", "doctor", "doctor", "--seconds", "0.01", "--json")
+    assert reader.read(
+        asdict(NodeSum(node="a", device="cpu", files=1, failed=0, megapixels=0.1, seconds=1.0)), "NodeSum"
+    )
     for line in (Path("out") / NAME).read_text().splitlines():
         value = json.loads(line)
         kind = "RunEnds" if "ended" in value else "RunBegins" if "format" in value else "Record"

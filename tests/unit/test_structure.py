@@ -139,6 +139,14 @@ def test_foreign_packages_stay_with_their_keepers():
     imports_are(is_kept)
 
 
+def test_only_its_engine_knows_ray():
+    knows = re.compile(r"^\s*(?:import|from) ray\b|import_module\(.ray\b", re.MULTILINE)
+    assert [name_of(path) for path in SOURCES if knows.search(path.read_text("utf-8"))] == [
+        "engines/cluster/joining.py",
+        "engines/ray.py",
+    ]
+
+
 def test_a_loader_imports_no_other_loader():
     shared = {"convention", "shared"}
     rooms = ROOT / "texup" / "conventions"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import numpy as np
 
-from texup.calls.options import BATCH, JOBS, OVERLAP, TILE, Options, Precision
+from texup.calls.options import BATCH, JOBS, OVERLAP, TILE, Options, Precision, read_engine
 from texup.errors import UsageError, nearest
 from texup.policy.choices import AlphaChoice, DdsChoice, GateChoice, MethodChoice, NormalsChoice, PaletteChoice
 from texup.policy.rule_values import SETTINGS, shown
@@ -71,6 +71,9 @@ class UpscaleOptions(PackOptions, total=False):
     """What may be asked of ``upscale`` besides."""
 
     fail_fast: bool
+    engine: str
+    """"local", "ray", or "ray://HOST:PORT" of a cluster's head."""
+    mixed: bool
 
 
 def options_of(asked: Mapping[str, Any], known: type) -> Options:
@@ -177,6 +180,8 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "dds": _one_of(DdsChoice),
     "precision": _one_of(Precision),
     "device": _text,
+    "engine": read_engine,
+    "mixed": _flag,
     "format": _text,
     "resource_pack": _text,
     "rules": _path,

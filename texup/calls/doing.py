@@ -6,8 +6,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from texup.calls.summary import FileGate, FileReason, Summary, UsedModel
-from texup.calls.tally import Tally
+from texup.calls.summary import FileGate, FileReason, NodeSum, Summary, UsedModel
+from texup.calls.tally import NodeTally, Tally
 from texup.checking import check_output
 from texup.errors import UsageError
 from texup.locks import output_lock
@@ -94,6 +94,18 @@ def summary_of(run: Run, plan: Plan, tally: Tally, remains: Remains, archive: Pa
         megapixels=round(tally.pixels / 1e6, 3),
         archive=archive,
         orphans=remains.orphans,
+        nodes=[_node_sum(tally.nodes[name]) for name in sorted(tally.nodes)],
+    )
+
+
+def _node_sum(node: NodeTally) -> NodeSum:
+    return NodeSum(
+        node=node.node,
+        device=node.device,
+        files=node.files,
+        failed=node.failed,
+        megapixels=round(node.pixels / 1e6, 3),
+        seconds=round(node.busy, 3),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from texup.calls.options import Options
@@ -47,7 +47,16 @@ class EngineLoader:
         """Be sent without what is loaded here."""
         return EngineLoader, (self.links, self.options)
 
+    def _for(self, kind: str) -> EngineLoader:
+        """Return what loads the engine of one worker of a cluster, on a kind of device."""
+        return EngineLoader(self.links, replace(self.options, engine="local", device=kind))
+
     def _made(self) -> Engine:
+        if self.options.engine != "local":
+            from texup.engines.ray import RayEngine
+
+            address = self.options.engine.partition("://")[2] or None
+            return RayEngine(address, self._for, self.options.device, mixed=self.options.mixed)
         from texup.engines.devices.cards import nets_on, pick_devices
         from texup.engines.local import LocalEngine
 

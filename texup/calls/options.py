@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,19 @@ TILE = (16, 4096)  # texels: least and most; smaller ones are nearly all context
 OVERLAP = (0, 256)  # texels
 BATCH = (1, 1 << 24)  # texels
 JOBS = (1, 64)  # threads
+
+ENGINE = re.compile(r"local|ray(?:://[^\s/:]+:\d{1,5}|://\[[0-9A-Fa-f:]+\]:\d{1,5})?")
+
+
+def read_engine(value: object, name: str = "engine") -> str:
+    """Return what names an engine.
+
+    Raises:
+        ValueError: it names none.
+    """
+    if not isinstance(value, str) or not ENGINE.fullmatch(value):
+        raise ValueError(f"{name} must be local, ray or ray://HOST:PORT, not {value!r}")
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,3 +73,7 @@ class Options:
     force: bool = False
     keep_existing: bool = False
     fail_fast: bool = False
+    engine: str = "local"
+    """"local", "ray", or "ray://HOST:PORT" of a cluster's head."""
+    mixed: bool = False
+    """Whether machines of a cluster may have other versions of texup or torch."""

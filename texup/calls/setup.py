@@ -84,6 +84,7 @@ def run_without_pack(
         force=options.force,
         keep_existing=options.keep_existing,
         fail_fast=options.fail_fast,
+        mixed=options.mixed,
     )
 
 

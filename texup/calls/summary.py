@@ -40,6 +40,19 @@ class FileGate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSum:
+    """What one machine of a cluster did in a run."""
+
+    node: str
+    device: str
+    files: int
+    failed: int
+    megapixels: float
+    seconds: float
+    """From the run's begin to the newest file from there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """What became of one run; ``docs/json.md`` has the meaning of every field."""
 
@@ -62,6 +75,8 @@ class Summary:
     megapixels: float
     archive: Path | None
     orphans: Sequence[str]
+    nodes: Sequence[NodeSum] = ()
+    """The machines of a cluster; none where the run had only its own."""
 
     @property
     def is_sound(self) -> bool:

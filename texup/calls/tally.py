@@ -15,6 +15,36 @@ GATE_NAMES = 3  # textures that are named; the manifest and the gallery have all
 
 
 @dataclass(slots=True)
+class NodeTally:
+    """Sums over what one machine of several did."""
+
+    node: str
+    device: str = ""
+    """Kinds of device that nets ran on there, joined by "+"."""
+    files: int = 0
+    failed: int = 0
+    pixels: int = 0
+    busy: float = 0.0
+    """Seconds from the run's begin to the newest file from there."""
+
+    def add(self, outcome: Outcome, seconds: float) -> None:
+        """Count one outcome, which came so many seconds after the run began."""
+        kinds = {*self.device.split("+"), outcome.device or ""} - {""}
+        self.device = "+".join(sorted(kinds))
+        self.files += 1
+        self.failed += outcome.outcome == "failed"
+        self.pixels += outcome.pixels
+        self.busy = seconds
+
+    def told(self) -> str:
+        """Return one clause about it for people."""
+        failed = f", {self.failed} failed" if self.failed else ""
+        return (
+            f"{self.node} {self.device} {self.files} files {self.pixels / 1e6 / max(self.busy, 1e-9):.2f} MP/s{failed}"
+        )
+
+
+@dataclass(slots=True)
 class Tally:
     """Sums over the outcomes of a run."""
 
@@ -38,6 +68,8 @@ class Tally:
     """Path and reason of each."""
     kept: list[tuple[str, str]] = field(default_factory=list)
     """The same of what would have replaced a file of the user's own."""
+    nodes: dict[str, NodeTally] = field(default_factory=dict)
+    """By name, the machines of a cluster; none where a run has only its own."""
     wrong: list[tuple[str, Gate]] = field(default_factory=list)
     """Path of each result that looks wrong, or did before it was done again, and what the gate says of it."""
 
@@ -58,6 +90,8 @@ class Tally:
         self.redone += outcome.redone > 0
         if outcome.gate is not None and (outcome.gate.wrong or outcome.is_fallback):
             self.wrong.append((outcome.path, outcome.gate))
+        if outcome.node is not None:
+            self.nodes.setdefault(outcome.node, NodeTally(outcome.node)).add(outcome, self.seconds)
         if outcome.outcome == "failed":
             self.failures.append((outcome.path, outcome.explanation))
         if outcome.outcome == "kept":
@@ -91,6 +125,10 @@ class Tally:
         count = f"{len(still)} texture{'s look' if len(still) > 1 else ' looks'} wrong: {names}" if still else ""
         again = f"{mended} done again with the faithful net" if mended else ""
         return f"gate: {'; '.join(part for part in (count, again) if part)}"
+
+    def by_node(self) -> str:
+        """Return what each machine of a cluster does, "" where there is one."""
+        return "; ".join(self.nodes[name].told() for name in sorted(self.nodes))
 
     def speed(self) -> str:
         """Return textures and megapixels of results per second."""

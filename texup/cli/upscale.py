@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from texup.cli.running.output_options import (
 )
 from texup.cli.usage.sections import PACK, Sectioned
 from texup.cli.usage.settings import setting
+from texup.cli.usage.values import EngineType
 from texup.errors import ExitCode, PackError, UsageError
 
 if TYPE_CHECKING:
@@ -50,6 +52,15 @@ if TYPE_CHECKING:
 )
 @click.option("--fail-fast", is_flag=True, help="Stop at the first texture that fails.")
 @GATE_OPTION
+@setting(
+    "--engine",
+    type=EngineType(),
+    default="local",
+    show_default=True,
+    metavar="local|ray[://HOST:PORT]",
+    help="Where nets run: on this machine, or on the machines of a Ray cluster that this one is part of.",
+)
+@click.option("--mixed", is_flag=True, help="Let machines of a cluster have other versions of texup or torch.")
 @setting("--gallery", is_flag=True, help="Write a page that shows the pack before and after, as `texup gallery`.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, as `texup inspect` does.")
 @click.option(
@@ -79,6 +90,8 @@ def upscale(
     """
     from texup.calls.setup import outputs_of
 
+    if options.dry_run:
+        options = replace(options, engine="local")  # which nothing is sent to
     engines: Engines = {}
     results: list[dict[str, Any]] = []
     codes = set()

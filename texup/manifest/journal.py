@@ -29,6 +29,8 @@ class RunHeader:
     models: list[dict[str, str]]
     settings: dict[str, Any]
     convention: str = "plain"
+    mixed: bool = False
+    """Whether machines of a cluster may have had other versions of texup or torch."""
 
 
 class Manifest:

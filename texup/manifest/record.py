@@ -101,6 +101,8 @@ class Outcome:
     """Whether it failed so that trying again would only take the time again."""
     tried_before: bool = False
     """Whether it failed in an earlier run and was not tried again."""
+    node: str | None = None
+    """The machine that did it, where a run has several."""
     pixels: int = 0
     """Pixels of the result."""
     seconds: float = 0.0
@@ -126,7 +128,7 @@ class Outcome:
         return f"tried before, --force tries again: {self.reason}" if self.tried_before else self.reason or ""
 
 
-UNRECORDED = {"tried_before", "pixels"}
+UNRECORDED = {"tried_before", "node", "pixels"}
 """What is of one run only."""
 
 

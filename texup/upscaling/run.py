@@ -141,6 +141,8 @@ class Run:
     keep_existing: bool = False
     """Write into a folder that texup did not make, beside the files that lie there."""
     fail_fast: bool = False
+    mixed: bool = False
+    """Whether machines of a cluster may have other versions of texup or torch."""
     memory: int = field(default_factory=memory_budget)
     """Bytes that a texture and its result may take."""
 
@@ -218,7 +220,7 @@ class Run:
         """Return the manifest's header."""
         models = [{"name": name, "sha256": sha256} for name, sha256 in self.models]
         settings = asdict(self.settings) | {"wishes": asdict(self.wishes)}
-        return RunHeader(SCHEMA, __version__, models, json.loads(json.dumps(settings)), convention)
+        return RunHeader(SCHEMA, __version__, models, json.loads(json.dumps(settings)), convention, self.mixed)
 
 
 def with_place(error: HoldsInput, run: Run) -> HoldsInput:

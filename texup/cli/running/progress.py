@@ -11,6 +11,8 @@ from texup.calls.tally import ALWAYS_TOLD, Tally
 from texup.cli.console import Courtesy, brief, is_terminal, report
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from texup.manifest.record import Outcome
 
 NARROW = 70  # columns: with fewer only what matters most is shown
@@ -41,7 +43,7 @@ def follow(
             report(line_of(outcome))
         elif not quiet and time.perf_counter() - shown > LINE_EVERY:
             shown = time.perf_counter()
-            told = (_done(tally, total), tally.times(), tally.speed(), tally.troubles())
+            told = (_done(tally, total), tally.times(), tally.speed(), tally.troubles(), tally.by_node())
             report("; ".join(part for part in told if part))
     return tally
 
@@ -58,14 +60,34 @@ def _follow_live(
     texts = [TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in names]
     with Progress(BarColumn(console.width // 6), *texts, console=console) as progress:
         bar = progress.add_task("", total=1.0, state="starting", done="", times="", speed="", troubles="")
+        nodes = _Nodes(progress)
         for outcome in outcomes:
             tally.add(outcome)
             done, times, troubles = _done(tally, total), tally.times(), tally.troubles()
             progress.update(bar, completed=tally.share, done=done, times=times, speed=tally.speed(), troubles=troubles)
             if outcome.precision is not None:
                 progress.update(bar, state=device_state())
+            nodes.show(tally)
             if verbose or outcome.outcome in ALWAYS_TOLD:
                 progress.console.print(Text(line_of(outcome)), soft_wrap=True)  # a string's :names: are emoji
+
+
+class _Nodes:
+    """A line under the bar for each machine of a cluster."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._lines: dict[str, TaskID] = {}
+
+    def show(self, tally: Tally) -> None:
+        """Show what each has done, and its share of all."""
+        for name, node in sorted(tally.nodes.items()):
+            if name not in self._lines:
+                self._lines[name] = self._progress.add_task(
+                    "", total=1.0, state="", done="", times="", speed="", troubles=""
+                )
+            share = node.pixels / max(1, tally.pixels)
+            self._progress.update(self._lines[name], completed=share, done=node.told())
 
 
 def _done(tally: Tally, total: int) -> str:

@@ -34,6 +34,7 @@ EXTRAS = (
     Extra("einops", "the same nets", INSTALL),
     Extra("etcpak", "--dds bc7, and BC7 textures of packs", "pip install 'texup[dds]'"),
     Extra("onnx", "texup models convert to .onnx", "pip install 'texup[onnx]'"),
+    Extra("ray", "--engine ray", "pip install 'texup[ray]'"),
     Extra("matplotlib", "curves of a training", "pip install 'texup[train]'"),
     Extra("tensorboard", "the log of a training in TensorBoard", "pip install 'texup[train]'"),
     Extra(

@@ -23,7 +23,19 @@ PACK: Sections = {
         *("rules", "remember", "copy-other", "force", "keep-existing"),
         *("dds", "textures-lump", "resource-pack"),
     ),
-    "Running": ("interval", "until-idle", "gate", "precision", "tile", "overlap", "batch", "jobs", "fail-fast"),
+    "Running": (
+        "interval",
+        "until-idle",
+        "gate",
+        "precision",
+        "tile",
+        "overlap",
+        "batch",
+        "jobs",
+        "engine",
+        "mixed",
+        "fail-fast",
+    ),
     "What is shown": ("gallery", "sample", "single-file", "json", "quiet", "verbose", "help"),
 }
 """Of ``upscale``, ``watch``, ``inspect`` and ``compare``, each of which has some of them."""

@@ -131,6 +131,22 @@ class DeviceType(Offering[str]):
         return str(value)
 
 
+class EngineType(Offering[str]):
+    """Where nets run."""
+
+    name = "text"
+    offers = ("local", "ray")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text as it is, if it names an engine."""
+        from texup.calls.options import read_engine
+
+        try:
+            return read_engine(value, "it")
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 class ModelType(click.ParamType[str]):
     """A model of the catalog or of the user's folder, or a file of weights."""
 

@@ -1,0 +1,418 @@
+"""A pack on a Ray cluster: real processes and nodes on this machine, which are killed in the middle."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from texup.calls.options import Options, read_engine
+from texup.calls.setup import build_run
+from texup.errors import DeviceError, OutputError, UsageError, WeightsError
+from texup.manifest.history import NAME, history_of
+from texup.manifest.verification import verify
+from texup.models.weights import save_weights
+from texup.upscaling.pack import upscale_pack
+
+from ..builders import records_of
+
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed"),
+    pytest.mark.filterwarnings("ignore"),  # Ray's own
+]
+ROOT = Path(__file__).parents[2]
+FILES = 60
+SEEDS = range(10)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory, near_identity) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, near_identity(1), {})
+    return path
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory):
+    """A pack of small pictures, of which some are equal."""
+    folder = tmp_path_factory.mktemp("ray") / "pack"
+    (folder / "walls").mkdir(parents=True)
+    random_ = np.random.default_rng(0)
+    for k in range(FILES):
+        side = (16, 24, 32, 48)[k % 4]
+        picture = random_.integers(0, 255, (side, side, 3), np.uint8) if k % 10 else np.full((16, 16, 3), 77, np.uint8)
+        Image.fromarray(picture).save(folder / ("walls" if k % 2 else ".") / f"{k:03}.png")
+    (folder / "notes.txt").write_text("mine")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(pack, weights, tmp_path_factory):
+    """What one machine makes of it, without interruption."""
+    out = tmp_path_factory.mktemp("local") / "out"
+    list(upscale_pack(build_run(pack, out, options(weights, engine="local"))))
+    return files_of(out)
+
+
+def options(weights, engine="ray", **more):
+    return Options(models=(str(weights),), device="cpu", jobs=1, engine=engine, **more)
+
+
+def files_of(out):
+    return {p.relative_to(out).as_posix(): p.read_bytes() for p in out.rglob("*") if p.is_file() and p.name != NAME}
+
+
+def check(out, expected, pack):
+    """The tree of an uninterrupted run on one machine, one record that counts of each source, and a clean verify."""
+    assert files_of(out) == expected
+    assert list(verify(out, history_of(out))) == []
+    records = records_of(out)
+    assert set(records) == {p.relative_to(pack).as_posix() for p in pack.rglob("*") if p.is_file()}
+    assert all(record["outcome"] in ("upscaled", "skipped") for record in records.values())
+
+
+def texup(*arguments):
+    command = [sys.executable, "-m", "texup", *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "RAY_ADDRESS": "local"}
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_the_command_makes_the_tree_of_one_machine_in_silence(tmp_path, weights):
+    pack = tmp_path / "pack"
+    pack.mkdir()
+    for k in range(3):
+        picture = np.random.default_rng(k).integers(0, 255, (16, 16, 3), np.uint8)
+        Image.fromarray(picture).save(pack / f"{k}.png")
+    list(upscale_pack(build_run(pack, tmp_path / "local", options(weights, engine="local"))))
+    more = ("--model", weights, "--device", "cpu", "--gate", "off", "--json", "-q", "--engine", "ray")
+    command = texup("upscale", pack, "-o", tmp_path / "out", *more)
+    out, err = command.communicate(timeout=300)
+    assert command.returncode == 0, err
+    assert json.loads(out)["counts"] == {"upscaled": 3}
+    assert err == ""
+    (node,) = json.loads(out)["nodes"]
+    assert (node["device"], node["files"], node["failed"]) == ("cpu", 3, 0)
+    check(tmp_path / "out", files_of(tmp_path / "local"), pack)
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """A cluster of three nodes on this machine, to which this process is connected."""
+    os.environ.update({"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
+    import ray
+    from ray.cluster_utils import Cluster
+
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    each = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=each)
+    each.pop("include_dashboard")
+    for _ in range(2):
+        cluster.add_node(**each)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.CRITICAL)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def whole(nodes):
+    """Add the nodes that a test before this one has killed."""
+    import ray
+
+    while len(nodes.worker_nodes) < 2:
+        nodes.add_node(num_cpus=1, object_store_memory=80 << 20)
+    until = time.monotonic() + 60
+    while sum(node["Alive"] for node in ray.nodes()) != 3 and time.monotonic() < until:
+        time.sleep(0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("what", ["worker", "node"])
+def test_a_loss_changes_no_byte(nodes, pack, expected, weights, tmp_path, seed, what):
+    whole(nodes)
+    chance = random.Random(seed)
+    run = build_run(pack, tmp_path / "out", options(weights))
+    moment, seen = chance.randrange(1, FILES - 5), []
+    with closing(upscale_pack(run)) as outcomes:
+        for outcome in outcomes:
+            seen.append(outcome.path)
+            if len(seen) == moment and what == "node":
+                nodes.remove_node(chance.choice(sorted(nodes.worker_nodes, key=str)), allow_graceful=False)
+            elif len(seen) == moment:
+                members = [member for member in run.load_engine().crew.members if member.facts]
+                os.kill(chance.choice(members).facts.pid, signal.SIGKILL)
+    assert len(seen) == len(set(seen)) == FILES + 1
+    check(tmp_path / "out", expected, pack)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_killed_driver_goes_on_where_it_was(nodes, pack, expected, weights, tmp_path, seed):
+    whole(nodes)
+    out = tmp_path / "out"
+    engine = f"ray://{nodes.address}"
+    arguments = ("upscale", pack, "-o", out, "--model", weights, "--device", "cpu", "--engine", engine, "-q")
+    command, moment = texup(*arguments), random.Random(seed).randrange(1, FILES - 5)
+    until = time.monotonic() + 120
+    while len(lines_of(out)) < moment + 1 and command.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    command.kill()
+    command.communicate()
+    again = texup(*arguments)
+    _, err = again.communicate(timeout=400)
+    assert (again.returncode, err) == (0, "")
+    check(out, expected, pack)
+
+
+def lines_of(out):
+    try:
+        return (out / NAME).read_text("utf-8").splitlines()
+    except OSError:
+        return []
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_all_workers(nodes, pack, expected, weights, tmp_path):
+    whole(nodes)
+    out, engine = tmp_path / "out", f"ray://{nodes.address}"
+    arguments = ("upscale", pack, "-o", out, "--model", weights, "--device", "cpu", "--engine", engine, "-q")
+    command = texup(*arguments)
+    until = time.monotonic() + 120
+    while len(lines_of(out)) < 6 and time.monotonic() < until:
+        time.sleep(0.02)
+    command.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    _, err = command.communicate(timeout=60)
+    assert command.returncode == 130, err
+    assert err.count("\n") == 1
+    while workers() and time.monotonic() - began < 5:
+        time.sleep(0.05)
+    assert not workers()
+    again = texup(*arguments)
+    _, err = again.communicate(timeout=400)
+    assert (again.returncode, err) == (0, "")
+    check(out, expected, pack)
+
+
+def workers():
+    """Return the processes of this machine in which a worker of texup runs."""
+    found = subprocess.run(["pgrep", "-f", "^ray::Worker"], capture_output=True, text=True, check=False)
+    return found.stdout.split()
+
+
+class Spoiling:
+    """A loader whose workers run some code before they begin."""
+
+    def __init__(self, loader, code, *, mixed=False):
+        import ray
+
+        from texup.engines.ray import RayEngine
+
+        ray.cloudpickle.register_pickle_by_value(sys.modules[type(self).__module__])
+        self.loader = loader
+        self.engine = RayEngine(None, lambda kind: Spoiled(loader._for(kind), code), "cpu", mixed=mixed)
+
+    def __call__(self):
+        return self.engine
+
+    def __reduce__(self):
+        return _same, (self.loader,)
+
+
+def _same(loader):
+    return loader
+
+
+class Spoiled:
+    def __init__(self, load, code):
+        self.load, self.code = load, code
+
+    def __call__(self):
+        return self.load()
+
+    def __reduce__(self):
+        return _spoiled, (self.load, self.code)
+
+
+def _spoiled(load, code):
+    exec(code, {})
+    return load
+
+
+def spoiled(pack, out, weights, code, **more):
+    run = build_run(pack, out, options(weights, **more))
+    return replace(run, load_engine=Spoiling(run.load_engine, code, **more))
+
+
+KILLER = "walls/033.png"
+DEADLY = f"""
+import os, texup.upscaling.starting as s
+real = s.start
+def start(job, *rest):
+    if job.path == {KILLER!r}:
+        os.kill(os.getpid(), 9)
+    return real(job, *rest)
+s.start = start
+"""
+
+
+@pytest.mark.slow
+def test_a_file_that_kills_its_worker_twice_is_failed_and_no_other(nodes, pack, expected, weights, tmp_path):
+    whole(nodes)
+    run = spoiled(pack, tmp_path / "out", weights, DEADLY)
+    outcomes = {outcome.path: outcome for outcome in upscale_pack(run)}
+    assert {path for path, outcome in outcomes.items() if outcome.outcome == "failed"} == {KILLER}
+    assert "twice" in outcomes[KILLER].reason
+    assert files_of(tmp_path / "out") == {path: data for path, data in expected.items() if path != KILLER}
+
+
+OLDER = "import texup.engines.cluster.worker as w; w.__version__ = '0.0.1'"
+LACKS = {
+    "no pack": ("import texup.engines.cluster.worker as w; w._size_of = lambda path: -1", UsageError, "not there"),
+    "no output": (
+        "import texup.engines.cluster.worker as w; w._lock_in = lambda out: b''",
+        UsageError,
+        "another folder",
+    ),
+    "no permission": (
+        "import pathlib\ndef touch(self): raise PermissionError(13, 'Permission denied')\npathlib.Path.touch = touch",
+        UsageError,
+        "cannot write there: Permission denied",
+    ),
+    "other weights": (
+        "import texup.models.chain as c\nreal = c._load\nc._load = lambda model, sha256: real(model, '0' * 64)",
+        WeightsError,
+        "SHA-256",
+    ),
+    "an older texup": (OLDER, UsageError, "texup 0.0.1 instead of .*--mixed"),
+    "no start": ("raise ImportError('no such module')", UsageError, "no worker starts there"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", LACKS)
+def test_what_a_node_lacks_is_refused_by_name_before_any_result(nodes, pack, weights, tmp_path, what):
+    whole(nodes)
+    code, error, text = LACKS[what]
+    with pytest.raises(error, match=text) as raised:
+        list(upscale_pack(spoiled(pack, tmp_path / "out", weights, code)))
+    assert str(raised.value).startswith(socket.gethostname())
+    assert files_of(tmp_path / "out") == {}
+
+
+@pytest.mark.slow
+def test_other_versions_may_be_allowed_and_the_manifest_says_so(nodes, pack, expected, weights, tmp_path):
+    whole(nodes)
+    run = spoiled(pack, tmp_path / "out", weights, OLDER, mixed=True)
+    list(upscale_pack(run))
+    check(tmp_path / "out", expected, pack)
+    assert json.loads(lines_of(tmp_path / "out")[0])["mixed"] is True
+
+
+@pytest.mark.slow
+def test_a_cluster_without_cards_is_refused(nodes, pack, weights, tmp_path):
+    with pytest.raises(DeviceError, match="no GPUs"):
+        list(upscale_pack(build_run(pack, tmp_path / "out", replace(options(weights), device="cuda"))))
+    assert not (tmp_path / "out").exists()
+
+
+FULL = """
+import errno, texup.files as f
+real, seen = f._replace, []
+def replace(temp, path):
+    seen.append(path)
+    if len(seen) == 7:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    real(temp, path)
+f._replace = replace
+"""
+
+
+@pytest.mark.slow
+def test_a_full_disk_of_a_worker_ends_the_run_with_its_code(nodes, pack, expected, weights, tmp_path):
+    whole(nodes)
+    with pytest.raises(OutputError, match="disk is full"):
+        list(upscale_pack(spoiled(pack, tmp_path / "out", weights, FULL)))
+    list(upscale_pack(build_run(pack, tmp_path / "out", options(weights))))
+    check(tmp_path / "out", expected, pack)
+
+
+LOST = """
+import ray, texup.engines.devices.device as d, texup.errors as e
+real, seen = d.Device.upscale, []
+def upscale(self, *rest):
+    seen.append(1)
+    if len(seen) > 3 and ray.get_runtime_context().get_node_id() == {node!r}:
+        raise e.LostDevice("device cpu: stopped working")
+    return real(self, *rest)
+d.Device.upscale = upscale
+"""
+
+
+@pytest.mark.slow
+def test_a_lost_device_is_left_out_and_the_others_do_its_files(nodes, pack, expected, weights, tmp_path):
+    whole(nodes)
+    import ray
+
+    node = ray.nodes()[0]["NodeID"]
+    run = spoiled(pack, tmp_path / "out", weights, LOST.format(node=node))
+    outcomes = list(upscale_pack(run))
+    assert len(outcomes) == FILES + 1
+    assert node not in {seat.node for seat in run.load_engine().crew.seats}
+    check(tmp_path / "out", expected, pack)
+
+
+SLOW = """
+import os, time, ray, texup.upscaling.starting as s
+real = s.start
+def start(job, *rest):
+    if ray.get_runtime_context().get_node_id() == {node!r}:
+        time.sleep(20)
+    return real(job, *rest)
+s.start = start
+"""
+
+
+@pytest.mark.slow
+def test_a_slow_worker_does_not_hold_up_the_end(nodes, pack, expected, weights, tmp_path):
+    whole(nodes)
+    import ray
+
+    run = spoiled(pack, tmp_path / "out", weights, SLOW.format(node=ray.nodes()[0]["NodeID"]))
+    outcomes = list(upscale_pack(run))
+    assert len(outcomes) == len({outcome.path for outcome in outcomes}) == FILES + 1
+    check(tmp_path / "out", expected, pack)
+
+
+def test_without_ray_one_line_says_what_to_install(monkeypatch, pack, weights, tmp_path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"pip install 'texup\[ray\]'"):
+        list(upscale_pack(build_run(pack, tmp_path / "out", options(weights))))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("engine", ["spark", "ray://", "ray://host", "ray:head:1", "ray://a b:1"])
+def test_an_engine_that_is_none_is_refused(engine):
+    with pytest.raises(ValueError, match="local, ray or ray://HOST:PORT"):
+        read_engine(engine)

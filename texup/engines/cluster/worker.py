@@ -1,0 +1,159 @@
+"""What a worker does, in a process of its own on any machine: it looks around, loads the nets, and does shards.
+
+What it is sent and what it sends back are plain values. Pictures go from the shared folder to the shared folder.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from texup import __version__
+from texup.engines.cluster.shards import Shard
+from texup.engines.engine import Engine, Job, Task
+from texup.errors import DeviceError, LostDevice, OutputError, TexupError, UsageError, WeightsError
+from texup.files import TEMP_PREFIX, TEMP_SUFFIX, locked
+from texup.locks import LOCK_NAME
+from texup.manifest.record import Outcome
+
+TOGETHER = 0.25  # seconds: results that come within it are sent as one message
+TROUBLES: tuple[type[TexupError], ...] = (OutputError, LostDevice, WeightsError, DeviceError)
+Load = Callable[[], Engine]
+Start = Callable[[Job], "Task | Outcome"]
+
+
+class Versions(NamedTuple):
+    """What has to be the same everywhere, or results may differ in their last bits."""
+
+    texup: str
+    torch: str
+
+
+class Trouble(NamedTuple):
+    """Why a worker cannot go on; an error itself might not pass between processes."""
+
+    kind: type[TexupError]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where a run reads and writes, with what tells that a worker sees the same folders."""
+
+    job: Job
+    """One of the run."""
+    size: int
+    """Of its source, in bytes; -1 where it cannot be read."""
+    lock: bytes | None
+    """What the lock of the output says; None where a run has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a worker that is ready says of itself."""
+
+    versions: Versions
+    pid: int
+    device: str
+    """Kind of device, as "cpu" or "cuda"."""
+
+
+def versions_here() -> Versions:
+    """Return the versions of this process."""
+    import torch
+
+    return Versions(__version__, str(torch.__version__))
+
+
+def folders_of(job: Job) -> Folders:
+    """Return what a worker has to find at the places of a job."""
+    try:
+        size = (job.source / job.path).stat().st_size
+    except OSError:
+        size = -1
+    return Folders(job, size, _lock_in(job.out))
+
+
+class Worker:
+    """One worker: a card, or the cores of a machine."""
+
+    def __init__(self, load: Load, start: Start, cores: int | None) -> None:
+        """Do the jobs that ``start`` begins with the engine that ``load`` makes.
+
+        Args:
+            load: makes the engine of this machine.
+            start: see ``Engine.run``.
+            cores: that it may use; None for all.
+        """
+        self._load, self._start, self._cores = load, start, cores
+        self._engine: Engine | None = None
+
+    def ready(self, place: Folders) -> Facts | Trouble:
+        """Look whether everything is there, before anything is written, and load the nets."""
+        out = place.job.out
+        source = place.job.source / place.job.path
+        if _size_of(source) != place.size:
+            what = f"{source} is not there as this machine has it; give a folder that all machines share"
+            return Trouble(UsageError, what)
+        if _lock_in(out) != place.lock:
+            return Trouble(UsageError, f"{out} is another folder there; give one that all machines share")
+        try:
+            probe = out / f"{TEMP_PREFIX}{secrets.token_hex(6)}{TEMP_SUFFIX}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            return Trouble(UsageError, f"{out}: cannot write there: {error.strerror}")
+        locked.add(out)  # or an output that is removed meanwhile would be made anew
+        try:
+            self._engine = self._load()
+        except TexupError as error:
+            return _trouble_of(error)
+        device = self._engine.device
+        if self._cores is not None and hasattr(device, "lanes"):
+            device.lanes = min(device.lanes, self._cores)
+        return Facts(versions_here(), os.getpid(), getattr(device.device, "type", str(device.device)))
+
+    def run(self, shard: Shard) -> Iterator[list[Outcome] | Trouble]:
+        """Do a shard; yield the outcomes as they come, some at a time, or the trouble that ends it."""
+        parts: Iterable[tuple[Job, ...]] = ((job,) for job in shard.jobs) if shard.is_careful else (shard.jobs,)
+        try:
+            for jobs in parts:
+                yield from self._together(jobs)
+        except TROUBLES as error:
+            yield _trouble_of(error)
+
+    def _together(self, jobs: tuple[Job, ...]) -> Iterator[list[Outcome]]:
+        assert self._engine is not None
+        outcomes: list[Outcome] = []
+        sent = time.monotonic()
+        for outcome in self._engine.run(iter(jobs), self._start):
+            outcomes.append(replace(outcome, node=socket.gethostname()) if outcome.node is None else outcome)
+            if time.monotonic() - sent >= TOGETHER:
+                yield outcomes
+                outcomes, sent = [], time.monotonic()
+        if outcomes:
+            yield outcomes
+
+
+def _trouble_of(error: TexupError) -> Trouble:
+    return Trouble(next((kind for kind in TROUBLES if isinstance(error, kind)), UsageError), str(error))
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _lock_in(out: Path) -> bytes | None:
+    try:
+        return (out / LOCK_NAME).read_bytes()
+    except OSError:
+        return None
