@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from texup.engines.engine import Job
@@ -25,8 +24,6 @@ class Group:
     work: int
     """Predicted texels: those of the first, for the others are copied, and ``EACH`` for every file."""
     is_waiting: bool = True
-    sha256: str | None = None
-    """Of their files, where another file of this size made it worth reading them."""
 
 
 @dataclass(slots=True)
@@ -35,6 +32,12 @@ class _Alike:
 
     first: Group
     by_hash: dict[str, Group] = field(default_factory=dict)
+
+    def know_first(self) -> None:
+        """Read the first file, once there is a second of its size."""
+        if not self.by_hash:
+            job = self.first.jobs[0]
+            self.by_hash[sha256_of(job.source / job.path)] = self.first
 
 
 class Gathering:
@@ -91,36 +94,29 @@ class Gathering:
         self.groups += reversed(groups)
 
     def _add(self, job: Job) -> None:
-        try:
-            size = (job.source / job.path).stat().st_size
-            alike = self._alike.get(size)
-            twin = None if alike is None else self._twin(alike, job)
-        except OSError:  # whoever does it will say so
-            size, alike, twin = -1, None, None
-        if twin is not None and twin.is_waiting:
+        twin = self._twin(job)
+        if twin is not None:
             self.weights[job.path] = EACH
             twin.jobs.append(job)
             twin.work += EACH
             self.work += EACH
-            return
-        self.weights[job.path] = weight_of(job)
-        group = Group([job], self.weights[job.path])
-        self.work += group.work
-        self._fresh.append(group)
-        if size >= 0 and alike is None:
-            self._alike[size] = _Alike(group)
-        elif alike is not None:
-            alike.by_hash[sha256_of(job.source / job.path)] = group
 
-    @staticmethod
-    def _twin(alike: _Alike, job: Job) -> Group | None:
-        """Return the group of equal files; read what is of equal size, and only that."""
-        first = alike.first
-        if first.sha256 is None:
-            with suppress(OSError):
-                first.sha256 = sha256_of(first.jobs[0].source / first.jobs[0].path)
-                alike.by_hash.setdefault(first.sha256, first)
-        return alike.by_hash.get(sha256_of(job.source / job.path))
+    def _twin(self, job: Job) -> Group | None:
+        """Return the group of equal files that waits; else make one. Only files of equal size are read."""
+        own = Group([job], weight_of(job))
+        try:
+            alike = self._alike.setdefault((job.source / job.path).stat().st_size, _Alike(own))
+            if alike.first is not own:
+                alike.know_first()
+                twin = alike.by_hash.setdefault(sha256_of(job.source / job.path), own)
+                if twin is not own and twin.is_waiting:
+                    return twin
+        except OSError:
+            pass  # whoever does it will say so
+        self.weights[job.path] = own.work
+        self.work += own.work
+        self._fresh.append(own)
+        return None
 
 
 def weight_of(job: Job) -> int:
