@@ -43,6 +43,10 @@ class _Workers:
         """Return 0: every worker has its own batches."""
         return 0
 
+    def notes(self) -> list[str]:
+        """Return nothing: what devices note stays with their workers."""
+        return []
+
 
 class RayEngine:
     """Runs jobs on the workers of a Ray cluster."""
