@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from texup.errors import UnreadableTexture, UnsupportedTexture
+from texup.textures.codecs import scanlines
 from texup.textures.codecs.files import decode, encode, read_header
 from texup.textures.texture import Container, Texture
 
@@ -127,14 +128,77 @@ def test_indices_past_the_palette_show_black_and_long_transparency_is_cut():
     assert texture.container.palette == bytes([9, 8, 7, 40])
 
 
-def test_a_16_bit_writer_uses_the_filters_that_pay():
+def scanlines_of(data, width) -> np.ndarray:
+    """Return the filter types and bytes of what a PNG holds."""
+    deflated = b"".join(body for kind, body in chunks_of(data) if kind == b"IDAT")
+    return np.frombuffer(zlib.decompress(deflated), np.uint8).reshape(-1, 1 + width)
+
+
+@pytest.mark.parametrize("small", [False, True])
+def test_scanlines_get_the_filters_that_pay(small):
     y, x = np.mgrid[:64, :64]
     smooth = np.stack((x * 500, y * 400, (x + y) * 300, x * 0 + 65535), axis=2).astype(np.uint16)
-    result = encode(Texture(smooth, Container("png", bits=16)))
-    deflated = b"".join(b for k, b in chunks_of(result) if k == b"IDAT")
-    assert set(zlib.decompress(deflated)[:: 64 * 8 + 1]) != {0}
-    assert len(result) < smooth.nbytes / 20
-    assert np.array_equal(decode(result, "a.png").pixels, smooth)
+    result = encode(Texture(smooth, Container("png", bits=16)), small=small)
+    assert len(result) < smooth.nbytes / (20 if small else 12)
+
+
+def test_a_scanline_is_what_differs_from_above_or_from_the_left():
+    alike, stripes = np.random.default_rng(2).integers(0, 256, (2, 20, 30, 3), np.uint8)
+    alike[1:], stripes[:, 1:] = alike[:1], stripes[:, :1]
+    result = encode(Texture(np.concatenate([alike, stripes]), Container("png")))
+    assert [set(part) for part in np.split(scanlines_of(result, 90)[1:, 0], [19])] == [{2}, {1}]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize("strip", [1, 100, 1 << 18])
+def test_pictures_are_the_same_however_they_are_cut_and_filtered(channels, small, strip, monkeypatch):
+    monkeypatch.setattr(scanlines, "_STRIP", strip)
+    y, x = np.mgrid[:23, :31]
+    waves = np.stack([np.sin(x / (k + 2)) * 60 + np.cos(y / (k + 3)) * 60 + 128 for k in range(channels)], axis=2)
+    pixels = waves.astype(np.uint8)
+    pixels[::5] = random_samples((5, 31), 8, channels)
+    for deep in (pixels, pixels.astype(np.uint16) * 251):
+        result = encode(Texture(deep, Container("png", bits=8 * deep.itemsize)), small=small)
+        _, _, rows, _ = png.Reader(bytes=result).read()
+        assert np.array_equal(np.array(list(rows)).reshape(deep.shape), deep)
+        assert np.array_equal(decode(result, "a.png").pixels, deep)
+
+
+def test_palettes_and_pixels_below_a_byte_are_not_filtered():
+    table = bytes(range(64))
+    indexed = Texture(
+        np.frombuffer(table, np.uint8).reshape(-1, 4)[random_samples((9, 12), 4)[..., 0]],
+        Container("png", palette=table),
+    )
+    assert set(scanlines_of(encode(indexed, indexed=True), 12)[:, 0]) == {0}
+    grey = Texture((random_samples((9, 12), 2) * 85).astype(np.uint8), Container("png", bits=2))
+    assert set(scanlines_of(encode(grey), 3)[:, 0]) == {0}
+
+
+def test_small_files_are_smaller_and_hold_the_same():
+    y, x = np.mgrid[:96, :96]
+    pixels = np.stack([(x * x + y * k) % 256 for k in (1, 3, 7)], axis=2).astype(np.uint8)
+    pixels ^= random_samples((96, 96), 2, 3).astype(np.uint8)
+    texture = Texture(pixels, Container("png", grab=(3, 4)))
+    fast, small = encode(texture), encode(texture, small=True)
+    assert len(small) < 0.95 * len(fast)
+    assert np.array_equal(decode(small, "a.png").pixels, pixels)
+    assert decode(small, "a.png").container == texture.container
+    few = Texture(np.zeros((64, 64, 3), np.uint8), Container("png"))
+    few.pixels[8:24, ::3] = (200, 10, 90)
+    assert len(encode(few, small=True)) <= len(encode(few))
+
+
+def test_without_isal_zlib_gives_the_same_pixels_and_refusals(monkeypatch):
+    samples = random_samples((40, 30), 8, 4).astype(np.uint8)
+    by_isal = encode(Texture(samples, Container("png")))
+    monkeypatch.setattr(scanlines, "packer", zlib)
+    by_zlib = encode(Texture(samples, Container("png")))
+    assert np.array_equal(decode(by_isal, "a.png").pixels, samples)
+    assert np.array_equal(decode(by_zlib, "a.png").pixels, samples)
+    with pytest.raises(UnreadableTexture, match="compressed pixels make no sense"):
+        decode(with_pixels(by_isal, b"\x78\x9cnot deflate"), "a.png")
 
 
 @pytest.mark.parametrize("offsets", [(21, 61), (-3, -(2**31)), (0, 0)])
@@ -200,11 +264,30 @@ def test_a_scanline_one_byte_short_is_refused(shape, bits, interlace):
         decode(short, "a.png")
 
 
+def with_pixels(data, deflated) -> bytes:
+    """Return a PNG with other compressed pixels, in one chunk."""
+    return packed(*((kind, deflated if kind == b"IDAT" else body) for kind, body in chunks_of(data)))
+
+
 def test_damaged_compression_under_a_right_checksum_is_refused():
-    head = struct.pack(">IIBBBBB", 2, 1, 8, GREY, 0, 0, 0)
-    data = packed((b"IHDR", head), (b"IDAT", b"\x78\x9cnot deflate"), (b"IEND", b""))
-    with pytest.raises(UnreadableTexture, match=r"a\.png: damaged PNG: Error -3 while decompressing"):
+    data = with_pixels(written(random_samples((8, 8), 8), 8, GREY), b"\x78\x9cnot deflate")
+    with pytest.raises(UnreadableTexture, match=r"a\.png: damaged PNG: its compressed pixels make no sense; put back"):
         decode(data, "a.png")
+
+
+def test_every_damaged_byte_of_compressed_pixels_is_refused_or_changes_no_pixel():
+    """Below the checksums of chunks stands one of the pixels, which covers all but a few bits of the stream's head."""
+    samples = (random_samples((24, 24), 8, 3) // 16).astype(np.uint8)
+    source = written(samples, 8, RGB)
+    deflated = next(body for kind, body in chunks_of(source) if kind == b"IDAT")
+    for at in range(len(deflated)):
+        broken = bytearray(deflated)
+        broken[at] ^= 1 << at % 8
+        try:
+            pixels = decode(with_pixels(source, bytes(broken)), "a.png").pixels
+        except UnreadableTexture:
+            continue
+        assert np.array_equal(pixels, samples)
 
 
 def test_an_animation_is_refused():

@@ -141,7 +141,7 @@ ROWS = bytes(40 * 31)  # of 10 x 40 pixels of 24 bits
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        (zlib.compress(ROWS)[:-4] + b"\0\0\0\1", "incorrect data check"),
+        (zlib.compress(ROWS)[:-4] + b"\0\0\0\1", "its compressed pixels make no sense"),
         (zlib.compress(ROWS)[:-4], "the end of its compressed pixels is missing"),
         (zlib.compress(ROWS)[:-1], "the end of its compressed pixels is missing"),
         (zlib.compress(ROWS[:-1]), "its last scanlines are missing"),

@@ -11,7 +11,8 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path, PurePath
 
@@ -82,6 +83,9 @@ _CODECS = {
     "webp": _Codec("WebP", webp.header, webp.decode, webp.encode, webp.MAX_SIDE, pixels_per_byte=webp.MAX_SIDE**2),
     "dds": _Codec("DDS", dds.header, dds.decode, dds.encode, dds.MAX_SIDE, pixels_per_byte=8),  # DXT1: 2, each mip less
 }
+_SMALL_PNG = replace(
+    _CODECS["png"], encode=partial(png.encode, small=True), encode_indexed=partial(png.encode_indexed, small=True)
+)
 
 _MAGICS = (
     (png.SIGNATURE, "png"),
@@ -218,24 +222,25 @@ def read_texture(path: Path, max_pixels: int | None = None) -> Texture:
     return decode(data, path.name, max_pixels)
 
 
-def encode(texture: Texture, *, indexed: bool = False) -> bytes:
+def encode(texture: Texture, *, indexed: bool = False, small: bool = False) -> bytes:
     """Return the bytes of a file in the container's format, with the channels and bit depth of ``texture``.
 
     Args:
         texture: 16-bit pixels need a PNG.
         indexed: write indices of the nearest colours of ``container.palette`` (PNG, TGA, BMP); of equal ones the first.
+        small: take much more time for a smaller PNG.
 
     Raises:
         UnsupportedTexture: the format cannot hold such pixels; the text names no file, as a texture has no name.
     """
     pixels, container = texture.pixels, texture.container
-    codec = _CODECS[container.format]
+    codec = _SMALL_PNG if small and container.format == "png" else _CODECS[container.format]
     if max(pixels.shape[:2]) > codec.max_side:
         raise UnsupportedTexture(f"{codec.name} holds at most {codec.max_side} pixels a side; use PNG")
     if pixels.dtype == np.uint16:
         if container.format != "png" or indexed:
             raise UnsupportedTexture(f"{'a palette' if indexed else codec.name} cannot hold 16 bits a channel")
-        return png.encode16(pixels.astype(np.uint16, copy=False), container)
+        return png.encode16(pixels.astype(np.uint16, copy=False), container, small=small)
     bytes_ = pixels.astype(np.uint8, copy=False)
     if not indexed:
         return codec.encode(bytes_, container)
