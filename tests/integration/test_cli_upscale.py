@@ -18,7 +18,7 @@ from PIL import Image
 from texup.cli.main import main
 from texup.engines.devices.device import Device
 from texup.models.loading import load_model
-from texup.textures.codecs.files import read_texture
+from texup.textures.codecs.files import decode, read_texture
 
 MANIFEST = "texup-manifest.jsonl"
 UNGATED = ("--gate", "off")  # to the gate the noise of tiny nets looks wrong, which it says in more lines
@@ -189,6 +189,25 @@ def test_a_changed_setting_does_all_again(texup, good, tmp_path, option):
     assert texup("upscale", *chosen).json["counts"]["upscaled"] == 6
     assert texup("upscale", *chosen, *option).json["counts"] == {"upscaled": 6, "skipped": 5}
     assert texup("upscale", *chosen, *option).json["counts"] == {"unchanged": 11}
+
+
+@pytest.mark.usefixtures("catalog")
+def test_small_pngs_are_asked_for_of_a_finished_pack(texup, good, tmp_path):
+    def made():
+        return {path.name: path.read_bytes() for path in sorted((tmp_path / "out").rglob("*.png"))}
+
+    chosen = [good, "-o", tmp_path / "out", "--include", "*.png", "--json"]
+    assert texup("upscale", *chosen).json["counts"]["upscaled"] == 6
+    fast = made()
+    assert texup("upscale", *chosen, "--png", "small").json["counts"]["upscaled"] == 6
+    small = made()
+    assert small.keys() == fast.keys()
+    assert sum(map(len, small.values())) < 0.97 * sum(map(len, fast.values()))
+    for name, data in small.items():
+        assert np.array_equal(decode(data, name).pixels, decode(fast[name], name).pixels)
+    assert texup("upscale", *chosen, "--png", "small").json["counts"] == {"unchanged": 11}
+    assert texup("upscale", *chosen).json["counts"]["upscaled"] == 6
+    assert made() == fast
 
 
 @pytest.mark.usefixtures("catalog")

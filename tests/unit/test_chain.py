@@ -218,6 +218,7 @@ OTHER = {
     "edges": ("auto", "wrap"),
     "color_fix": False,
     "palette": "keep",
+    "png": "small",
     "normals": "model",
     "key": (255, 0, 255),
     "grain": 0.5,

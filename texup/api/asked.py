@@ -11,7 +11,15 @@ import numpy as np
 
 from texup.calls.options import BATCH, JOBS, OVERLAP, TILE, Options, Precision, read_engine
 from texup.errors import UsageError, nearest
-from texup.policy.choices import AlphaChoice, DdsChoice, GateChoice, MethodChoice, NormalsChoice, PaletteChoice
+from texup.policy.choices import (
+    AlphaChoice,
+    DdsChoice,
+    GateChoice,
+    MethodChoice,
+    NormalsChoice,
+    PaletteChoice,
+    PngChoice,
+)
 from texup.policy.rule_values import SETTINGS, shown
 
 if TYPE_CHECKING:
@@ -57,6 +65,7 @@ class PackOptions(PixelOptions, total=False):
     """A file of rules; None for the texup.toml in the pack, where there is one."""
     palette: PaletteChoice
     dds: DdsChoice | None
+    png: PngChoice
     textures_lump: bool
     resource_pack: str | None
     include: str | Sequence[str]
@@ -178,6 +187,7 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "gate": _one_of(GateChoice),
     "palette": _one_of(PaletteChoice),
     "dds": _one_of(DdsChoice),
+    "png": _one_of(PngChoice),
     "precision": _one_of(Precision),
     "device": _text,
     "engine": read_engine,

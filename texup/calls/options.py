@@ -17,6 +17,7 @@ from texup.policy.choices import (
     MethodChoice,
     NormalsChoice,
     PaletteChoice,
+    PngChoice,
 )
 
 Precision = Literal["auto", "fp16", "bf16", "fp32"]
@@ -60,6 +61,7 @@ class Options:
     key: KeyChoice = "auto"
     gate: GateChoice = "warn"
     palette: PaletteChoice = "expand"
+    png: PngChoice = "fast"
     convention: str = "auto"
     rules: Path | None = None
     normals: NormalsChoice = "resize"

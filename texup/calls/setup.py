@@ -97,6 +97,7 @@ def _settings(scale: int, options: Options) -> Settings:
         edges=options.edges,
         color_fix=options.color_fix,
         palette=options.palette,
+        png=options.png,
         normals=options.normals,
         grain=options.grain,
         key=options.key,

@@ -43,7 +43,10 @@ def result_files(decision: Decision, results: Sequence[Texture], convention: Con
     if levels[0].container.format == "dds" and treatment.mips != "files":
         files = [encode_levels(levels)]
     else:
-        files = [encode(level, indexed=indexed and level.container.palette is not None) for level in levels]
+        small = decision.route.settings.png == "small"
+        files = [
+            encode(level, indexed=indexed and level.container.palette is not None, small=small) for level in levels
+        ]
     _check_sizes(files, levels, decision)
     return tuple(files)
 

@@ -33,6 +33,7 @@ from texup.policy.choices import (
     MethodChoice,
     NormalsChoice,
     PaletteChoice,
+    PngChoice,
 )
 from texup.policy.rule_values import MAX_SCALE
 from texup.policy.rules import Rule, as_facts
@@ -63,6 +64,8 @@ class Settings:
     edges: tuple[EdgeChoice, EdgeChoice] = ("auto", "auto")
     color_fix: bool = True
     palette: PaletteChoice = "expand"
+    png: PngChoice = "fast"
+    """Changes no pixel, but the files that a finished pack holds: asked for otherwise, they are made again."""
     normals: NormalsChoice = "resize"
     grain: GrainChoice = "auto"
     key: KeyChoice = "auto"
