@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from texup.textures import normals
+from texup.textures import mips, normals
 from texup.textures.codecs.dds_header import level_sizes
 from texup.textures.color import to_linear
 from texup.textures.mips import smaller_levels
@@ -215,3 +215,14 @@ def test_colour_that_belongs_to_the_picture_counts_where_alpha_is_0():
     )
     assert np.abs(opacity.astype(int) - (200, 100, 50)).max() <= 1
     np.testing.assert_allclose(light(picture), light(pixels[..., :3]).mean(axis=(0, 1)), atol=0.005)
+
+
+def test_shares_are_those_of_a_stable_sort_by_coverage_then_pattern():
+    random = np.random.default_rng(4)
+    alpha = random.choice(np.array([0, 128, 255], np.uint8), (37, 21), p=[0.5, 0.2, 0.3])
+    covered = random.choice(np.linspace(0, 1, 5, dtype=np.float32), (18, 10))
+    found = mips._same_shares(covered, *mips._shares(alpha))
+    order = np.lexsort((mips._even_ranks(covered.shape).ravel(), covered.ravel()))
+    values, counts = np.unique(alpha, return_counts=True)
+    ends = np.rint(np.cumsum(counts) / alpha.size * covered.size).astype(int)
+    assert np.array_equal(found.ravel()[order], np.repeat(values, np.diff(ends, prepend=0)))
