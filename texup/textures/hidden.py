@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from texup.textures.color import Plane, area, local_range, repeat, resample
+from texup.textures.color import Plane, area, local_greatest, local_range, over_blocks, repeat, resample
 from texup.textures.seams import Edges
 from texup.textures.texture import Pixels
 
@@ -83,10 +83,8 @@ def keep_hidden(result: Plane, source: Plane, alpha: Plane, edges: Edges) -> Pla
     Returns:
         (H * s, W * s, C), or ``result`` itself where everything is within reach.
     """
-    height, width, channels = source.shape
-    scale = len(result) // height
-    highest = alpha.reshape(height, scale, width, scale, 1).max(axis=(1, 3))
-    kept = local_range(highest, edges)[1][..., 0] == 0
+    scale, channels = len(result) // len(source), source.shape[2]
+    kept = local_greatest(over_blocks(np.maximum, alpha, scale), edges)[..., 0] == 0
     if not kept.any():
         return result
     where = repeat(kept, scale)
@@ -101,9 +99,8 @@ def _enlarged(plane: Plane, scale: int, edges: Edges) -> Plane:
     """Return a plane (H, W, 1) enlarged by bicubic detail, of each block as much as stays in its neighbours' range."""
     smooth = resample(plane, (plane.shape[0] * scale, plane.shape[1] * scale), "bicubic", edges)
     detail = smooth - repeat(area(smooth, scale), scale)
-    blocks = detail.reshape(plane.shape[0], scale, plane.shape[1], scale, 1)
     lowest, highest = local_range(plane, edges)
-    above = (highest - plane) / np.maximum(blocks.max(axis=(1, 3)), 1e-6)
-    below = (plane - lowest) / np.maximum(-blocks.min(axis=(1, 3)), 1e-6)
+    above = (highest - plane) / np.maximum(over_blocks(np.maximum, detail, scale), 1e-6)
+    below = (plane - lowest) / np.maximum(-over_blocks(np.minimum, detail, scale), 1e-6)
     detail *= repeat(np.minimum(np.minimum(above, below), 1), scale)
     return repeat(plane, scale) + detail
