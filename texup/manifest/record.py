@@ -7,7 +7,7 @@ import math
 import os
 import re
 import zlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from types import NoneType
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -137,10 +137,14 @@ def gone(path: str) -> Outcome:
     return Outcome(path=path, outcome="gone", reason="no longer in the pack")
 
 
+RECORDED = tuple(part.name for part in fields(Outcome) if part.name not in UNRECORDED)
+
+
 def values_of(outcome: Outcome) -> dict[str, Any]:
     """Return what a line holds of an outcome; the notes are there for people who read it."""
-    values = {name: value for name, value in asdict(outcome).items() if name not in UNRECORDED}
-    return values | {"notes": outcome.notes}
+    values = {name: getattr(outcome, name) for name in RECORDED}  # asdict copies what is plain already
+    gate = None if outcome.gate is None else asdict(outcome.gate)
+    return values | {"gate": gate, "notes": outcome.notes}
 
 
 def line_of(value: dict[str, Any]) -> bytes:

@@ -32,6 +32,8 @@ def seam_of(result: Pixels, wraps: tuple[bool, bool]) -> float | None:
         result: (H, W, C).
         wraps: whether it tiles, (vertical axis, horizontal axis).
     """
+    if not any(wraps):
+        return None
     seen = _seen(result)
     ratios = []
     for axis in (0, 1):

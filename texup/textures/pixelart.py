@@ -146,7 +146,11 @@ def _order(steps: NDArray[np.int16], counts: NDArray[np.intp]) -> float:
 def _steps(colours: Colours, visible: Mask, axis: int) -> NDArray[np.int16]:
     """Return the differences of visible neighbours along an axis, in their most different channel."""
     rows, shown = np.moveaxis(colours, axis, 0), np.moveaxis(visible, axis, 0)
-    steps: NDArray[np.int16] = np.abs(rows[1:] - rows[:-1]).max(axis=2)[shown[1:] & shown[:-1]]
+    changes = np.abs(rows[1:] - rows[:-1])
+    most = changes[..., 0]
+    for channel in range(1, changes.shape[2]):  # numpy's own maximum over so few takes eight times as long
+        most = np.maximum(most, changes[..., channel])
+    steps: NDArray[np.int16] = most[shown[1:] & shown[:-1]]
     return steps
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from typing import Any
 
 from texup.conventions.convention import Convention
@@ -86,7 +86,10 @@ def twin_key(decision: Decision, convention: Convention) -> bytes:
 
 def facts_of(decision: Decision) -> dict[str, Any]:
     """Return what was decided about a texture, as plain values for the manifest."""
-    facts = asdict(decision.policy)
+    policy = decision.policy
+    parts = ((part.name, getattr(policy, part.name)) for part in fields(policy))
+    # Not asdict of all of it, which copies what cannot change.
+    facts = {name: asdict(value) if is_dataclass(value) else value for name, value in parts}
     if decision.rule is not None:
         facts["rule"] = decision.rule.number
     return facts

@@ -185,10 +185,12 @@ def _means(plane: Plane, scale: int) -> Plane:
 
 
 def _sums(values: Plane, scale: int) -> Plane:
-    """Return the sums over the pixels of each texel (h, w); rows first, which numpy does four times as fast."""
+    """Return the sums over the pixels of each texel (h, w); rows first, and without numpy's slow sums of a few."""
     height, width = values.shape
     rows = values.reshape(height // scale, scale, width).sum(axis=1)
-    sums: Plane = rows.reshape(height // scale, width // scale, scale).sum(axis=2)
+    sums: Plane = rows[:, ::scale].copy()
+    for k in range(1, scale):
+        sums += rows[:, k::scale]
     return sums
 
 
