@@ -93,12 +93,10 @@ def spectrum(kind: int, size: tuple[int, int], scale: int) -> Spectrum:
     Noise ``n`` of power ``p`` whose means over texels are ``b * n``, added up over all frequencies that look the same
     at the texels, becomes ``n - p conj(b) sum(b n) / sum(p |b|^2)``: Gaussian noise conditioned on means of zero.
     """
-    fy, fx = (np.fft.fftfreq(side * scale) * scale for side in size)  # cycles a texel
-    radius = np.hypot(fy[:, None], fx[None])
-    amplitude = np.maximum(radius, RISE[0]) ** -DECAY * _ramp(radius, RISE) * (1 - _ramp(radius / scale, FALL))
+    amplitude, angle = _radial(size, scale)
     if kind:
         turn = (kind - 1) * (np.pi / DIRECTIONS)
-        amplitude *= np.exp(NARROW * (np.cos(2 * (np.arctan2(fy[:, None], fx[None]) - turn)) - 1))
+        amplitude = amplitude * np.exp(NARROW * (np.cos(2 * (angle - turn)) - 1))
     window = _window(size[0], scale)[:, None] * _window(size[1], scale)
     power = amplitude**2
     sums = (power * np.abs(window) ** 2).reshape(scale, size[0], scale, size[1]).sum(axis=(0, 2))
@@ -106,6 +104,16 @@ def spectrum(kind: int, size: tuple[int, int], scale: int) -> Spectrum:
     return Spectrum(amplitude.astype(np.float32), mending.astype(np.complex64))
 
 
+@lru_cache(maxsize=8)  # what all kinds of noise on one size share; at most 4 MB each
+def _radial(size: tuple[int, int], scale: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the amplitude of noise without a direction, and the direction, of each frequency."""
+    fy, fx = (np.fft.fftfreq(side * scale) * scale for side in size)  # cycles a texel
+    radius = np.hypot(fy[:, None], fx[None])
+    amplitude = np.maximum(radius, RISE[0]) ** -DECAY * _ramp(radius, RISE) * (1 - _ramp(radius / scale, FALL))
+    return amplitude, np.arctan2(fy[:, None], fx[None])
+
+
+@lru_cache(maxsize=64)  # a line each
 def _window(side: int, scale: int) -> Waves:
     """Return the transform of the mean over a texel, at the frequencies of ``side * scale`` pixels."""
     turns = 2j * np.pi * np.fft.fftfreq(side * scale)[:, None] * np.arange(scale)
