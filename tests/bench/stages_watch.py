@@ -177,7 +177,7 @@ def _counters(watch: Watch) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
     from texup.engines.batching import Batcher
     from texup.textures.codecs.decoders import _Process
 
-    add, run, started = Batcher.add, local.LocalEngine.run, _Process.__init__
+    add, run, ready = Batcher.add, local.LocalEngine.run, _Process.ready
     take = watch.timed("engine", Batcher.take)
     queue = local.SimpleQueue
 
@@ -204,9 +204,11 @@ def _counters(watch: Watch) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
             yield outcome
         watch.engine += time.perf_counter() - began
 
-    def timed_start(self: Any, *arguments: Any) -> None:
-        started(self, *arguments)
-        watch.start += _cpu_of(self._popen.pid)
+    def timed_ready(self: Any) -> Any:
+        was = self._is_started
+        ready(self)
+        watch.start += 0.0 if was else _cpu_of(self._popen.pid)
+        return self
 
     class Waiting:
         """The queue of what threads are done with; waiting for it is the calling thread's idle time."""
@@ -221,5 +223,5 @@ def _counters(watch: Watch) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
     yield Batcher, "add", counted_add
     yield Batcher, "take", counted_take
     yield local.LocalEngine, "run", timed_run
-    yield _Process, "__init__", timed_start
+    yield _Process, "ready", timed_ready
     yield local, "SimpleQueue", Waiting

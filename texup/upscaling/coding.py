@@ -89,7 +89,9 @@ def facts_of(decision: Decision) -> dict[str, Any]:
     policy = decision.policy
     parts = ((part.name, getattr(policy, part.name)) for part in fields(policy))
     # Not asdict of all of it, which copies what cannot change.
-    facts = {name: asdict(value) if is_dataclass(value) else value for name, value in parts}
+    facts = {
+        name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value for name, value in parts
+    }
     if decision.rule is not None:
         facts["rule"] = decision.rule.number
     return facts

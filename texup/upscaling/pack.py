@@ -57,14 +57,21 @@ def upscale_pack(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
         OutputError: the output cannot be written; finished files stay, and the same command goes on from there.
     """
     plan = plan or plan_of(run)[0]
-    check_ready(run)
+    with Decoders() as decoders:
+        if not os.path.lexists(run.out / MANIFEST_NAME):  # they get ready beside torch; a finished pack may need none
+            decoders.start(min(os.cpu_count() or 1, sum(file.action == "upscale" for file in plan.files)))
+        check_ready(run)
+        yield from _upscaled(run, plan, decoders)
+
+
+def _upscaled(run: Run, plan: Plan, decoders: Decoders) -> Iterator[Outcome]:
+    """Upscale a pack into an output that may be written to."""
     with output_lock(run.out):
         remove_leftovers(run.out)
         with Manifest(run.out, run.header(plan.convention.id)) as manifest:
             known = {file.path for file in plan.files} | {_path_of(sidecar) for sidecar in plan.sidecars}
             for path in sorted(manifest.history.latest.keys() - known):
                 manifest.append(gone(path))
-            decoders = Decoders()  # no process yet; the engine ends those that its textures start
             for outcome in outcomes_of(
                 run, plan, manifest, plan.files, plan.sidecars, decode=decoders.decode, end=decoders.close
             ):

@@ -321,6 +321,39 @@ def test_p23_a_process_that_is_killed_while_it_starts_is_started_again_twice(mon
     assert len(started) == killed + 1
 
 
+def test_processes_that_were_started_ahead_are_those_that_decode(picture):
+    with Decoders() as decoders:
+        decoders.start(2)
+        ahead = pids(decoders)
+        assert decoders.decode(picture, "a.png", LIMIT).pixels.shape
+        assert sorted(pids(decoders)) == sorted(ahead)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are of Unix")
+def test_p23_a_process_that_was_started_ahead_and_died_costs_nothing(picture):
+    with Decoders() as decoders:
+        decoders.start(1)
+        (pid,) = pids(decoders)
+        os.kill(pid, signal.SIGKILL)
+        assert decoders.decode(picture, "a.png", LIMIT).pixels.shape
+        assert pid not in pids(decoders)
+
+
+def test_processes_that_were_started_ahead_end_with_a_run_that_is_refused(pack, tmp_path, texup, weights, monkeypatch):
+    made = []
+
+    def make() -> Decoders:
+        made.append(Decoders())
+        return made[-1]
+
+    monkeypatch.setattr("texup.upscaling.pack.Decoders", make)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    assert texup("upscale", pack, "-o", out, "--model", weights).code == 2
+    assert [decoders._all for decoders in made] == [set()]
+
+
 def test_p06_a_run_whose_decoders_do_not_start_fails_by_file(pack, tmp_path, texup, weights, monkeypatch):
     command = ("upscale", pack, "-o", tmp_path / "out", "--model", weights, "--json")
     with monkeypatch.context() as patch:

@@ -24,7 +24,6 @@ from contextlib import suppress
 from dataclasses import asdict
 from io import BufferedReader
 from threading import Lock
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,6 @@ from texup.textures.texture import Container, Layout, Texture
 Decode = Callable[[bytes, str, int], Texture]
 """From a file's bytes, its name, and the most pixels it may have; see :func:`texup.textures.codecs.files.decode`."""
 
-"""Of decoding, at most; the largest texture takes 20."""
 BYTES_A_PIXEL = 64
 """Memory for decoding, besides twice the file; measured: 44 for premultiplied DDS, 39 for PNG of 16-bit RGBA."""
 _STARTS = 3  # tries to start a process: one that is killed meanwhile, as by want of memory, says nothing about a file
@@ -69,10 +67,14 @@ class Decoders:
     def __enter__(self) -> Decoders:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
+
+    def start(self, count: int) -> None:
+        """Start processes that get ready while the caller does something else; one that does not is made again."""
+        for _ in range(count):
+            with suppress(_NotStarted):
+                self._idle.append(self._owned(_Process(*self._arguments)))
 
     def decode(self, data: bytes, name: str, max_pixels: int) -> Texture:
         """Return the texture of a file's bytes.
@@ -104,14 +106,17 @@ class Decoders:
         while self._idle:
             with suppress(IndexError):  # another thread was faster
                 process = self._idle.pop()
-                if process.is_alive():
-                    return process
-                self._end(process)
-        process = self._new(name)
+                try:
+                    return process.ready()
+                except _NotStarted:
+                    self._end(process)
+        return self._owned(self._new(name))
+
+    def _owned(self, process: _Process) -> _Process:
+        """Return a process, taken among those that ``close`` ends."""
         with self._lock:
             self._all.add(process)
-            closed = self._closed
-        if closed:
+        if self._closed:
             self._end(process)
         return process
 
@@ -119,7 +124,7 @@ class Decoders:
         """Start a process; an error of that is the file's for whose sake it was, so that the run goes on."""
         for left in reversed(range(_STARTS)):
             try:
-                return _Process(*self._arguments)
+                return _Process(*self._arguments).ready()
             except _NotStarted as error:
                 if self._closed:
                     raise DecoderDied("the run ended", name) from error
@@ -141,19 +146,22 @@ class _Process:
     """The near end of one process."""
 
     def __init__(self, decode: str, seconds: float) -> None:
-        self._seconds = seconds
+        self._seconds, self._is_started = seconds, False
         command = [sys.executable, "-I", "-c", _BOOT, ascii([str(path) for path in sys.path]), decode, str(seconds)]
         # A session of its own: Ctrl-C is for the run to answer. Threads of OpenBLAS would only take address space.
         self._popen = _started(command, {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
         assert self._popen.stdin is not None
         assert isinstance(self._popen.stdout, BufferedReader)
         self._input, self._output = self._popen.stdin, self._popen.stdout
-        if self._output.readline() != _READY:
-            self.end()
-            raise _NotStarted("the process that decodes pictures did not start; is the installation of texup whole?")
 
-    def is_alive(self) -> bool:
-        return self._popen.poll() is None
+    def ready(self) -> _Process:
+        """Return the process once it can be asked; one that has ended is no more."""
+        with suppress(ValueError):  # its pipe was closed: the run is over
+            self._is_started = self._is_started or self._output.readline() == _READY
+            if self._is_started and self._popen.poll() is None:
+                return self
+        self.end()
+        raise _NotStarted("the process that decodes pictures did not start; is the installation of texup whole?")
 
     def ask(self, data: bytes, name: str, max_pixels: int) -> Texture | TextureError:
         began = time.monotonic()
