@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from texup.textures.color import area, blur, correct_drift, reduce_plane, resample, to_linear, to_srgb
+from texup.textures.color import area, blur, correct_drift, over_blocks, reduce_plane, resample, to_linear, to_srgb
 from texup.textures.seams import EDGES
 
 MODEST = settings(deadline=None, derandomize=True, max_examples=40)
@@ -262,3 +262,13 @@ def test_a_tint_of_what_shows_is_taken_back_up_to_its_edge(weight, disc):
     visible = repeated(opacity, 4)[..., 0] > 0
     corrected = correct_drift(repeated(source, 4) + np.float32(0.05), source, opacity, CLAMP)
     np.testing.assert_allclose(corrected[visible], repeated(source, 4)[visible], atol=LEVEL)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("factor", [1, 2, 3, 4, 8])
+def test_means_and_extremes_of_blocks_are_those_of_numpy(factor, channels):
+    plane = np.random.default_rng(0).random((3 * factor, 5 * factor, channels)).astype(np.float32)
+    blocks = plane.reshape(3, factor, 5, factor, channels)
+    assert np.array_equal(area(plane, factor), blocks.mean(axis=(1, 3), dtype=np.float32))
+    assert np.array_equal(over_blocks(np.maximum, plane, factor), blocks.max(axis=(1, 3)))
+    assert np.array_equal(over_blocks(np.minimum, plane, factor), blocks.min(axis=(1, 3)))

@@ -215,3 +215,13 @@ def test_real_floors_wrap_and_real_sprites_do_not(shared_packs):
 def test_real_bricks_with_mortar_along_their_border_wrap(shared_packs):
     bricks = share_that_wraps(shared_packs / "librequake/texture-wads", ["**/med_csl_brk1*.png", "**/med_ebrick1*.png"])
     assert bricks.min() > 0.85
+
+
+@pytest.mark.parametrize("edges", [("wrap", "mirror"), ("mirror", "clamp"), ("clamp", "wrap")])
+@pytest.mark.parametrize("margin", [(0, 0, 0, 0), (1, 1, 1, 1), (9, 0, 7, 12)])
+@pytest.mark.parametrize("shape", [(4, 5, 3), (1, 6, 1), (3, 2)])
+def test_what_is_laid_around_is_what_the_edges_show(shape, margin, edges):
+    plane = np.random.default_rng(0).random(shape)
+    rows = reach(shape[0], *margin[:2], edges[0])
+    columns = reach(shape[1], *margin[2:], edges[1])
+    assert np.array_equal(pad(plane, margin, edges), plane[rows][:, columns])
