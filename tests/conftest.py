@@ -145,7 +145,7 @@ def through() -> Callable[..., Upscale]:
         def upscale(request: Request) -> Plane:
             order = Order(None, [request], tile)
             for piece in order.pieces():
-                (result,) = device.upscale(piece.model, [piece.plane])
+                (result,) = device.upscale(piece.model, [piece.plane], piece.told)
                 assert result.plane is not None
                 piece.put(result.plane)
             return order.planes[0]

@@ -207,7 +207,7 @@ IN_A_BATCH = """
 import os, signal, time
 from texup.engines.devices.device import Device
 sent = []
-def upscale(self, model, batch):
+def upscale(self, model, batch, told):
     time.sleep(0.3)  # so that the main thread has come to rest
     sent.append(batch)
     if len(sent) == 1:  # the second signal would end it at once

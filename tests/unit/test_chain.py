@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from texup.calls.routes import Routes
 from texup.conventions.convention import Planned
 from texup.errors import UsageError, WeightsError
+from texup.models.catalog import load_catalog
 from texup.models.chain import DEFAULT_CONTEXT, choose_chain, faithful_chain
 from texup.models.weights import save_weights
 from texup.policy.classify import Treatment
@@ -84,6 +86,28 @@ def test_a_chain_keeps_its_order_and_may_repeat(folder):
     assert [link.context for link in links] == [12, DEFAULT_CONTEXT, 12]
     assert links[1].sha256 == sha256_of(own)
     assert links[1].load().scale == 2
+
+
+def test_a_border_that_was_not_measured_is_half_the_context(folder):
+    catalog = folder / "catalog.toml"
+    catalog.write_text(catalog.read_text("utf-8").replace("context = 20", "context = 20\nborder = 3"), "utf-8")
+    (fine,), (bold,), (blend,) = (choose_chain(*choice) for choice in ((["fine"], None), (["bold"], None), ([], 0.5)))
+    assert [link.border for link in (fine, bold, blend)] == [6, 3, 6]
+    assert Routes(None).through([bold], ROUTE.settings).settings.border == 3
+    assert Routes(2).through([bold], ROUTE.settings).settings.border == 2
+
+
+@pytest.mark.parametrize(("hyper", "told"), [({}, True), ({"unshuffle": 2, "scale": 2}, False)])
+def test_nets_are_told_of_edges_unless_they_fold_texels(folder, hyper, told):
+    save_weights(folder / "own.safetensors", tiny_net("RRDBNet", **hyper).state_dict(), {})
+    links = choose_chain([str(folder / "own.safetensors")], None)
+    assert [step.told for step in Routes(None).through(links, replace(ROUTE.settings, scale=2)).passes] == [told]
+
+
+def test_the_shipped_nets_are_known_to_be_told_of_edges_without_loading_them():
+    links = [link for name in load_catalog().models for link in choose_chain([name], None)]
+    assert {link.told for link in links} == {True}
+    assert all(link.border * 3 <= link.context for link in links)
 
 
 def test_choosing_parses_no_weights(folder):
@@ -214,6 +238,7 @@ SAME = {
 OTHER = {
     "scale": 2,
     "margin": 20,
+    "border": 3,
     "alpha": "copy",
     "edges": ("auto", "wrap"),
     "color_fix": False,

@@ -88,6 +88,7 @@ def test_a_pair_may_recommend_a_blend_and_the_default_name_it(folder, text, shar
         ("scale = 4", 'scale = "4"', "scale = '4' is not allowed"),
         ("context = 16", "context = -1", "context = -1 is not allowed"),
         ("context = 16", "", "model a-psnr lacks context"),
+        ("context = 16", "context = 16\nborder = -1", "border = -1 is not allowed"),
         ("context = 16", "context = 16\ncolour = 1", "model a-psnr has the unknown colour"),
         ('file = "a-psnr.safetensors"', 'file = "../a.safetensors"', "is not allowed"),
         ('file = "a-psnr.safetensors"', 'file = "sub/a.safetensors"', "is not allowed"),

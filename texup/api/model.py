@@ -64,7 +64,7 @@ class Model:
             raise UsageError(f"{NAME} has samples of type {plane.dtype}; use float32 in [0, 1]")
         check_range(plane, NAME)
         run, own = self._run, np.array(plane, np.float32, order="C")
-        upscaling = through_nets([own], ("clamp", "clamp"), run.passes, run.settings.margin)
+        upscaling = through_nets([own], ("clamp", "clamp"), run.passes, run.settings)
         try:
             (result,) = drive(upscaling, lambda requests: answer_alone(requests, device_of(run)))
         except MemoryError as error:

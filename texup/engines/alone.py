@@ -34,7 +34,7 @@ def answer_alone(requests: list[Request], device: AnyDevice) -> list[Plane]:
 def _fill(order: Order, device: AnyDevice, lanes: ThreadPoolExecutor) -> str | None:
     """Put every tile of an order in its place; return the first problem, if any."""
     pieces = order.pieces()
-    results = lanes.map(lambda piece: device.upscale(piece.model, [piece.plane])[0], pieces)
+    results = lanes.map(lambda piece: device.upscale(piece.model, [piece.plane], piece.told)[0], pieces)
     for piece, result in zip(pieces, results, strict=True):
         if result.plane is None:
             return result.problem or "memory"

@@ -8,8 +8,40 @@ from typing import Any
 
 import numpy as np
 
-from texup.engines.engine import GRID, Plane, Request
+from texup.engines.engine import GRID, UNTOLD, Plane, Request, Told
 from texup.engines.tiling import Tile, cut, place, plan_tiles
+
+FARTHEST = 4  # texels that a convolution of a net that is told its edges sees behind a border, at most
+
+
+def sides_of(request: Request) -> tuple[int, int]:
+    """Return the rows and columns of a request's plane that its result answers for."""
+    rows, columns = (side - 2 * request.margin for side in request.plane.shape[:2])
+    return (
+        (rows, columns) if request.beyond is None else (rows - request.beyond.rest[0], columns - request.beyond.rest[1])
+    )
+
+
+def told_of(request: Request, tile: int) -> Told:
+    """Return what a request's net is told of its plane's edges: of an axis that is not cut into several tiles.
+
+    Mirrored borders are shown: the mirrored features of a net are not the features of a mirrored plane.
+    """
+    if request.beyond is None:
+        return UNTOLD
+    vertical, horizontal = (
+        edge if edge != "mirror" and FARTHEST <= side <= tile else None
+        for edge, side in zip(request.beyond.edges, sides_of(request), strict=True)
+    )
+    return vertical, horizontal
+
+
+def tiles_of(request: Request, tile: int) -> list[Tile]:
+    """Return the tiles of a request's plane, with no more context than its net needs for what it is told."""
+    rows, columns = sides_of(request)
+    shown = {None: request.margin, "wrap": 0, "clamp": request.beyond.border if request.beyond else 0}
+    vertical, horizontal = told_of(request, tile)
+    return plan_tiles(rows, columns, tile, request.margin, GRID, (shown[vertical], shown[horizontal]))
 
 
 @dataclass(slots=True)
@@ -31,17 +63,14 @@ class Order:
     """The plan was given up; what still comes back for it is dropped."""
 
     def __post_init__(self) -> None:
-        self.plans = [
-            plan_tiles(r.plane.shape[0] - 2 * r.margin, r.plane.shape[1] - 2 * r.margin, self.tile, r.margin, GRID)
-            for r in self.requests
-        ]
+        self.plans = [tiles_of(request, self.tile) for request in self.requests]
         self.planes = [np.empty(0, np.float32) for _ in self.requests]
         self.missing = sum(len(plan) for plan in self.plans)
 
     def pieces(self) -> list[Piece]:
         """Return every tile of every request."""
         return [
-            Piece(self, k, tile, request.model, plane)
+            Piece(self, k, tile, request.model, plane, told_of(request, self.tile))
             for k, (request, plan) in enumerate(zip(self.requests, self.plans, strict=True))
             for tile, plane in zip(plan, cut(request.plane, plan), strict=True)
         ]
@@ -62,46 +91,58 @@ class Piece:
     tile: Tile
     model: int
     plane: Plane
+    told: Told = UNTOLD
+    """What the net is told of the plane's edges."""
 
     def put(self, result: Plane) -> bool:
         """Copy the upscaled tile into its place; return whether it was the last one missing."""
         order, margin = self.order, self.order.requests[self.index].margin
         scale = result.shape[0] // self.plane.shape[0]
         if not order.planes[self.index].size:
-            h, w, c = order.requests[self.index].plane.shape
-            order.planes[self.index] = np.empty(((h - 2 * margin) * scale, (w - 2 * margin) * scale, c), result.dtype)
+            h, w = sides_of(order.requests[self.index])
+            order.planes[self.index] = np.empty((h * scale, w * scale, self.plane.shape[2]), result.dtype)
         place(order.planes[self.index], result, self.tile, margin, scale)
         order.missing -= 1
         return order.missing == 0
 
 
+Group = tuple[int, Told, tuple[int, ...]]
+"""What pieces of one batch have in common: net, edges that it is told of, and shape."""
+
+
 class Batcher:
-    """Queues of pieces by net and shape."""
+    """Queues of pieces by group."""
 
     def __init__(self) -> None:
         """Start empty."""
-        self.queues: dict[tuple[int, tuple[int, ...]], deque[Piece]] = {}
+        self.queues: dict[Group, deque[Piece]] = {}
 
     def add(self, order: Order) -> None:
         """Queue every tile of an order."""
         for piece in order.pieces():
-            self.queues.setdefault((piece.model, piece.plane.shape), deque()).append(piece)
+            self.queues.setdefault((piece.model, piece.told, piece.plane.shape), deque()).append(piece)
 
     def take(self, batch_pixels: int, *, partial: bool) -> list[Piece]:
         """Return equal pieces of up to ``batch_pixels`` texels, at least one; without ``partial`` only a full batch."""
-        for shape, queue in self.queues.items():
+        for group, queue in self.queues.items():
             while queue and queue[0].order.cancelled:
                 queue.popleft()
-            fitting = max(1, batch_pixels // (shape[1][0] * shape[1][1]))
+            fitting = max(1, batch_pixels // _texels(group))
             if len(queue) >= fitting:
-                return self._pop(shape, fitting)
-        self.queues = {shape: queue for shape, queue in self.queues.items() if queue}
+                return self._pop(group, fitting)
+        self.queues = {group: queue for group, queue in self.queues.items() if queue}
         if not partial or not self.queues:
             return []
-        shape = max(self.queues, key=lambda s: len(self.queues[s]) * s[1][0] * s[1][1])
-        return self._pop(shape, max(1, batch_pixels // (shape[1][0] * shape[1][1])))
+        group = max(self.queues, key=lambda g: len(self.queues[g]) * _texels(g))
+        return self._pop(group, max(1, batch_pixels // _texels(group)))
 
-    def _pop(self, shape: tuple[int, tuple[int, ...]], count: int) -> list[Piece]:
-        queue = self.queues[shape]
+    def _pop(self, group: Group, count: int) -> list[Piece]:
+        queue = self.queues[group]
         taken = [queue.popleft() for _ in range(min(count, len(queue)))]
         return [piece for piece in taken if not piece.order.cancelled]
+
+
+def _texels(group: Group) -> int:
+    """Return the texels of a piece."""
+    height, width = group[2][:2]
+    return height * width

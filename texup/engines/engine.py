@@ -12,10 +12,26 @@ from numpy.typing import NDArray
 
 from texup.manifest.gating import Gate
 from texup.manifest.record import Outcome
+from texup.textures.seams import Edge, Edges
 
 Plane = NDArray[np.float32]
 
 GRID = 4  # sides of what nets see are multiples of it: enough for pixel-unshuffle, and fewer shapes fill batches better
+
+Told = tuple[Edge | None, Edge | None]
+"""How a plane goes on, (vertical axis, horizontal axis), where its net is told so; None where context shows it."""
+UNTOLD: Told = (None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """What a plane lacks behind its borders, for a net that can be told instead of being shown it."""
+
+    edges: Edges
+    border: int
+    """Texels that such a net still wants to be shown behind a border that is clamped, at most the margin."""
+    rest: tuple[int, int] = (0, 0)
+    """Rows below and columns to the right that only fill up the grid, besides the margin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +47,8 @@ class Request:
     """Index of the net in the run's chain."""
     margin: int
     """Texels of context on each side, cropped from the result."""
+    beyond: Beyond | None = None
+    """Where the net can be told how the plane goes on: then the result has no ``rest``."""
 
 
 Files = tuple[bytes, ...]

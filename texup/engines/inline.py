@@ -21,7 +21,7 @@ def answer_requests(requests: list[Request], device: AnyDevice) -> list[Plane]:
     """
     order = Order(None, requests, device.tile_of(requests))
     for piece in order.pieces():
-        (result,) = device.upscale(piece.model, [piece.plane])
+        (result,) = device.upscale(piece.model, [piece.plane], piece.told)
         if result.plane is None:
             raise TextureError(PROBLEMS[result.problem or "memory"])
         piece.put(result.plane)

@@ -223,7 +223,7 @@ class _Run:
             if not batch:
                 return
             planes = [piece.plane for piece in batch]
-            future = self.nets.submit(self.device.upscale, batch[0].model, planes)
+            future = self.nets.submit(self.device.upscale, batch[0].model, planes, batch[0].told)
             self.inferring[future] = batch
             future.add_done_callback(self.done.put)
 

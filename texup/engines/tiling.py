@@ -46,19 +46,21 @@ class Tile:
     context: Box
 
 
-def _spans(side: int, tile: int, margin: int, grid: int) -> list[tuple[int, int, int, int]]:
+def _spans(side: int, tile: int, margin: int, grid: int, around: int) -> list[tuple[int, int, int, int]]:
     """Cut an axis of ``side`` texels into near-equal (core start, core stop, context start, context stop)."""
     count = -(-side // tile)
     bounds = [margin + k * side // count for k in range(count + 1)]
-    length = min(side, -(-side // (count * grid)) * grid) + 2 * margin
+    length = min(side, -(-side // (count * grid)) * grid) + 2 * around
     spans = []
     for start, stop in pairwise(bounds):
-        first = min(start - margin, side + 2 * margin - length)
+        first = min(start - around, side + margin + around - length)
         spans.append((start, stop, first, first + length))
     return spans
 
 
-def plan_tiles(height: int, width: int, tile: int, margin: int, grid: int = 1) -> list[Tile]:
+def plan_tiles(
+    height: int, width: int, tile: int, margin: int, grid: int = 1, around: tuple[int, int] | None = None
+) -> list[Tile]:
     """Cover an (height, width) plane with tiles whose cores are at most ``tile`` a side.
 
     Args:
@@ -67,6 +69,7 @@ def plan_tiles(height: int, width: int, tile: int, margin: int, grid: int = 1) -
         tile: largest side of a core.
         margin: texels of context on each side; the plane itself is padded by as many.
         grid: sides of contexts without their margins are multiples of it, if the plane's are.
+        around: texels of context around the cores (vertically, horizontally), where that is less than the margin.
 
     Returns:
         Tiles in the frame of the padded (height + 2 margin, width + 2 margin) plane, row by row.
@@ -76,10 +79,11 @@ def plan_tiles(height: int, width: int, tile: int, margin: int, grid: int = 1) -
     """
     if min(height, width, tile) < 1 or margin < 0:
         raise ValueError(f"cannot tile {height}x{width} by {tile} with margin {margin}")
+    vertically, horizontally = (margin, margin) if around is None else around
     return [
         Tile(Box(y0, y1, x0, x1), Box(cy0, cy1, cx0, cx1))
-        for y0, y1, cy0, cy1 in _spans(height, tile, margin, grid)
-        for x0, x1, cx0, cx1 in _spans(width, tile, margin, grid)
+        for y0, y1, cy0, cy1 in _spans(height, tile, margin, grid, vertically)
+        for x0, x1, cx0, cx1 in _spans(width, tile, margin, grid, horizontally)
     ]
 
 

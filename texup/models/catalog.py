@@ -6,7 +6,7 @@
     pair = { psnr = "texup-x4-psnr", gan = "texup-x4-gan", blend = 0.6 }  # the recommended share may be left out
     by_scale = { 2 = "texup-x2" }  # other defaults for results of a scale; may be left out
     pixel_art = "texup-x4-pixel"  # the model for pixel art, whatever else is chosen; may be left out
-    [[model]]  # the keys of FIELDS, for each model; channels may be left out for RGB
+    [[model]]  # the keys of FIELDS, for each model; channels may be left out for RGB, border too
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class CatalogModel:
     """Of its input and its result: 1 for grey, 3 for RGB, 4 for RGBA."""
     context: int | None = None
     """Low-resolution pixels around a tile that change the result inside it."""
+    border: int | None = None
+    """Those behind a clamped border that change it, where the net is told of the border."""
     architecture: str = ""
     licence: str = ""
     source: str = ""
@@ -93,6 +95,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "scale": _is_within(1, 16),
     "channels": _is_within(1, 4),
     "context": _is_within(0, 1024),
+    "border": lambda value: value is None or _is_within(0, 1024)(value),
     "architecture": _is_text,
     "licence": _is_text,
     "source": _is_text,
@@ -214,7 +217,7 @@ def _by_scale(table: Any, models: dict[str, CatalogModel]) -> dict[int, str]:
 
 def _model(entry: dict[str, Any], folder: Path) -> CatalogModel:
     title = f"model {entry.get('name', '?')}"
-    entry = {"channels": RGB} | entry
+    entry = {"channels": RGB, "border": None} | entry
     _check_keys(title, entry, set(FIELDS))
     for key, is_allowed in FIELDS.items():
         if not is_allowed(entry[key]):

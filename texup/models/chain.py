@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 CHANNELS = (1, 3, 4)  # grey, of which a net sees each channel of a colour alone; RGB; RGBA
 TRIED = 24  # least side of the picture that a net is tried on
 DEFAULT_CONTEXT = 32  # texels, for nets that nobody measured
+TOLD = frozenset({"SRVGGNetCompact", "KernelPrediction", "RRDBNet", "SRResNet"})
+"""Architectures that see what is behind a border by their convolutions only, and wherever they are the same."""
+FOLDS = "RRDBNet"  # some of them; those see whole blocks of texels only
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,10 @@ class Link:
     """Of its input; None where only the weights can tell."""
     context: int
     """Texels around a tile that the net needs."""
+    border: int
+    """Those that it needs at a clamped border, if it is told of it; at most ``context``."""
+    told: bool | None
+    """Whether it can be told how a plane goes on behind its borders; None where only the weights can tell."""
     load: Callable[[], UpscaleModel] = field(compare=False)
 
 
@@ -106,8 +113,9 @@ def _hash(model: CatalogModel) -> str:
 
 
 def _chosen(model: CatalogModel) -> Link:
-    sha256, context = _hash(model), model.context or DEFAULT_CONTEXT
-    return Link(model.name, sha256, model.scale, model.channels, context, _OfFile(model, sha256))
+    sha256 = _hash(model)
+    load = _OfFile(model, sha256)
+    return Link(model.name, sha256, model.scale, model.channels, *_contexts(model), _is_told(model), load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +178,9 @@ def _blended(alpha: float) -> Link:
     catalog = load_catalog()
     psnr, gan = (resolve(name) for name in catalog.pair)
     sha256, name = _hash_of_blend(psnr, gan, alpha), f"{psnr.name}+{gan.name}@{alpha!r}"
-    context = max(psnr.context or DEFAULT_CONTEXT, gan.context or DEFAULT_CONTEXT)
-    return Link(name, sha256, psnr.scale, psnr.channels, context, partial(_load_blend, name, sha256, alpha))
+    context, border = (max(ours, theirs) for ours, theirs in zip(_contexts(psnr), _contexts(gan), strict=True))
+    load = partial(_load_blend, name, sha256, alpha)
+    return Link(name, sha256, psnr.scale, psnr.channels, context, border, _is_told(psnr), load)
 
 
 def _hash_of_blend(psnr: CatalogModel, gan: CatalogModel, alpha: float) -> str:
@@ -193,3 +202,14 @@ def _load_blend(name: str, sha256: str, alpha: float) -> UpscaleModel:
         raise WeightsError(f"{name}: the models of this catalog are others; install the same texup everywhere")
     ours, theirs = (read_weights(m.path, expected_sha256=m.sha256).state for m in (psnr, gan))
     return build_model(interpolate(ours, theirs, alpha), name, sha256)
+
+
+def _is_told(model: CatalogModel) -> bool | None:
+    """Tell whether a net can be told of edges; None where its kind is not known, or may fold texels into channels."""
+    return None if model.architecture in ("", FOLDS) else model.architecture in TOLD
+
+
+def _contexts(model: CatalogModel) -> tuple[int, int]:
+    """Return the context of a net and its border; half of the context where that was not measured."""
+    context = DEFAULT_CONTEXT if model.context is None else model.context
+    return context, -(-context // 2) if model.border is None else min(model.border, context)

@@ -64,6 +64,7 @@ class KernelPrediction(nn.Module):
             layers += [nn.Conv2d(width_in, width_out, 3, padding=1), nn.PReLU(num_feat)]
         self.hidden = nn.Sequential(*layers)
         self.kernels = nn.Conv2d(num_feat, scale**2 * SIDE**2, 1)
+        self.around = nn.ReplicationPad2d(SIDE // 2)
         if identity:
             add_identity([layer for layer in layers[2:] if isinstance(layer, nn.Conv2d)])
         with torch.no_grad():
@@ -84,8 +85,7 @@ class KernelPrediction(nn.Module):
         logits = self.kernels(self.hidden(torch.cat((colour * alpha, alpha), 1) - 0.5)).float()
         logits = STEEPEST * torch.tanh(logits / STEEPEST)
         shares = logits.view(count, SIDE**2, self.scale**2, height, width).softmax(1)
-        around = [SIDE // 2] * 4
-        texels = F.unfold(F.pad(torch.cat((colour * alpha, x), 1).float(), around, mode="replicate"), SIDE)
+        texels = F.unfold(self.around(torch.cat((colour * alpha, x), 1).float()), SIDE)
         texels = texels.view(count, 3 + RGBA, SIDE**2, height, width)
         mixed = torch.einsum("nkshw,nckhw->ncshw", shares, texels).flatten(1, 2)
         pixels = F.pixel_shuffle(mixed, self.scale)

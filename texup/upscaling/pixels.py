@@ -12,7 +12,7 @@ from itertools import islice
 
 import numpy as np
 
-from texup.engines.engine import GRID, Plane, Request, Upscaling
+from texup.engines.engine import GRID, Beyond, Plane, Request, Upscaling
 from texup.errors import TextureError
 from texup.policy.classify import CORRECTED, Policy
 from texup.textures.cells import Cells, boxes_of, cut, join_cells
@@ -59,9 +59,9 @@ def upscale_texture(
     at_once = len(wanted) == 2 and is_rgba
 
     if at_once:
-        upscaled = _parted((yield from through_nets([_joined(*wanted)], edges, passes, settings.margin)), colour)
+        upscaled = _parted((yield from through_nets([_joined(*wanted)], edges, passes, settings)), colour)
     else:
-        upscaled = yield from through_nets(wanted, edges, passes, settings.margin)
+        upscaled = yield from through_nets(wanted, edges, passes, settings)
 
     is_light = policy.alpha != "data" and policy.kind != "normal"
     result, *rest = (reduce_plane(p, size, edges, light=is_light and k == 0) for k, p in enumerate(upscaled))
@@ -89,7 +89,10 @@ def upscale_sheet(texture: Texture, policy: Policy, passes: Sequence[Pass], sett
     own = policy if is_grid else replace(policy, edges=("clamp", "clamp"))
     parts = [cut(texture, box) for box in boxes]
     seed = content_seed(parts[0].pixels) if is_grid else None  # the grain of an animation must not flicker
-    results = yield from _together([upscale_texture(part, own, passes, settings, seed) for part in parts])
+    kinds = {(part.pixels.shape, part.pixels.tobytes()): part for part in parts}  # equal cells are done once
+    results = yield from _together([upscale_texture(part, own, passes, settings, seed) for part in kinds.values()])
+    made = dict(zip(kinds, results, strict=True))
+    results = [made[part.pixels.shape, part.pixels.tobytes()] for part in parts]
     return _placed(join_cells(results, boxes, texture, settings.scale), settings.scale)
 
 
@@ -117,11 +120,13 @@ def _placed(texture: Texture, scale: int) -> Texture:
     return replace(texture, container=replace(texture.container, grab=(x * scale, y * scale)))
 
 
-def through_nets(planes: list[Plane], edges: Edges, passes: Sequence[Pass], margin: int) -> Upscaling[list[Plane]]:
+def through_nets(
+    planes: list[Plane], edges: Edges, passes: Sequence[Pass], settings: Settings
+) -> Upscaling[list[Plane]]:
     """Send planes (H, W, C) through every pass; planes of one colour are enlarged without a net."""
     for step in passes:
         busy = [k for k, plane in enumerate(planes) if not _is_flat(plane)]
-        requests = [Request(_framed(planes[k], edges, margin), step.model, margin) for k in busy]
+        requests = [_request(planes[k], edges, step, settings) for k in busy]
         results = dict(zip(busy, (yield requests) if requests else [], strict=True))
         for k, plane in enumerate(planes):
             h, w, channels = plane.shape[0] * step.scale, plane.shape[1] * step.scale, plane.shape[2]
@@ -148,7 +153,9 @@ def _is_flat(plane: Plane) -> bool:
     return bool((np.abs(plane - plane[:1, :1]) < ROUNDING).all())
 
 
-def _framed(plane: Plane, edges: Edges, margin: int) -> Plane:
-    """Lay ``margin`` texels around a plane, and a little more below and right to reach a multiple of ``GRID``."""
-    h, w = plane.shape[:2]
-    return pad(plane, (margin, margin + -h % GRID, margin, margin + -w % GRID), edges)
+def _request(plane: Plane, edges: Edges, step: Pass, settings: Settings) -> Request:
+    """Lay texels around a plane: the margin, and a little more below and right to reach a multiple of ``GRID``."""
+    margin, rest = settings.margin, (-plane.shape[0] % GRID, -plane.shape[1] % GRID)
+    framed = pad(plane, (margin, margin + rest[0], margin, margin + rest[1]), edges)
+    beyond = Beyond(edges, min(settings.border, margin), rest) if step.told else None
+    return Request(framed, step.model, margin, beyond)

@@ -60,6 +60,8 @@ class Settings:
     scale: int
     margin: int
     """Texels of context around a texture and around its tiles."""
+    border: int = 0
+    """Texels of context at a clamped border, for nets that are told of it."""
     alpha: AlphaChoice = "auto"
     edges: tuple[EdgeChoice, EdgeChoice] = ("auto", "auto")
     color_fix: bool = True
@@ -82,6 +84,8 @@ class Pass:
     scale: int
     rgba: bool = False
     """Whether the net takes colour and alpha at once."""
+    told: bool = False
+    """Whether the net can be told how a plane goes on behind its borders."""
 
 
 def plan_passes(scales: Sequence[int], scale: int) -> list[Pass]:

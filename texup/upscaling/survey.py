@@ -28,7 +28,7 @@ from texup.upscaling.keeping import kept, targets_of
 from texup.upscaling.planning import Plan
 from texup.upscaling.reading import NotUpscaled, read
 from texup.upscaling.resuming import is_unchanged
-from texup.upscaling.run import Route, Run
+from texup.upscaling.run import Pass, Route, Run
 from texup.upscaling.starting import job_of
 
 Action = Literal["upscale", "fill", "twin", "copy", "rewrite", "joined", "skip", "unchanged", "kept", "refuse"]
@@ -209,7 +209,14 @@ def net_texels(texture: Texture, policy: Policy, route: Route) -> int:
     planes = 1 + (policy.alpha in THROUGH_NET and not all(step.rgba for step in route.passes))
     texels = 0
     for step in route.passes:
-        sides = [side + -side % GRID + 2 * route.settings.margin for side in (height, width)]
+        sides = [_shown(side, edge, step, route) for side, edge in zip((height, width), policy.edges, strict=True)]
         texels += planes * int(np.prod(sides))
         height, width = height * step.scale, width * step.scale
     return texels
+
+
+def _shown(side: int, edge: Edge, step: Pass, route: Route) -> int:
+    """Return the texels of an axis with what a net is shown behind its borders."""
+    if step.told and edge != "mirror":
+        return side + 2 * (0 if edge == "wrap" else route.settings.border)
+    return side + -side % GRID + 2 * route.settings.margin

@@ -11,7 +11,7 @@ import torch
 from texup.engines.devices.accelerators import accelerators, memory_of
 from texup.engines.devices.device import Device, Upscaled, pick_device, pick_precision
 from texup.engines.devices.failures import watch_device
-from texup.engines.engine import Execution, Plane, Request
+from texup.engines.engine import UNTOLD, Execution, Plane, Request, Told
 from texup.errors import DeviceError
 from texup.models.model import UpscaleModel
 
@@ -43,7 +43,7 @@ class Cards:
         """Texels of the largest batch that any of them takes; others get it in parts."""
         return max(card.batch_pixels for card in self.devices)
 
-    def upscale(self, model: int, batch: Sequence[Plane]) -> list[Upscaled]:
+    def upscale(self, model: int, batch: Sequence[Plane], told: Told = UNTOLD) -> list[Upscaled]:
         """Run one net on planes of equal shape, on one of the cards; see :meth:`Device.upscale`.
 
         Raises:
@@ -52,7 +52,7 @@ class Cards:
         with self._free() as card:
             count = max(1, card.batch_pixels // batch[0][..., 0].size)
             parts = [batch[k : k + count] for k in range(0, len(batch), count)]
-            return [result for part in parts for result in card.upscale(model, part)]
+            return [result for part in parts for result in card.upscale(model, part, told)]
 
     @contextmanager
     def _free(self) -> Iterator[Device]:

@@ -20,7 +20,7 @@ from texup.engines.devices.fitting import Fitted
 from texup.engines.devices.memory import memory_budget
 from texup.engines.devices.threads import one_thread_each
 from texup.engines.devices.transfers import way_for
-from texup.engines.engine import Execution, Plane, Request
+from texup.engines.engine import UNTOLD, Execution, Plane, Request, Told
 from texup.errors import DeviceError, LostDevice
 from texup.models.model import UpscaleModel
 
@@ -207,8 +207,8 @@ class Device:
         most = MPS_BATCH_PIXELS if self.device.type == "mps" else MAX_BATCH_PIXELS
         return max(1 << 12, min(most, int(memory * MEMORY_SHARE / need)))
 
-    def upscale(self, model: int, batch: Sequence[Plane]) -> list[Upscaled]:
-        """Run one net on planes (h, w, C) of equal shape.
+    def upscale(self, model: int, batch: Sequence[Plane], told: Told = UNTOLD) -> list[Upscaled]:
+        """Run one net on planes (h, w, C) of equal shape, which go on behind their borders as it is ``told``.
 
         A batch that does not fit is halved, and its half size kept; a single plane that does not fit has the problem
         "memory". A plane whose result is not finite is done again in fp32, also where that was the first precision, for
@@ -219,14 +219,14 @@ class Device:
         """
         try:
             with watch_device(self.device):
-                return self._run(model, batch)
+                return self._run(model, batch, told)
         except LostDevice:
             raise
         except Exception as error:
             if not is_short_of_memory(error):
                 if not self.models[model].needs.guarded:
                     raise
-                return self._refused(model, batch)
+                return self._refused(model, batch, told)
         with watch_device(self.device):  # not above, where the error's traceback still holds what the net had made
             self.way.save_memory()
             forget_unused(self.device)
@@ -234,13 +234,13 @@ class Device:
         self.batch_pixels = min(self.batch_pixels, max(1, half) * batch[0].shape[0] * batch[0].shape[1])
         if half == 0:
             return [Upscaled(None, self.precision_of(model), "memory")]
-        return self.upscale(model, batch[:half]) + self.upscale(model, batch[half:])
+        return self.upscale(model, batch[:half], told) + self.upscale(model, batch[half:], told)
 
-    def _refused(self, model: int, batch: Sequence[Plane]) -> list[Upscaled]:
+    def _refused(self, model: int, batch: Sequence[Plane], told: Told) -> list[Upscaled]:
         """Find out which planes of a batch a net of others does not take."""
         if len(batch) == 1:
             return [Upscaled(None, self.precision_of(model), "refused")]
-        return [result for plane in batch for result in self.upscale(model, [plane])]
+        return [result for plane in batch for result in self.upscale(model, [plane], told)]
 
     def state(self) -> str:
         """Return where and in what type nets run, and how much of the device they fill."""
@@ -261,36 +261,36 @@ class Device:
         return self.batch_pixels * max(bytes_per_pixel(model, self.precision) for model in self.models)
 
     @torch.inference_mode()
-    def _run(self, model: int, batch: Sequence[Plane]) -> list[Upscaled]:
+    def _run(self, model: int, batch: Sequence[Plane], told: Told) -> list[Upscaled]:
         count = 1 if self.models[model].needs.one_at_a_time else self.at_once
         parts = (batch[k : k + count] for k in range(0, len(batch), count))
-        return [result for part in parts for result in self._through_net(model, part)]
+        return [result for part in parts for result in self._through_net(model, part, told)]
 
-    def _through_net(self, model: int, planes: Sequence[Plane]) -> list[Upscaled]:
+    def _through_net(self, model: int, planes: Sequence[Plane], told: Told) -> list[Upscaled]:
         precision = self.precision_of(model)
-        key = None if self.models[model].needs.guarded else model  # nets of others may do what no graph repeats
-        done, finite = self.way.enlarge(self._forwards(self.nets[model], precision), planes, key)
+        key = None if self.models[model].needs.guarded else (model, told)  # nets of others may do what no graph repeats
+        done, finite = self.way.enlarge(self._forwards(self.nets[model], told, precision), planes, key)
         if all(finite):
             return [Upscaled(plane, precision) for plane in done]
         if model not in self.wide_nets:  # also in fp32 a copy of its own, for a bit may have flipped in the other
             self.wide_nets[model] = self._placed(self.models[model], torch.float32)
         return [
-            Upscaled(plane, precision) if good else self._redo(model, planes[k])
+            Upscaled(plane, precision) if good else self._redo(model, planes[k], told)
             for k, (plane, good) in enumerate(zip(done, finite, strict=True))
         ]
 
-    def _redo(self, model: int, plane: Plane) -> Upscaled:
+    def _redo(self, model: int, plane: Plane, told: Told) -> Upscaled:
         """Run one plane again in fp32."""
-        (result,), (finite,) = self.way.enlarge(self._forwards(self.wide_nets[model], "fp32"), [plane])
+        (result,), (finite,) = self.way.enlarge(self._forwards(self.wide_nets[model], told, "fp32"), [plane])
         return Upscaled(result, "fp32", redone=True) if finite else Upscaled(None, "fp32", "not finite")
 
-    def _forwards(self, net: nn.Module, precision: str) -> Callable[[Tensor], Tensor]:
-        return partial(self._forward, net, dtype=PRECISIONS[precision])
+    def _forwards(self, net: nn.Module, told: Told, precision: str) -> Callable[[Tensor], Tensor]:
+        return partial(self._forward, net, told=told, dtype=PRECISIONS[precision])
 
     @staticmethod
-    def _forward(net: nn.Module, planes: Tensor, dtype: torch.dtype) -> Tensor:
+    def _forward(net: nn.Module, planes: Tensor, told: Told, dtype: torch.dtype) -> Tensor:
         """Return (N, C, h * scale, w * scale)."""
-        result: Tensor = net(planes.to(dtype).contiguous(memory_format=_layout(planes.device)))
+        result: Tensor = net(planes.to(dtype).contiguous(memory_format=_layout(planes.device)), told)
         return result
 
 

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from texup.engines.devices.edges import told_net
 from texup.engines.devices.failures import is_lost, is_short_of_memory
+from texup.engines.engine import UNTOLD, Told
 from texup.models.model import UpscaleModel
 
 TRIAL_SIDE = 24
@@ -25,9 +27,11 @@ class Fitted(nn.Module):
         super().__init__()
         self.net, self.scale, self.channels, self.needs = net, model.scale, model.in_channels, model.needs
         self.multiple_of = model.multiple_of
+        self.told: dict[Told, nn.Module] = {}  # the net again, by the edges that it is told of
 
-    def forward(self, planes: Tensor) -> Tensor:
-        """Return the planes enlarged; grey in float32."""
+    def forward(self, planes: Tensor, told: Told = UNTOLD) -> Tensor:
+        """Return the planes enlarged, as they go on behind their borders; grey in float32."""
+        net = self._net(told)
         n, channels, h, w = planes.shape
         x = self._with_channels(planes)
         high, wide = self._sides(h, w)
@@ -36,13 +40,21 @@ class Fitted(nn.Module):
         if self.needs.plain:
             x = x.contiguous()
         parts = torch.split(x, 1 if self.needs.one_at_a_time else len(x))
-        results = torch.cat([self.net(part) for part in parts]) if len(parts) > 1 else self.net(parts[0])
+        results = torch.cat([net(part) for part in parts]) if len(parts) > 1 else net(parts[0])
         results = results[..., : h * self.scale, : w * self.scale]
         if self.channels == 1:
             return results.reshape(n, channels, *results.shape[2:])
         if channels == 1:
             return results[:, :3].mean(dim=1, keepdim=True, dtype=torch.float32)
         return results[:, :channels]
+
+    def _net(self, told: Told) -> nn.Module:
+        """Return the net as it is, or with the same weights and told of edges."""
+        if told == UNTOLD:
+            return self.net
+        if told not in self.told:  # two lanes may both make it: it is only a frame for the weights
+            self.told[told] = told_net(self.net, told)
+        return self.told[told]
 
     @torch.inference_mode()
     def runs(self, device: torch.device) -> bool:
