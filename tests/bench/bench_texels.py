@@ -1,8 +1,8 @@
 """Texels: how many a pack has for the nets, how many go through them, and in how large batches.
 
-Run: ``python tests/bench/bench_texels.py [PACK...] [--every N]`` (the four packs of ``../shared/data/packs`` by
-default). No net runs: each texture is read and decided as ``texup upscale`` would do it with the default models, and
-what it asks the nets for is counted.
+Run: ``python tests/bench/bench_texels.py [PACK...] [--every N] [--grid N]`` (by default the four packs of
+``../shared/data/packs``). No net runs: each texture is read and decided as ``texup upscale`` would do it with the
+default models, and what it asks the nets for is counted; ``--grid 8`` for devices where planes share calls of a net.
 
 =========  ===================================================================================================
 column     meaning
@@ -79,8 +79,12 @@ def batches(orders: list[Order], most: int) -> Iterator[int]:
 
 def main() -> None:
     arguments = sys.argv[1:]
-    every = int(arguments.pop(arguments.index("--every") + 1)) if "--every" in arguments else 1
-    names = [Path(a) for a in arguments if a != "--every"] or [Path("../shared/data/packs", pack) for pack in PACKS]
+    every, grid = (
+        int(arguments.pop(arguments.index(name) + 1)) if name in arguments else 1 for name in ("--every", "--grid")
+    )
+    names = [Path(a) for a in arguments if a not in ("--every", "--grid")] or [
+        Path("../shared/data/packs", pack) for pack in PACKS
+    ]
     print(
         f"{'pack':15}{'textures':>9}{'texels in':>11}{'computed':>11}{'ratio':>7}{'wrap':>6}{'shapes':>8}{'batch':>7}"
     )
@@ -92,7 +96,7 @@ def main() -> None:
             count += bool(requests)
             if not requests:
                 continue
-            order = Order(None, requests, CPU_TILE)
+            order = Order(None, requests, CPU_TILE, grid=grid)
             orders.append(order)
             for request in requests:
                 own = math.prod(sides_of(request))

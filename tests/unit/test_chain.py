@@ -107,7 +107,7 @@ def test_nets_are_told_of_edges_unless_they_fold_texels(folder, hyper, told):
 def test_the_shipped_nets_are_known_to_be_told_of_edges_without_loading_them():
     links = [link for name in load_catalog().models for link in choose_chain([name], None)]
     assert {link.told for link in links} == {True}
-    assert all(link.border * 3 <= link.context for link in links)
+    assert all(link.border * 2 <= link.context for link in links)
 
 
 def test_choosing_parses_no_weights(folder):

@@ -118,6 +118,32 @@ def test_a_plane_that_is_cut_into_tiles_is_shown_its_edges(edges, tile):
     np.testing.assert_allclose(cut, whole, rtol=1e-4, atol=1e-4)
 
 
+def test_sizes_that_differ_little_share_batches_where_planes_share_calls():
+    """Behind a clamped far border there is more to show; nothing can be added to what wraps, or is not there."""
+
+    def shapes(edges, grid, margin=8):
+        orders = [
+            Order(None, [asked(plane_of(sides=sides), edges, margin, 2)], 160, grid=grid)
+            for sides in ((13, 10), (12, 9), (16, 11))
+        ]
+        return [order.pieces()[0].plane.shape[:2] for order in orders]
+
+    assert shapes(CLAMP, 1) == [(17, 14), (16, 13), (20, 15)]
+    assert shapes(CLAMP, 8) == [(24, 16), (16, 16), (24, 16)]
+    assert shapes(CLAMP, 8, 3) == [(17, 16), (16, 16), (20, 16)]  # more than the margin does not lie there
+    assert shapes(("clamp", "wrap"), 8, 12) == [(24, 10), (16, 9), (24, 11)]
+    assert shapes(WRAP, 8) == [(13, 10), (12, 9), (16, 11)]
+
+
+def test_only_where_planes_share_calls_sides_are_rounded():
+    model, plane = model_of(lively("SRVGGNetCompact")), plane_of()
+    device = Device([model], CPU)
+    assert device.grid == 1
+    exact = answer_alone([asked(plane, CLAMP)], device)[0]
+    device.grid = 8
+    np.testing.assert_allclose(answer_alone([asked(plane, CLAMP)], device)[0], exact, rtol=1e-4, atol=1e-4)
+
+
 def test_a_batch_is_told_one_thing():
     batcher = Batcher()
     for edges in (WRAP, WRAP, CLAMP):

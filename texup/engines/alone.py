@@ -21,7 +21,7 @@ def answer_alone(requests: list[Request], device: AnyDevice) -> list[Plane]:
     """
     with device.ready(), ThreadPoolExecutor(device.lanes, thread_name_prefix="texup-nets") as lanes:
         while True:
-            order = Order(None, requests, device.tile_of(requests))
+            order = Order(None, requests, device.tile_of(requests), grid=device.grid)
             problem = _fill(order, device, lanes)
             if problem is None:
                 return order.planes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,20 @@ FARTHEST = 4  # texels that a convolution of a net that is told its edges sees b
 
 def sides_of(request: Request) -> tuple[int, int]:
     """Return the rows and columns of a request's plane that its result answers for."""
-    rows, columns = (side - 2 * request.margin for side in request.plane.shape[:2])
-    return (
-        (rows, columns) if request.beyond is None else (rows - request.beyond.rest[0], columns - request.beyond.rest[1])
+    rows, columns = (
+        side - 2 * request.margin - rest for side, rest in zip(request.plane.shape[:2], _rest(request), strict=True)
     )
+    return rows, columns
+
+
+def _rest(request: Request) -> tuple[int, int]:
+    return (0, 0) if request.beyond is None else request.beyond.rest
+
+
+def _more(side: int, grid: int, room: int) -> int:
+    """Return how many texels make a side a multiple of ``grid``; none where there is no room for them."""
+    more = -side % grid
+    return more if more <= room else 0
 
 
 def told_of(request: Request, tile: int) -> Told:
@@ -36,12 +46,23 @@ def told_of(request: Request, tile: int) -> Told:
     return vertical, horizontal
 
 
-def tiles_of(request: Request, tile: int) -> list[Tile]:
-    """Return the tiles of a request's plane, with no more context than its net needs for what it is told."""
+def tiles_of(request: Request, tile: int, grid: int = 1) -> list[Tile]:
+    """Return the tiles of a request's plane, with no more context than its net needs for what it is told.
+
+    Behind a far border that it is told is clamped, as much more is shown as makes the side a multiple of ``grid``: then
+    fewer shapes fill batches better. It depends on the plane alone, not on what else is there, as its pixels do.
+    """
     rows, columns = sides_of(request)
     shown = {None: request.margin, "wrap": 0, "clamp": request.beyond.border if request.beyond else 0}
     vertical, horizontal = told_of(request, tile)
-    return plan_tiles(rows, columns, tile, request.margin, GRID, (shown[vertical], shown[horizontal]))
+    tiles = plan_tiles(rows, columns, tile, request.margin, GRID, (shown[vertical], shown[horizontal]))
+    down, right = (
+        _more(side + 2 * request.beyond.border, grid, request.margin - request.beyond.border + rest)
+        if request.beyond is not None and edge == "clamp"
+        else 0
+        for side, edge, rest in zip((rows, columns), (vertical, horizontal), _rest(request), strict=True)
+    )
+    return [replace(t, context=t.context.grown(down, right)) for t in tiles] if down or right else tiles
 
 
 @dataclass(slots=True)
@@ -55,6 +76,8 @@ class Order:
     """Largest side of a core in this plan."""
     is_last_try: bool = False
     """Whether the texture fails when memory does not suffice for this plan either."""
+    grid: int = 1
+    """See ``tiles_of``; the device's own."""
     plans: list[list[Tile]] = field(init=False)
     planes: list[Plane] = field(init=False)
     """The upscaled planes without their margins; whole when nothing is missing."""
@@ -63,7 +86,7 @@ class Order:
     """The plan was given up; what still comes back for it is dropped."""
 
     def __post_init__(self) -> None:
-        self.plans = [tiles_of(request, self.tile) for request in self.requests]
+        self.plans = [tiles_of(request, self.tile, self.grid) for request in self.requests]
         self.planes = [np.empty(0, np.float32) for _ in self.requests]
         self.missing = sum(len(plan) for plan in self.plans)
 

@@ -19,7 +19,7 @@ def answer_requests(requests: list[Request], device: AnyDevice) -> list[Plane]:
     Raises:
         TextureError: the net cannot do it on this device.
     """
-    order = Order(None, requests, device.tile_of(requests))
+    order = Order(None, requests, device.tile_of(requests), grid=device.grid)
     for piece in order.pieces():
         (result,) = device.upscale(piece.model, [piece.plane], piece.told)
         if result.plane is None:

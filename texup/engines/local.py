@@ -210,7 +210,7 @@ class _Run:
 
     def _queue(self, texture: InFlight, requests: list[Request], *, is_last_try: bool = False) -> None:
         """Let the tiles of what a texture asks for wait for the nets."""
-        order = Order(texture, requests, self.device.tile_of(requests), is_last_try)
+        order = Order(texture, requests, self.device.tile_of(requests), is_last_try, self.device.grid)
         if order.missing > len(requests) and self.device.is_cut_finer(requests, order.tile):
             texture.tile = order.tile
         self.batcher.add(order)

@@ -28,6 +28,10 @@ class Box:
         """Return the box in a frame that is ``scale`` times finer."""
         return Box(self.top * scale, self.bottom * scale, self.left * scale, self.right * scale)
 
+    def grown(self, down: int, right: int) -> Box:
+        """Return the box with so many rows more below and columns more to the right."""
+        return Box(self.top, self.bottom + down, self.left, self.right + right)
+
     def within(self, outer: Box) -> Box:
         """Return the box in the frame whose origin is ``outer``'s corner."""
         return Box(self.top - outer.top, self.bottom - outer.top, self.left - outer.left, self.right - outer.left)

@@ -28,7 +28,7 @@ class Cards:
         """Use devices that have the same nets."""
         self.devices = list(devices)
         first = self.devices[0]
-        self.models, self.at_once = first.models, first.at_once
+        self.models, self.at_once, self.grid = first.models, first.at_once, first.grid
         self.device = ",".join(str(card.device) for card in self.devices)
         self.lanes = sum(card.lanes for card in self.devices)
         self.running = [0] * len(self.devices)

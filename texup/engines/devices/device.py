@@ -31,9 +31,8 @@ MEMORY_SHARE = 0.6  # of the free memory; the allocator's own waste and the user
 MAX_BATCH_PIXELS = 1 << 20
 MPS_BATCH_PIXELS = 1 << 18  # Metal's arrays end at 4 GiB, which wide activations of scale 4 reach beyond that
 WHOLE_TILES = tuple(1 << k for k in range(6, 13))  # sides; few, so that other machines seldom cut otherwise
-CARD_LANES = {
-    "cuda": 3
-}  # a batch comes in, one goes through a net, and one comes back; other cards have no such queues
+CARD_LANES = {"cuda": 3}  # a batch comes in, one goes through, one comes back; other cards have no such queues
+ACCELERATOR_GRID = 8  # of sides: 140 shapes instead of 264 in a quarter of Freedoom, for 6 % more texels
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +127,7 @@ class Device:
         self.wide: set[int] = set()  # nets that turned out to run in fp32 only
         # A CPU's kernels round otherwise for other batches, which form by chance; and one plane at a time is no slower.
         self.at_once = 1 if device.type == "cpu" else MAX_BATCH_PIXELS
+        self.grid = 1 if self.at_once == 1 else ACCELERATOR_GRID
         self.lanes = (os.cpu_count() or 1) if device.type == "cpu" else CARD_LANES.get(device.type, 1)
         self.wide_nets: dict[int, nn.Module] = {}
         try:

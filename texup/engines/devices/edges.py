@@ -47,7 +47,7 @@ class Extended(nn.Module):
 def wrapped(x: Tensor, told: Told, down: int, right: int) -> Tensor:
     """Write what comes round into the frame of (N, C, down + h + down, right + w + right), on the axes that wrap.
 
-    That is three times as quick as torch's own circular padding, which knows both axes or none.
+    The frame holds repeated texels already, which stay on an axis that is clamped: one way for every mixture of edges.
     """
     for axis, edge, by in ((2, told[0], down), (3, told[1], right)):
         if edge == "wrap" and by:
