@@ -150,6 +150,35 @@ def atomic_write(path: Path, data: bytes | Iterable[bytes]) -> int:
     return size
 
 
+def atomic_link(source: Path, path: Path) -> bool:
+    """Give a whole and durable file a second name, as :func:`atomic_write` does it; return whether it now has that.
+
+    It has not where the file system, or another one, knows no such names, or forbids them.
+
+    Raises:
+        BadTarget: no file can have this name.
+        OutputError: no permission, no space, or any other failure of the file system.
+    """
+    temp = path.parent / f"{_mark(path)}{secrets.token_hex(3)}{TEMP_SUFFIX}"
+    try:
+        make_folder(path.parent)
+        try:
+            os.link(source, temp, follow_symlinks=False)
+        except (OSError, NotImplementedError) as error:
+            if getattr(error, "errno", None) in FULL:
+                raise
+            return False
+        try:
+            _replace(temp, path)
+        finally:
+            with suppress(FileNotFoundError):  # a name that is given to the same file already leaves the other one
+                temp.unlink()
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise output_error(path, error) from error
+    return True
+
+
 def check_inside(out: Path, target: str) -> None:
     """Refuse to write a file below ``out`` where a link leads elsewhere, even one that was put there just now.
 

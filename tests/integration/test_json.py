@@ -149,6 +149,17 @@ def test_what_commands_print_is_what_the_document_says(texup, pack, wall, catalo
     holds("Inspect", "inspect", "upscale", pack, "-o", "dry", "--dry-run", *CPU)
     shutil.make_archive("zipped", "zip", pack)
     assert holds("Upscale", "upscale", "upscale", "zipped.zip", *CPU)["archive"]
+    parts = [("upscale", pack, "--shard", f"{k}/2", *CPU) for k in (1, 2)]
+    places = [holds("Upscale", "upscale", *part)["output"] for part in parts]
+    lines = (Path(places[0]) / NAME).read_text().splitlines()
+    assert reader.read(json.loads(lines[0]), "RunBegins")
+    Path("merged").mkdir()
+    (Path("merged") / NAME).write_bytes((Path("out") / NAME).read_bytes())
+    shutil.copy(Path("out") / "floor.png", "merged")
+    (Path("merged") / "wall.png").write_bytes(b"by hand")
+    merged = holds("Merge", "merge", "merge", *places, "-o", "merged", "--json")
+    assert merged["failures"]
+    assert merged["kept"]
     assert holds("Check", "check", "check", pack, "--json")["findings"]
     assert holds("Verify", "verify", "verify", "out", "--json")["findings"]
     Path("hd").mkdir()

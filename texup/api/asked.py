@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import numpy as np
 
-from texup.calls.options import BATCH, JOBS, OVERLAP, TILE, Options, Precision, read_engine
+from texup.calls.options import BATCH, JOBS, OVERLAP, TILE, Options, Precision, read_engine, read_shard
 from texup.errors import UsageError, nearest
 from texup.policy.choices import (
     AlphaChoice,
@@ -70,6 +70,8 @@ class PackOptions(PixelOptions, total=False):
     resource_pack: str | None
     include: str | Sequence[str]
     exclude: str | Sequence[str]
+    shard: str | None
+    """Part K of N as "K/N", which ``texup merge`` joins."""
     jobs: int | None
     copy_other: bool
     force: bool
@@ -177,6 +179,13 @@ def _globs(value: Any, name: str) -> tuple[str, ...]:
     return () if value == [] else tuple(SETTINGS["match"](value, name))
 
 
+def _shard(value: Any, name: str) -> tuple[int, int]:
+    try:
+        return read_shard(_text(value, name))
+    except ValueError as error:
+        raise ValueError(f"{name} is {shown(value)}: {error}") from error
+
+
 _FIELDS = {"model": "models", "format": "convention"}
 _READERS: dict[str, Callable[[Any, str], Any]] = {
     **{name: SETTINGS[name] for name in ("scale", "blend", "edges", "key", "grain")},
@@ -201,5 +210,6 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "overlap": _within(*OVERLAP),
     "batch": _within(*BATCH),
     "jobs": _within(*JOBS),
+    "shard": _shard,
     **dict.fromkeys(("color_fix", "textures_lump", "copy_other", "force", "keep_existing", "fail_fast"), _flag),
 }

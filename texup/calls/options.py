@@ -25,6 +25,21 @@ TILE = (16, 4096)  # texels: least and most; smaller ones are nearly all context
 OVERLAP = (0, 256)  # texels
 BATCH = (1, 1 << 24)  # texels
 JOBS = (1, 64)  # threads
+SHARDS = (1, 9999)
+_SHARD = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
+
+
+def read_shard(text: str) -> tuple[int, int]:
+    """Return what ``K/N`` stands for.
+
+    Raises:
+        ValueError: it is no part of anything.
+    """
+    found = _SHARD.fullmatch(text)
+    number, of = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not SHARDS[0] <= number <= of <= SHARDS[1]:
+        raise ValueError("use K/N, from 1/N to N/N, such as 2/8")
+    return number, of
 
 ENGINE = re.compile(r"local|ray(?:://[^\s/:]+:\d{1,5}|://\[[0-9A-Fa-f:]+\]:\d{1,5})?")
 
@@ -70,6 +85,8 @@ class Options:
     resource_pack: str | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    shard: tuple[int, int] | None = None
+    """Which part of the pack, from 1, and how many there are."""
     jobs: int | None = None
     copy_other: bool = False
     force: bool = False

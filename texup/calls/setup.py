@@ -41,7 +41,7 @@ def build_run(
     """
     _check_source(source)
     run = run_without_pack(options, rules_for(source, options.rules), compared, engines)
-    return replace(run, source=source, out=output_for(source, output, run.settings.scale))
+    return replace(run, source=source, out=output_for(source, output, run.settings.scale, run.shard))
 
 
 def run_without_pack(
@@ -81,6 +81,7 @@ def run_without_pack(
         fallback=fallback,
         include=options.include,
         exclude=options.exclude,
+        shard=options.shard,
         force=options.force,
         keep_existing=options.keep_existing,
         fail_fast=options.fail_fast,
@@ -166,18 +167,23 @@ def opened_run(
     """
     if os.path.isfile(source) and source.suffix.lower() not in SUFFIXES:
         _check_suffixes(source, output)
+        if options.shard is not None:
+            raise UsageError(f"{source}: one file; --shard cuts packs")
     archive = output if output is not None and output.suffix.lower() in SUFFIXES else None
+    if archive is not None and options.shard is not None:
+        raise UsageError(f"{output}: a shard is a folder; `texup merge` makes the archive")
     folder = output if archive is None or output is None else output.with_suffix("")
     if source.suffix.lower() not in SUFFIXES or not source.is_file():
         run = build_run(source, folder, options, engines=engines)
-        made = run.out.with_name(run.out.name + ".zip") if run.wishes.resource_pack else None
-        yield run, archive or made
+        is_packed = bool(run.wishes.resource_pack) and run.shard is None
+        yield run, archive or (run.out.with_name(run.out.name + ".zip") if is_packed else None)
         return
     beside = Path(os.path.abspath(source.with_suffix("")))
     with unpack_archive(source) as copy:
         run = build_run(copy, folder, options, engines=engines)
-        out = folder or beside.with_name(f"{beside.name}_x{run.settings.scale}")
-        yield replace(run, out=out, place=folders_of(beside)), archive or out.with_name(out.name + source.suffix)
+        out = folder or beside.with_name(_output_name(beside.name, run.settings.scale, run.shard))
+        made = out.with_name(out.name + source.suffix) if run.shard is None else None
+        yield replace(run, out=out, place=folders_of(beside)), archive or made
 
 
 def outputs_of(sources: Sequence[Path], output: Path | None) -> list[Path | None]:
@@ -197,14 +203,19 @@ def outputs_of(sources: Sequence[Path], output: Path | None) -> list[Path | None
     return [output / name for name in names]
 
 
-def output_for(source: Path, output: Path | None, scale: int) -> Path:
+def output_for(source: Path, output: Path | None, scale: int, shard: tuple[int, int] | None = None) -> Path:
     """Return where results go: ``PACK_x4`` beside a folder, ``wall_x4.png`` beside a file, or what ``-o`` says.
 
-    For a file, an ``-o`` that has its suffix is the file to write, any other the folder to write it into.
+    For a file, an ``-o`` that has its suffix is the file to write, any other the folder to write it into. A shard has a
+    folder of its own, as ``PACK_x4_2of8``, for only one run at a time writes to an output.
     """
     beside = Path(os.path.abspath(source))
     if source.is_dir():
-        return output or beside.with_name(f"{beside.name}_x{scale}")
+        return output or beside.with_name(_output_name(beside.name, scale, shard))
     if output is None:
         return beside.with_name(f"{beside.stem}_x{scale}{beside.suffix}")
     return output if output.suffix.lower() == source.suffix.lower() and not output.is_dir() else output / source.name
+
+
+def _output_name(name: str, scale: int, shard: tuple[int, int] | None) -> str:
+    return f"{name}_x{scale}" if shard is None else f"{name}_x{scale}_{shard[0]}of{shard[1]}"

@@ -25,6 +25,7 @@ SCHEMAS = {
     "evaluate": 1,
     "inspect": 1,
     "interpolate --sweep": 1,
+    "merge": 1,
     "models bench": 1,
     "models list": 1,
     "models list FOLDER": 1,

@@ -11,6 +11,7 @@ import click
 
 from texup.cli.console import finding_lines, print_json, show
 from texup.cli.options import CommandOptions, processing_options
+from texup.cli.running.output_options import SHARD_OPTION
 from texup.cli.usage.sections import PACK, Sectioned
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ SHOWN = 8  # most frequent values shown of each count
 @click.command(cls=Sectioned, sections=PACK)
 @click.argument("source", metavar="PACK", type=click.Path(path_type=Path))
 @processing_options
+@SHARD_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the plan for every file.")
 @click.option("-v", "--verbose", is_flag=True, help="Print the plan for every file.")
 def inspect(source: Path, options: CommandOptions) -> None:

@@ -21,6 +21,7 @@ COMMANDS = {
     "upscale": "upscale",
     "watch": "watch",
     "inspect": "inspect",
+    "merge": "merge",
     "verify": "verify",
     "check": "check",
     "gallery": "gallery",

@@ -18,6 +18,7 @@ from texup.cli.running.output_options import (
     GATE_OPTION,
     KEEP_EXISTING_OPTION,
     QUIET_OPTION,
+    SHARD_OPTION,
     VERBOSE_OPTION,
 )
 from texup.cli.usage.sections import PACK, Sectioned
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     help="Keep these options for the files of --include, as a rule in the pack's texup.toml.",
 )
 @click.option("--fail-fast", is_flag=True, help="Stop at the first texture that fails.")
+@SHARD_OPTION
 @GATE_OPTION
 @setting(
     "--engine",
@@ -126,6 +128,8 @@ def _upscale_one(
 
             show_survey(run, archive, options)
             return ExitCode.OK
+        if options.remember and run.shard is not None:
+            raise UsageError("--remember changes the pack, which is then another for the next shard; leave it out")
         if gallery and run.source.is_file():
             raise UsageError(f"{source}: one file; --gallery shows packs")
         summary = _upscale(run, archive, options)

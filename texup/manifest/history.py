@@ -65,6 +65,8 @@ class History:
     """
     first: float | None = None
     """When the first run of all began."""
+    header: dict[str, Any] = field(default_factory=dict)
+    """What the newest line that opens a run says, not looked into yet."""
     damaged: int = 0
     """Lines that count for nothing."""
     _by_folded: dict[str, Written] | None = None
@@ -77,30 +79,15 @@ class History:
             self.written[target.path] = target
         if record.outcome == "gone":
             self.latest.pop(record.path, None)
-            return
-        source = None if record.source_sha256 is None else bytes.fromhex(record.source_sha256)
-        reason = (record.reason or "no reason recorded") if record.outcome == "failed" else ""
-        targets = tuple(record.targets)
-        settings, is_given_up = sys.intern(record.settings), bool(reason) and record.given_up
-        assert record.outcome != "unchanged"
-        assert record.outcome != "kept"
-        self.latest[record.path] = LatestRecord(
-            source_sha256=source,
-            settings=settings,
-            targets=targets,
-            outcome=record.outcome,
-            reason=reason,
-            is_given_up=is_given_up,
-            source_stamp=tuple(record.source_stamp or ()),
-            is_fallback=record.is_fallback,
-            is_unjudged=_is_unjudged(record),
-        )
+        else:
+            self.latest[record.path] = latest_of(record)
 
     def mark(self, header: dict[str, Any]) -> None:
         """Take in a line that opens a run, or the one that closes it."""
         if header.get("ended") is True:
             self.began = None
             return
+        self.header = header
         value = header.get("began")
         time = value if type(value) is float and math.isfinite(value) else 0.0  # early versions do not say it
         self.began = time if self.began is None else self.began
@@ -142,6 +129,25 @@ class History:
         former = self.owners.keys() - targets.keys()
         same = {folded(path) for path in targets} if former else set()
         return {path for path in former if folded(path) not in same}
+
+
+def latest_of(record: Outcome) -> LatestRecord:
+    """Return what is remembered of a record."""
+    source = None if record.source_sha256 is None else bytes.fromhex(record.source_sha256)
+    reason = (record.reason or "no reason recorded") if record.outcome == "failed" else ""
+    assert record.outcome != "unchanged"
+    assert record.outcome != "kept"
+    return LatestRecord(
+        source_sha256=source,
+        settings=sys.intern(record.settings),
+        targets=tuple(record.targets),
+        outcome=record.outcome,
+        reason=reason,
+        is_given_up=bool(reason) and record.given_up,
+        source_stamp=tuple(record.source_stamp or ()),
+        is_fallback=record.is_fallback,
+        is_unjudged=_is_unjudged(record),
+    )
 
 
 def _is_unjudged(record: Outcome) -> bool:

@@ -18,6 +18,7 @@ from texup.errors import OutputError
 from texup.files import CHUNK, atomic_write, output_error, read_pieces
 from texup.manifest.history import FORMAT, NAME, SCHEMA, History, history_of
 from texup.manifest.record import Outcome, line_of, values_of
+from texup.manifest.shard import Shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class RunHeader:
     convention: str = "plain"
     mixed: bool = False
     """Whether machines of a cluster may have had other versions of texup or torch."""
+    shard: Shard | None = None
+    """The part of its pack that the output holds; None for all of it."""
 
 
 class Manifest:
@@ -44,7 +47,8 @@ class Manifest:
             OutputError: it cannot be written.
         """
         self._path = out / NAME
-        self._opening = line_of({"format": FORMAT, **asdict(header), "began": time.time()})
+        said = asdict(header)
+        self._opening = line_of({"format": FORMAT, **said, "began": time.time()})
         self._ahead = b""
         self.history = History()
         """What earlier runs have done."""
@@ -54,6 +58,9 @@ class Manifest:
         else:
             atomic_write(self._path, self._opening)
         self._is_begun = not self._ahead
+        self._is_new_shard = header.shard is not None and any(
+            self.history.header.get(name) != value for name, value in said.items()
+        )
         try:
             if self._path.stat().st_nlink > 1:  # also the manifest of a copy that is made of hard links
                 atomic_write(self._path, read_pieces(self._path))
@@ -90,9 +97,10 @@ class Manifest:
         Raises:
             OutputError: it cannot be written.
         """
-        if self._ahead and self.history.began is None:
-            return  # it added nothing, and no run before it is open
-        self._ahead = b""
+        if self._ahead and self.history.began is None and not self._is_new_shard:
+            return  # it added nothing, and no run before it is open; all shards of a pack must say the same of it
+        if not self._is_new_shard:
+            self._ahead = b""
         self._write(line_of({"format": FORMAT, "schema": SCHEMA, "ended": True}))
 
     def retract(self, path: str) -> None:

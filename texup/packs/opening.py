@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from texup.errors import UnreadableTexture
 from texup.packs.pack import Pack
@@ -37,9 +38,7 @@ def open_pack(root: Path, entries: Sequence[Entry], place: tuple[str, ...] | Non
         if path not in known:
             raise UnreadableTexture("no file of this pack", path)
         try:
-            with os.fdopen(_open(root, path), "rb") as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise UnreadableTexture("neither a file nor a folder", path)
+            with open_file(root, path) as file:
                 return file.read(-1 if limit is None else limit)
         except OSError as error:
             reason = "a link" if error.errno == errno.ELOOP else error.strerror or str(error)
@@ -62,8 +61,20 @@ def open_path(path: Path) -> Iterator[Pack]:
         yield open_pack(folder, list(walk(folder)), folders_of(path.with_suffix("")))
 
 
+def open_file(root: Path, path: str) -> BinaryIO:
+    """Open a file below ``root`` so that no part of its path is a link, even one that was put there just now.
+
+    Raises:
+        OSError: it cannot be read, or is no file.
+    """
+    file = os.fdopen(_open(root, path), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "neither a file nor a folder")
+    return file
+
+
 def _open(root: Path, path: str) -> int:
-    """Open a file below ``root`` so that no part of the path is a link, even one that was put there just now."""
     if os.open not in os.supports_dir_fd:  # Windows, where making a link is a privilege
         return os.open(root / path, READ)
     *folders, name = path.split("/")

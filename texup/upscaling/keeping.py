@@ -19,6 +19,7 @@ from texup.errors import UnsupportedTexture, UsageError
 from texup.files import sha256_of
 from texup.manifest.history import History
 from texup.manifest.record import Outcome, Written
+from texup.manifest.shard import shard_from
 from texup.packs.walk import walk
 from texup.upscaling.planning import own_suffix
 
@@ -40,6 +41,18 @@ def check_empty(out: Path) -> None:
             f"{out}: holds files but no manifest of texup ({', '.join(strangers[:SHOWN])}{more});"
             " give another --output, or --keep-existing to write beside them and replace none"
         )
+
+
+def check_part(out: Path, history: History, asked: tuple[int, int] | None) -> None:
+    """Refuse an output that holds another part of its pack than is asked for: one would take the other for gone.
+
+    Raises:
+        UsageError: it does.
+    """
+    shard = shard_from(history.header.get("shard"))
+    if history.header and asked != (None if shard is None else (shard.number, shard.of)):
+        held, hint = ("a whole pack", "") if shard is None else (f"shard {shard} of a pack", "its --shard, or ")
+        raise UsageError(f"{out}: holds {held}; give {hint}another --output")
 
 
 def kept(path: str, out: Path, targets: Iterable[str], history: History, *, redo: bool) -> Outcome | None:

@@ -29,7 +29,7 @@ from texup.manifest.record import Outcome, Written, gone
 from texup.packs.walk import MANIFEST_NAME, check_overlap
 from texup.textures.codecs.decoders import Decode, Decoders
 from texup.upscaling.copying import settled
-from texup.upscaling.keeping import check_empty, kept, targets_of
+from texup.upscaling.keeping import check_empty, check_part, kept, targets_of
 from texup.upscaling.planning import Plan
 from texup.upscaling.resuming import given_up, is_unchanged
 from texup.upscaling.run import Digest, Run, plan_of
@@ -68,7 +68,8 @@ def _upscaled(run: Run, plan: Plan, decoders: Decoders) -> Iterator[Outcome]:
     """Upscale a pack into an output that may be written to."""
     with output_lock(run.out):
         remove_leftovers(run.out)
-        with Manifest(run.out, run.header(plan.convention.id)) as manifest:
+        with Manifest(run.out, run.header(plan.convention.id, plan.shard)) as manifest:
+            check_part(run.out, manifest.history, run.shard)
             known = {file.path for file in plan.files} | {_path_of(sidecar) for sidecar in plan.sidecars}
             for path in sorted(manifest.history.latest.keys() - known):
                 manifest.append(gone(path))

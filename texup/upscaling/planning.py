@@ -9,6 +9,7 @@ from typing import get_args
 
 from texup.conventions.convention import Convention, OwnOption, Planned, Sidecar, Wishes
 from texup.errors import PackError, TextureError
+from texup.manifest.shard import Shard
 from texup.packs.pack import Finding, Pack
 from texup.packs.portability import folded
 from texup.packs.walk import NOT_SELECTED, Entry, is_safe
@@ -29,6 +30,8 @@ class Plan:
     sidecars: Sequence[Sidecar]
     """The new content of every file with the action "rewrite", and files made anew."""
     findings: Sequence[Finding]
+    shard: Shard | None = None
+    """Which part of its pack it is the plan of; None for all of it."""
 
 
 def homes_of(plan: Plan) -> list[str]:
@@ -70,7 +73,8 @@ def plan_pack(
     used = {path for file in files if file.action == "upscale" for path in file.others}
     files = [_unless_left_over(file, used) for file in files]
     sidecars = list(convention.sidecars(seen, files, wishes))
-    prefix = _own_home(files, 0 if wishes.resource_pack else convention.home, out)
+    targets = [file.target for file in files]
+    prefix = own_home(targets, 0 if wishes.resource_pack else convention.home, out)
     files = [_compressible(file, pack) for file in _ignored([_moved(file, prefix) for file in files], convention)]
     sidecars = [replace(sidecar, target=sidecar.target.removeprefix(prefix)) for sidecar in sidecars]
     _check_targets(files, sidecars)
@@ -138,9 +142,9 @@ def _overruled(plan: Planned, rules: Sequence[Rule]) -> Planned:
     return Planned(plan.path, "copy", f"rule {first.number}", own_suffix(plan), rules=(first,))
 
 
-def _own_home(files: Sequence[Planned], home: int, out: tuple[str, ...]) -> str:
+def own_home(targets: Sequence[str], home: int, out: tuple[str, ...]) -> str:
     """Return those of the loader's own folders that the output already ends in, as a prefix of targets."""
-    homes = {tuple(file.target.split("/")[:home]) for file in files if file.target and home}
+    homes = {tuple(target.split("/")[:home]) for target in targets if target and home}
     depth = next((k for k in range(home, 0, -1) if any(out[-k:] == place[:k] for place in homes)), 0)
     return "/".join(out[-depth:]) + "/" if depth else ""
 

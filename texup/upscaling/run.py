@@ -21,6 +21,7 @@ from texup.engines.engine import Engine
 from texup.errors import HoldsInput, UsageError
 from texup.manifest.history import SCHEMA
 from texup.manifest.journal import RunHeader
+from texup.manifest.shard import Shard
 from texup.packs.opening import folders_of, open_pack
 from texup.packs.pack import Pack
 from texup.packs.walk import Entry, check_pack, walk
@@ -39,6 +40,7 @@ from texup.policy.rule_values import MAX_SCALE
 from texup.policy.rules import Rule, as_facts
 from texup.upscaling.planning import Plan, homes_of, plan_pack
 from texup.upscaling.reading import Limits
+from texup.upscaling.shards.cutting import cut
 
 PIXELS = 5  # raised whenever the same settings give other pixels, so that a resumed pack is never a mixture
 GATE = 1  # raised whenever the gate may choose otherwise between two results; only those that it chose are done again
@@ -143,6 +145,8 @@ class Run:
     """Names of the folders down to the pack, where ``source`` is only its unpacked copy."""
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
+    shard: tuple[int, int] | None = None
+    """Which part of the pack is done, from 1, and how many there are; None for all of it."""
     force: bool = False
     """Do everything again, also what was changed by hand."""
     keep_existing: bool = False
@@ -223,11 +227,12 @@ class Run:
         """Return what a route adds to a digest, as plain JSON values."""
         return [[self.models[step.model][1] for step in route.passes], asdict(route.settings)]
 
-    def header(self, convention: str) -> RunHeader:
+    def header(self, convention: str, shard: Shard | None = None) -> RunHeader:
         """Return the manifest's header."""
         models = [{"name": name, "sha256": sha256} for name, sha256 in self.models]
         settings = asdict(self.settings) | {"wishes": asdict(self.wishes)}
-        return RunHeader(SCHEMA, __version__, models, json.loads(json.dumps(settings)), convention, self.mixed)
+        said = json.loads(json.dumps(settings))
+        return RunHeader(SCHEMA, __version__, models, said, convention, mixed=self.mixed, shard=shard)
 
 
 def with_place(error: HoldsInput, run: Run) -> HoldsInput:
@@ -267,4 +272,5 @@ def plan_of(run: Run) -> tuple[Plan, str]:
         pack = open_pack(run.source.parent, [Entry(run.source.name, run.source.stat().st_size, "texture")])
     convention, why = convention_of(run, pack)
     out = () if run.source.is_file() else folders_of(run.out)
-    return plan_pack(pack, convention, run.wishes, run.rules, out), why
+    plan = plan_pack(pack, convention, run.wishes, run.rules, out)
+    return (plan if run.shard is None else cut(plan, run)), why

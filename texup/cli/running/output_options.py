@@ -7,7 +7,7 @@ from typing import get_args
 import click
 
 from texup.cli.usage.settings import setting
-from texup.cli.usage.values import Word
+from texup.cli.usage.values import ShardType, Word
 from texup.policy.choices import GateChoice
 
 COPY_OTHER_OPTION = setting(
@@ -16,6 +16,11 @@ COPY_OTHER_OPTION = setting(
 FORCE_OPTION = click.option("--force", is_flag=True, help="Do everything again, also what was changed by hand since.")
 KEEP_EXISTING_OPTION = click.option(
     "--keep-existing", is_flag=True, help="Write into a folder that texup did not make; files that lie there stay."
+)
+SHARD_OPTION = click.option(
+    "--shard",
+    type=ShardType(),
+    help="Only part K of N of the pack, for machines that do not talk to each other; `texup merge` joins them.",
 )
 GATE_OPTION = setting(
     "--gate",

@@ -34,6 +34,7 @@ PACK: Sections = {
         "jobs",
         "engine",
         "mixed",
+        "shard",
         "fail-fast",
     ),
     "What is shown": ("gallery", "sample", "single-file", "json", "quiet", "verbose", "help"),

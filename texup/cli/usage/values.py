@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
+from texup.calls.options import read_shard
 from texup.errors import TexupError, nearest
 from texup.policy.choices import EdgeChoice, KeyChoice, read_key
 
@@ -72,6 +73,21 @@ class KeyType(Offering[KeyChoice]):
             return value
         try:
             return read_key(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+class ShardType(click.ParamType[tuple[int, int]]):
+    """``K/N``: a part, from 1, and how many there are."""
+
+    name = "K/N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Return both numbers."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return read_shard(str(value))
         except ValueError as error:
             self.fail(f"{value!r}: {error}", param, ctx)
 

@@ -1,0 +1,1 @@
+"""A pack in parts: cut for machines that do not talk to each other, and put together again."""
