@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -108,6 +109,13 @@ def test_marks_of_large_files_see_all_parts_of_them(tmp_path):
     assert len(marks | {mark_of(tmp_path, "a").digest}) == 5
     (tmp_path / "b").write_bytes(data)
     assert mark_of(tmp_path, "a") == mark_of(tmp_path, "b")
+
+
+def test_marks_hold_nothing_of_the_files(tmp_path):
+    plan, _ = of(tmp_path / "pack", {f"{k}.png": noise(k, 100) for k in range(8)})
+    for mark in marks_of(plan, tmp_path / "pack").values():
+        assert mark[1:] == (100, 100)
+        assert sum(map(sys.getsizeof, mark)) < 200
 
 
 def test_a_file_that_cannot_be_read_is_in_one_shard_all_the_same(tmp_path):

@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from texup.errors import TextureError
 from texup.packs.opening import open_file
+from texup.textures.codecs.files import read_header
 
 WHOLE = 1 << 16
 """Bytes up to which a file is read as a whole; it is also what a header is looked for in."""
@@ -19,8 +21,9 @@ class Mark(NamedTuple):
 
     digest: bytes
     """Of the bytes that were read and of the size."""
-    head: bytes
-    """The first bytes."""
+    width: int
+    """Texels; 0 where it is no picture."""
+    height: int
 
 
 def mark_of(root: Path, path: str) -> Mark:
@@ -40,4 +43,8 @@ def mark_of(root: Path, path: str) -> Mark:
             for k in range(1, PIECES + 1):
                 file.seek((size - PIECE) * k // PIECES)
                 digest.update(file.read(PIECE))
-    return Mark(digest.digest(), head)
+    try:
+        picture = read_header(head, path.rpartition("/")[2])
+    except TextureError:
+        return Mark(digest.digest(), 0, 0)
+    return Mark(digest.digest(), picture.width, picture.height)

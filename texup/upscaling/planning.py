@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -90,8 +91,11 @@ def plan_pack(
 
 def _seen(entry: Entry) -> Entry:
     """Return an entry as a convention sees it: one that is not selected still says what the pack is made of."""
-    is_texture = not entry.selected and PurePosixPath(entry.path).suffix.lower() in SUFFIXES
-    return replace(entry, kind="texture") if is_texture else entry
+    return replace(entry, kind="texture") if not entry.selected and _is_texture(entry.path) else entry
+
+
+def _is_texture(path: str) -> bool:
+    return posixpath.splitext(path)[1].lower() in SUFFIXES
 
 
 def _refuse(findings: Sequence[Finding]) -> None:
@@ -129,7 +133,7 @@ def own_suffix(plan: Planned) -> str:
 
 def _overruled(plan: Planned, rules: Sequence[Rule]) -> Planned:
     """Lay the user's rules over a plan; rules that ask for pixels are left for the time when they are known."""
-    if plan.action not in ("upscale", "copy") or PurePosixPath(plan.path).suffix.lower() not in SUFFIXES:
+    if plan.action not in ("upscale", "copy") or not _is_texture(plan.path):
         return plan
     fitting = candidates(rules, plan.path)
     if not fitting:
@@ -160,7 +164,7 @@ def _ignored(files: list[Planned], convention: Convention) -> Iterator[Planned]:
     """Leave out textures of which the loader would take another one of the same key."""
     seen: dict[str, Planned] = {}
     for file in files:
-        if file.action in ("upscale", "copy") and PurePosixPath(file.target).suffix.lower() in SUFFIXES:
+        if file.action in ("upscale", "copy") and _is_texture(file.target):
             first = seen.setdefault(convention.lookup(file.target), file)
             if first is not file and first.target != file.target:
                 yield Planned(file.path, "skip", f"the loader would see only one of it and {first.path}")
@@ -190,8 +194,14 @@ def _is_bc7(path: str, pack: Pack) -> bool:
 def _check_names(paths: Sequence[str]) -> None:
     """Refuse files that some systems take for one, or that lie in folders which those take for one."""
     seen: dict[str, str] = {}
+    folders = set[str]()
     for path in paths:
-        for name in (*map(str, PurePosixPath(path).parents), path):
+        names, folder = [path], path.rpartition("/")[0]
+        while folder and folder not in folders:  # a pack has few of them, each of which is looked at once
+            folders.add(folder)
+            names.append(folder)
+            folder = folder.rpartition("/")[0]
+        for name in reversed(names):
             first = seen.setdefault(folded(name), name)
             if first != name:
                 raise PackError(f"'{first}' and '{name}' are one name on Windows and macOS; rename one of them")

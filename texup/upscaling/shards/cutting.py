@@ -16,10 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from texup.conventions.convention import Planned
-from texup.errors import TextureError
 from texup.manifest.shard import Shard
 from texup.packs.marks import Mark, mark_of
-from texup.textures.codecs.files import read_header
 from texup.upscaling.planning import Plan
 
 if TYPE_CHECKING:
@@ -128,13 +126,9 @@ def _work(file: Planned, mark: Mark | None, size: int, margin: int) -> int:
     """Return what a file is expected to cost, by its head alone."""
     if file.action == "copy":
         return EACH + size // TEXEL
-    if file.action != "upscale" or mark is None:
+    if file.action != "upscale" or mark is None or not mark.width:
         return 1 if file.action == "skip" else EACH
-    try:
-        head = read_header(mark.head, file.path.rpartition("/")[2])
-    except TextureError:
-        return EACH
-    return EACH + (head.width + 2 * margin) * (head.height + 2 * margin)
+    return EACH + (mark.width + 2 * margin) * (mark.height + 2 * margin)
 
 
 def _plan_digest(plan: Plan, run: Run, marks: dict[str, Mark]) -> str:
