@@ -97,6 +97,7 @@ JSON_VALUES: Annotated[int, Bound("JSON of any kind", "commas, colons and openin
 MANIFEST_LINE: Annotated[int, Bound("manifest", "a line", "bytes")] = 1 << 20
 MANIFEST_PATH: Annotated[int, Bound("manifest", "characters of a path")] = 4_096
 MANIFEST_TARGETS: Annotated[int, Bound("manifest", "files of one record")] = 64
+MANIFEST_SHARDS: Annotated[int, Bound("manifest", "shards of one pack")] = 9_999
 
 TEXTS_TOTAL: Annotated[int, Bound("text files of loaders", "those of one kind in a pack", "bytes")] = 16 << 20
 CITRA_BYTES: Annotated[int, Bound("Citra's `pack.json`", "a file", "bytes")] = 4 << 20

@@ -72,6 +72,7 @@ ELSEWHERE = {
     "RULES_BYTES": "test_hostile_files_are_one_line",
     **dict.fromkeys(("RULES_COUNT", "RULES_GLOBS", "RULES_GLOB"), "test_rules_and_globs_are_bounded"),
     **dict.fromkeys(("RULES_MODELS", "RULES_CHAIN"), "test_models_are_bounded"),
+    "MANIFEST_SHARDS": "test_a_manifest_that_lies_about_its_shard_is_refused_in_one_line",
     "MANIFEST_LINE": "test_a_huge_line_counts_for_nothing_though_its_end_is_a_record",
     "SHEET_CELLS": "test_too_many_cells_are_refused",
     "DECODER_SECONDS": "test_p06_a_decoder_that_hangs_is_ended",

@@ -246,7 +246,7 @@ DAMAGES = {
     "removed": (lambda out, file: (out / file).unlink(), "not as texup wrote it: {file} (missing)"),
     "changed": (lambda out, file: (out / file).write_bytes(b"mine"), "not as texup wrote it: {file} (changed)"),
     "not ended": (lambda out, _: unended(out), "its run did not come to its end"),
-    "no record": (lambda out, _: edited(out, '"files":', '"files":1'), "files have no record; run its command again"),
+    "no record": (lambda out, _: edited(out, '"files":', '"files":1'), "has records of "),
     "version": (lambda out, _: edited(out, f'"{api.__version__}"', '"0.1.0"'), "made with version"),
     "net": (lambda out, _: edited(out, '"name":"tiny', '"name":"big'), "made with models"),
     "format": (lambda out, _: edited(out, '"convention":"plain"', '"convention":"quake"'), "made with convention"),
@@ -264,6 +264,25 @@ def test_a_shard_that_is_not_whole_is_refused_in_one_line(texup, pack, tmp_path,
     assert (result.code, len(result.err.splitlines())) == (2, 1)
     assert said.format(file=file) in result.err
     assert str(out) in result.err
+    assert not (tmp_path / "joined").exists()
+
+
+HOSTILE = {
+    "many": ('"of":3', f'"of":{10**12}'),
+    "words": ('"number":1', '"number":"1"'),
+    "none": ('"plan":"', '"plan":"x'),
+    "nets": ('"models":[', '"models":[[],'),
+    "wishes": ('"wishes":{', '"wishes":[{}],"wish":{'),
+    "settings": ('"settings":{', '"settings":[],"set":{'),
+}
+
+
+@pytest.mark.parametrize("lie", HOSTILE)
+def test_a_manifest_that_lies_about_its_shard_is_refused_in_one_line(texup, pack, tmp_path, lie):
+    outs = made(texup, pack)
+    edited(outs[0], *HOSTILE[lie])
+    result = texup("merge", *outs, "-o", "joined")
+    assert (result.code, len(result.err.splitlines())) == (2, 1)
     assert not (tmp_path / "joined").exists()
 
 

@@ -20,7 +20,7 @@ from texup.manifest.verification import orphans_of
 from texup.packs.pack import Finding
 from texup.packs.zips import SUFFIXES, write_zip
 from texup.upscaling.shards.merging import merge
-from texup.upscaling.shards.parts import parts_of
+from texup.upscaling.shards.parts import is_resource_pack, parts_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +78,7 @@ def merge_shards(outs: Sequence[Path], output: Path, tell: Callable[[Outcome], o
     orphans = orphans_of(out)
     if archive is not None:
         with output_lock(out):
-            is_stored = bool(header["settings"].get("wishes", {}).get("resource_pack"))
-            write_zip(out, archive, stored=is_stored, without=orphans)
+            write_zip(out, archive, stored=is_resource_pack(parts[0]), without=orphans)
     return Merged(
         output=out,
         shards=len(parts),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from texup import bounds
 from texup.policy.choices import (
     AlphaChoice,
     DdsChoice,
@@ -25,7 +26,7 @@ TILE = (16, 4096)  # texels: least and most; smaller ones are nearly all context
 OVERLAP = (0, 256)  # texels
 BATCH = (1, 1 << 24)  # texels
 JOBS = (1, 64)  # threads
-SHARDS = (1, 9999)
+SHARDS = (1, bounds.MANIFEST_SHARDS)
 _SHARD = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
 
 

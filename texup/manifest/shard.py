@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from texup import bounds
+
 _PLAN = re.compile("[0-9a-f]{64}")
 
 
@@ -36,4 +38,5 @@ def shard_from(value: Any) -> Shard | None:
     if any(type(number) is not int for number in (shard.number, shard.of, shard.files)):
         return None
     is_plan = isinstance(shard.plan, str) and _PLAN.fullmatch(shard.plan) is not None
-    return shard if is_plan and 1 <= shard.number <= shard.of and shard.files >= 0 else None
+    is_part = 1 <= shard.number <= shard.of <= bounds.MANIFEST_SHARDS and shard.files >= 0
+    return shard if is_plan and is_part else None

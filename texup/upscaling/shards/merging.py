@@ -18,7 +18,7 @@ from texup.packs.opening import folders_of
 from texup.packs.walk import MANIFEST_NAME, check_overlap
 from texup.upscaling.keeping import check_empty, check_part, kept
 from texup.upscaling.planning import own_home
-from texup.upscaling.shards.parts import Part, check_files, header_of
+from texup.upscaling.shards.parts import Part, check_files, header_of, is_resource_pack
 
 
 def merge(parts: Sequence[Part], out: Path) -> Generator[Outcome, None, None]:
@@ -61,9 +61,7 @@ def _check_places(parts: Sequence[Part], out: Path) -> None:
         check_overlap(part.out, out)
     if not os.path.lexists(out / MANIFEST_NAME):
         check_empty(out)
-    header = parts[0].header
-    is_packed = bool(header["settings"].get("wishes", {}).get("resource_pack"))
-    home = 0 if is_packed else convention_by_id(header["convention"]).home
+    home = 0 if is_resource_pack(parts[0]) else convention_by_id(parts[0].header["convention"]).home
     targets = [path for part in parts for path in part.history.targets()]
     if own := own_home(targets, home, folders_of(out)):
         raise UsageError(f"{out}: the shards have the folders {own} in them; give the folder above these")

@@ -76,6 +76,12 @@ def check_files(part: Part) -> None:
         raise UsageError(f"{part.out}: not as texup wrote it: {names}{more}; delete what is changed and {AGAIN}")
 
 
+def is_resource_pack(part: Part) -> bool:
+    """Tell whether a shard is of a pack that is loaded as one archive."""
+    wishes = part.header["settings"].get("wishes")
+    return isinstance(wishes, dict) and bool(wishes.get("resource_pack"))
+
+
 def header_of(parts: Sequence[Part]) -> RunHeader:
     """Return the header that a run over the whole pack would have written."""
     said = parts[0].header
@@ -125,6 +131,6 @@ def _words(value: Any) -> list[str]:
 def _check_whole(part: Part) -> None:
     if part.history.began is not None:
         raise UsageError(f"{part.out}: its run did not come to its end; {AGAIN}")
-    lacking = part.shard.files - len(part.history.latest)
-    if lacking:
-        raise UsageError(f"{part.out}: {lacking} of its {part.shard.files} files have no record; {AGAIN}")
+    held = len(part.history.latest)
+    if held != part.shard.files:
+        raise UsageError(f"{part.out}: has records of {held} files in place of {part.shard.files}; {AGAIN}")
