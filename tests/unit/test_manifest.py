@@ -74,6 +74,7 @@ def test_a_new_manifest_is_a_header_and_a_line_for_each_record(tmp_path):
         "models": HEADER.models,
         "settings": HEADER.settings,
         "convention": "plain",
+        "mixed": False,
         "shard": None,
     }
     assert second == as_json(DONE)

@@ -42,6 +42,7 @@ def read_shard(text: str) -> tuple[int, int]:
         raise ValueError("use K/N, from 1/N to N/N, such as 2/8")
     return number, of
 
+
 ENGINE = re.compile(r"local|ray(?:://[^\s/:]+:\d{1,5}|://\[[0-9A-Fa-f:]+\]:\d{1,5})?")
 
 
