@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from texup import bounds
 from texup.conventions.convention import Convention
@@ -18,6 +19,11 @@ from texup.packs.portability import folded, windows_problem
 from texup.packs.zips import is_zip
 from texup.textures.codecs.files import SUFFIXES, read_header
 
+_CHOOSE_NETS = (
+    "method",
+    "faithful",
+    "rule",
+)  # of a policy: what decides, beside the settings, which nets a texture gets
 ORDER = {"error": 0, "warning": 1, "hint": 2}
 
 
@@ -53,13 +59,22 @@ def check_output(out: Path, convention: Convention) -> list[Finding]:
 
 
 def _mixture(out: Path) -> Iterator[Finding]:
-    """Yield a warning where nets ran for some textures on another kind of device, or in another type, than for others.
+    """Yield a warning where a net ran for some textures on another kind of device, or in another type, than for others.
 
-    A pack that was begun on a graphics card may be finished without it; that shall not go unsaid.
+    A pack that was begun on a graphics card, or on a CPU that multiplies bfloat16, may be finished without it; that
+    shall not go unsaid. One run has one type for each net, but not for all nets.
     """
-    last = {r.path: f"{r.device} in {r.precision}" if r.device else "" for r in records(out) if r is not None}
-    ways = Counter(way for way in last.values() if way)
-    if len(ways) > 1:
+    runs: list[set[str]] = [set()]
+    last: dict[str, tuple[str, tuple[Any, ...]]] = {}
+    for record in records(out, lambda _: runs.append(set())):
+        if record is not None:
+            way = f"{record.device} in {record.precision}" if record.device else ""
+            runs[-1].add(way)
+            last[record.path] = way, (way, record.settings, record.is_fallback, *map(record.policy.get, _CHOOSE_NETS))
+    ways = Counter(way for way, _ in last.values() if way)
+    kinds = {kind for way, kind in last.values() if way}
+    is_of_one_run = any(ways.keys() <= run for run in runs)
+    if not is_of_one_run or len({kind[1:] for kind in kinds}) < len(kinds):
         shares = ", ".join(f"{count} on {way}" for way, count in sorted(ways.items()))
         text = f"nets ran {shares}: pixels may differ by a few levels between them; --force does all of them again"
         yield Finding("warning", "", text)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texup import bounds
-from texup.engines.devices.device import Device, pick_device, pick_precision
+from texup.engines.devices.device import Device, pick_device
 from texup.engines.engine import drive
 from texup.engines.inline import answer_requests
 from texup.errors import TextureError, UsageError, WeightsError
@@ -169,13 +169,12 @@ def sweep(
         TextureError: a net fails on a texture.
     """
     place = pick_device(device)
-    precision = pick_precision("auto", place)
     faithful: list[Texture] = []
     if any(sample.original is None for sample in samples):
-        nets = Device([pair.blend(0.0)], place, precision)
+        nets = Device([pair.blend(0.0)], place, "auto")
         faithful = [upscale_sample(sample, pair.settings, nets) for sample in samples]
     for alpha in alphas:
-        nets = Device([pair.blend(alpha)], place, precision)
+        nets = Device([pair.blend(alpha)], place, "auto")
         for k, sample in enumerate(samples):
             result = faithful[k] if faithful and alpha == 0 else upscale_sample(sample, pair.settings, nets)
             numbers = measure(sample, result, faithful[k] if faithful else None, pair.settings.scale)

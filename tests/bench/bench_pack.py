@@ -22,7 +22,8 @@ from PIL import Image
 
 from texup.calls.options import Options
 from texup.calls.setup import build_run
-from texup.engines.devices.device import PRECISIONS, pick_device, pick_precision
+from texup.engines.devices.device import pick_device
+from texup.engines.devices.precision import PRECISIONS, pick_precision
 from texup.models.chain import choose_chain
 from texup.upscaling.pack import upscale_pack
 

@@ -19,6 +19,9 @@ import torch
 from texup.engines.devices import device as devices
 from texup.engines.devices.device import Device
 from texup.engines.engine import Execution
+from texup.files import sha256_of
+from texup.models.weights import read_weights, save_weights
+from texup.nets.srvgg import SRVGGNetCompact
 from texup.textures.codecs.files import encode_levels, read_texture
 from texup.textures.mips import smaller_levels
 from texup.textures.storing import convert_storage
@@ -301,6 +304,70 @@ def test_p20_a_pack_of_two_devices_does_not_go_unsaid(
     forced = texup(*arguments, "--force")
     assert (forced.code, forced.err.count("nets ran")) == (0, 0)
     assert tree(out) == tree(whole)
+
+
+@pytest.mark.parametrize(("begun", "finished"), [("bf16", "fp32"), ("fp32", "bf16")])
+def test_p20_a_pack_of_two_cpus_does_not_go_unsaid(
+    command, texup, pack, weights, tmp_path, monkeypatch, begun, finished
+):
+    """Begun where ``auto`` takes bfloat16, finished where it does not, or the other way round: said as with cards."""
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(devices, "precision_for", lambda *_: begun)
+        command(pack, out)
+    for name in ("wide.png", "cut.tga"):
+        (out / name).unlink()
+    monkeypatch.setattr(devices, "precision_for", lambda *_: finished)
+    arguments = ("upscale", pack, "-o", out, "--model", weights, *ARGUMENTS)
+    result = texup(*arguments)
+    assert result.code == 0
+    assert f"2 on cpu in {finished}" in result.err
+    assert result.err.count("warning: nets ran ") == 1
+    assert {fact["precision"] for fact in facts(out).values()} == {"bf16", "fp32", None}
+    one_of_them = texup(*arguments, "--precision", "fp32", "--json")
+    assert "unchanged" not in one_of_them.json["counts"], "what is asked for by name is done with everything"
+
+
+def test_p20_nets_of_two_types_in_one_run_are_no_mixture(command, texup, pack, weights, tmp_path, monkeypatch):
+    """The net of a rule takes fp32 only, or was never measured in bfloat16: every run would do the same."""
+    other = tmp_path / "other.safetensors"
+    shutil.copy(weights, other)
+    save_weights(other, {k: v * 1.01 for k, v in read_weights(weights).state.items()}, {})
+    rules = tmp_path / "rules.toml"
+    rules.write_text(f'[[rule]]\nmatch = "wide.png"\nmodel = "{other.as_posix()}"\n')
+    unmeasured = sha256_of(other)
+    monkeypatch.setattr(devices, "precision_for", lambda model, *_: "fp32" if model.sha256 == unmeasured else "bf16")
+    result = texup("upscale", pack, "-o", tmp_path / "out", "--model", weights, *ARGUMENTS, "--rules", rules)
+    assert result.code == 0
+    assert {fact["precision"] for fact in facts(tmp_path / "out").values()} == {"bf16", "fp32", None}
+    assert "nets ran" not in result.err
+    (tmp_path / "out" / "cut.tga").unlink()
+    monkeypatch.setattr(devices, "precision_for", lambda *_: "fp32")
+    again = texup("upscale", pack, "-o", tmp_path / "out", "--model", weights, *ARGUMENTS, "--rules", rules)
+    assert again.err.count("warning: nets ran ") == 1
+
+
+@pytest.fixture(scope="module")
+def compact(tmp_path_factory) -> Path:
+    """A compact net, whose bfloat16 has a way of its own on CPUs."""
+    torch.manual_seed(3)
+    net = SRVGGNetCompact(num_feat=16, num_conv=3, identity=True)
+    path = tmp_path_factory.mktemp("compact") / "compact.safetensors"
+    save_weights(path, net.state_dict(), {})
+    return path
+
+
+@pytest.mark.parametrize("net", ["weights", "compact"])
+def test_p20_bfloat16_gives_the_same_bytes_by_any_threads_and_batches(request, texup, pack, tmp_path, monkeypatch, net):
+    """Also where the CPU has no instructions for it, and torch takes others."""
+    arguments = ("upscale", pack, *ARGUMENTS, "--model", request.getfixturevalue(net), "--precision", "bf16", "-o")
+    found = []
+    for k, (jobs, batch, lanes) in enumerate([(1, 1, 1), (2, 5000, 2), (5, 1 << 20, 7)]):
+        monkeypatch.setattr(os, "cpu_count", lambda lanes=lanes: lanes)
+        assert texup(*arguments, tmp_path / str(k), "--jobs", jobs, "--batch", batch).code == 0
+        found.append((tree(tmp_path / str(k)), facts(tmp_path / str(k))))
+    assert found[0] == found[1] == found[2]
+    assert {fact["precision"] for fact in found[0][1].values()} == {"bf16", None}
 
 
 def test_p20_what_was_recorded_before_devices_were_is_no_mixture(command, texup, pack, weights, tmp_path):

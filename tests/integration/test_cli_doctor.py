@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 from packaging.requirements import Requirement
 
 from texup import __version__
@@ -23,13 +24,21 @@ def examined(texup, catalog):
     return lambda *words: texup("doctor", "--seconds", "0", *words)
 
 
-def test_it_says_what_is_here(texup, catalog):
+FLAGS = {"avx512_bf16": "shipped nets run in bf16, others in fp32", "avx512_f": "nets run in fp32"}
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_it_says_what_is_here(texup, catalog, monkeypatch, flag):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {flag: True})
     result = texup("doctor", "--seconds", "0.01")
     assert (result.code, result.err) == (0, "")
     lines = result.out.splitlines()
     assert lines[0].startswith(f"texup {__version__}, Python 3.")
     assert "torch " in lines[1]
-    assert any(line.startswith("cpu: ") and "GiB of memory to use, nets run in fp32" in line for line in lines)
+    assert any(
+        line.startswith("cpu: ") and f"{flag}, " in line and line.endswith(f"GiB of memory to use, {FLAGS[flag]}")
+        for line in lines
+    )
     assert any(
         line.startswith("speed: ") and "texels a second with tiny-gan (x4) on cpu in fp32" in line for line in lines
     )

@@ -17,10 +17,9 @@ from texup.engines.devices.device import (
     MAX_BATCH_PIXELS,
     Device,
     bytes_per_pixel,
-    multiplies_bfloat16,
     pick_device,
-    pick_precision,
 )
+from texup.engines.devices.precision import half_of, multiplies_bfloat16, pick_precision
 from texup.errors import DeviceError
 
 CPU = torch.device("cpu")
@@ -121,9 +120,9 @@ def test_a_refusal_names_every_card_and_amd_s_by_their_software(monkeypatch):
 
 def test_the_automatic_precision_is_half_on_cards(monkeypatch):
     for half in ("fp16", "bf16", "fp32"):
-        monkeypatch.setattr("texup.engines.devices.device.half_of", lambda _, half=half: half)
-        found = [pick_precision("auto", torch.device(d)) for d in ("cuda", "cpu", "mps", "xpu")]
-        assert found == ["fp16", "fp32", half, half]
+        monkeypatch.setattr("texup.engines.devices.precision.half_of", lambda _, half=half: half)
+        found = [pick_precision("auto", torch.device(d)) for d in ("cuda", "mps", "xpu")]
+        assert found == ["fp16", half, half]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +143,7 @@ def test_a_card_s_half_is_found_by_trying(monkeypatch, kernels, expected, refusa
         return conv2d(x, weight)
 
     monkeypatch.setattr(nn.functional, "conv2d", some)
-    assert accelerators.half_of(CPU) == expected
+    assert half_of(CPU) == expected
 
 
 def test_a_card_whose_half_gives_nonsense_takes_the_next_type(monkeypatch):
@@ -152,7 +151,7 @@ def test_a_card_whose_half_gives_nonsense_takes_the_next_type(monkeypatch):
     monkeypatch.setattr(
         nn.functional, "conv2d", lambda x, weight: conv2d(x, weight) * (0 if x.dtype == torch.float16 else 1)
     )
-    assert accelerators.half_of(CPU) == "bf16"
+    assert half_of(CPU) == "bf16"
 
 
 GIB = 1 << 30

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from texup.engines.devices.device import multiplies_bfloat16
+from texup.engines.devices.precision import multiplies_bfloat16
 from texup.errors import UsageError
 from texup.models.weights import read_weights
 from texup.training.run.distributed import World, join_world, leave_world

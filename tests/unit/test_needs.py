@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from texup.engines.devices.device import CPU_TILE, PRECISIONS, WHOLE_TILES, Device
+from texup.engines.devices.device import CPU_TILE, WHOLE_TILES, Device
+from texup.engines.devices.precision import PRECISIONS
 from texup.engines.engine import Request
 from texup.models.model import Needs
 

@@ -103,7 +103,7 @@ PIXEL_OPTIONS = (
         type=Word(get_args(Precision)),
         default="auto",
         show_default=True,
-        help="auto: fp16 on CUDA, fp32 elsewhere. Tiles that overflow are done again in fp32.",
+        help="auto: fp16 on CUDA; bf16 for shipped nets on CPUs that multiply it; else fp32. Overflows get fp32.",
     ),
     TILE_OPTION,
     setting(

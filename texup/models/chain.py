@@ -149,7 +149,7 @@ def _load(model: CatalogModel, sha256: str | None) -> UpscaleModel:
     if loaded.in_channels != loaded.out_channels or loaded.in_channels not in CHANNELS:
         channels = f"{loaded.in_channels} channels in and {loaded.out_channels} out"
         raise WeightsError(f"{model.path}: a net of {channels}; texup upscales with nets for grey, RGB or RGBA")
-    return loaded
+    return replace(loaded, fine_in_bfloat16=model.bfloat16)
 
 
 def try_file(path: Path) -> UpscaleModel:
@@ -201,7 +201,8 @@ def _load_blend(name: str, sha256: str, alpha: float) -> UpscaleModel:
     if _hash_of_blend(psnr, gan, alpha) != sha256:
         raise WeightsError(f"{name}: the models of this catalog are others; install the same texup everywhere")
     ours, theirs = (read_weights(m.path, expected_sha256=m.sha256).state for m in (psnr, gan))
-    return build_model(interpolate(ours, theirs, alpha), name, sha256)
+    is_fine = alpha <= load_catalog().bfloat16
+    return replace(build_model(interpolate(ours, theirs, alpha), name, sha256), fine_in_bfloat16=is_fine)
 
 
 def _is_told(model: CatalogModel) -> bool | None:

@@ -49,3 +49,5 @@ class UpscaleModel:
     hyper: dict[str, int | str | bool]
     """Arguments of the net's class, as its weights tell them."""
     needs: Needs = field(default_factory=Needs)
+    fine_in_bfloat16: bool = False
+    """Its results in bfloat16 were measured: 99.9 % are within a level of those in float32."""

@@ -62,7 +62,7 @@ class KernelPrediction(nn.Module):
         layers: list[nn.Module] = []
         for width_in, width_out in itertools.pairwise(widths):
             layers += [nn.Conv2d(width_in, width_out, 3, padding=1), nn.PReLU(num_feat)]
-        self.hidden = nn.Sequential(*layers)
+        self.hidden: nn.Module = nn.Sequential(*layers)
         self.kernels = nn.Conv2d(num_feat, scale**2 * SIDE**2, 1)
         self.around = nn.ReplicationPad2d(SIDE // 2)
         if identity:

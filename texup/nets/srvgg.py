@@ -45,7 +45,7 @@ class SRVGGNetCompact(nn.Module):
     ) -> None:
         """Build the net; see the class for the arguments."""
         super().__init__()
-        self.scale = scale
+        self.scale, self.num_in_ch = scale, num_in_ch
         widths = [num_in_ch, *[num_feat] * (num_conv + 1)]
         layers: list[nn.Module] = []
         for width_in, width_out in itertools.pairwise(widths):
@@ -54,7 +54,7 @@ class SRVGGNetCompact(nn.Module):
         with torch.no_grad():
             for value in last.parameters():
                 value.mul_(START)
-        self.body = nn.Sequential(*layers, last)
+        self.body: nn.Module = nn.Sequential(*layers, last)
         if identity:
             add_identity([layer for layer in layers[2:] if isinstance(layer, nn.Conv2d)])
 

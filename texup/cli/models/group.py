@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -131,6 +131,7 @@ def bench(names: tuple[str, ...], device: str, precision: str, seconds: float, a
     for name in names or tuple(load_catalog().models):
         chosen = resolve(name)
         model = load_model(chosen.path, name=chosen.name, expected_sha256=chosen.sha256)
+        model = replace(model, fine_in_bfloat16=chosen.bfloat16)
         nets = nets_on([model], places, precision)
         speed = measure(nets, seconds)
         rows.append({"name": model.name, "architecture": model.architecture, "scale": model.scale, **asdict(speed)})

@@ -5,14 +5,11 @@ NVIDIA's cards and, with a torch made for ROCm, AMD's are "cuda"; Intel's are "x
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 
 from texup.engines.devices.memory import memory_budget
 
 ROCM = torch.version.hip is not None
-_HALVES: dict[Literal["fp16", "bf16"], torch.dtype] = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def accelerators() -> list[str]:
@@ -51,15 +48,3 @@ def forget_unused(device: torch.device) -> None:
         torch.xpu.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
-
-
-def half_of(device: torch.device) -> Literal["fp16", "bf16", "fp32"]:
-    """Return the type of 16 bits in which a card convolves, found by trying; "fp32" for none."""
-    for name, dtype in _HALVES.items():
-        try:
-            ones = torch.ones(1, 1, 4, 4, device=device, dtype=dtype)
-            if torch.nn.functional.conv2d(ones, ones[..., :3, :3]).float().sum().item() == 4 * 9:
-                return name
-        except (RuntimeError, TypeError):  # torch has no such kernel for it, or it has no such type
-            continue
-    return "fp32"

@@ -9,8 +9,9 @@ from threading import Lock
 import torch
 
 from texup.engines.devices.accelerators import accelerators, memory_of
-from texup.engines.devices.device import Device, Upscaled, pick_device, pick_precision
+from texup.engines.devices.device import Device, Upscaled, pick_device
 from texup.engines.devices.failures import watch_device
+from texup.engines.devices.precision import pick_precision
 from texup.engines.engine import UNTOLD, Execution, Plane, Request, Told
 from texup.errors import DeviceError
 from texup.models.model import UpscaleModel
@@ -158,6 +159,6 @@ def nets_on(
         LostDevice: one does not work.
     """
     chosen = {pick_precision(precision, device) for device in devices}
-    own = chosen.pop() if len(chosen) == 1 else "fp32"  # cards that disagree about their half have that in common
+    own = precision if len(chosen) == 1 else "fp32"  # cards that disagree about their half have that in common
     made = [Device(models, device, own, batch_pixels, tile) for device in devices]
     return made[0] if len(made) == 1 else Cards(made)

@@ -5,26 +5,26 @@ from __future__ import annotations
 import copy
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from texup.engines.devices.accelerators import accelerators, forget_unused, half_of, memory_of, title
+from texup.engines.devices.accelerators import accelerators, forget_unused, memory_of, title
 from texup.engines.devices.failures import is_short_of_memory, watch_device
 from texup.engines.devices.fitting import Fitted
 from texup.engines.devices.memory import memory_budget
+from texup.engines.devices.precision import PRECISIONS, centre, pick_precision, precision_for
 from texup.engines.devices.threads import one_thread_each
 from texup.engines.devices.transfers import way_for
 from texup.engines.engine import UNTOLD, Execution, Plane, Request, Told
 from texup.errors import DeviceError, LostDevice
 from texup.models.model import UpscaleModel
 
-PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 CPU_BATCH_PIXELS = 1 << 14  # a core gains nothing from larger batches, and small ones keep every core busy to the end
 CPU_TILE = 160  # texels: wide enough that the context around it is a fifth, small enough to give each core some
 MEMORY_SHARE = 0.6  # of the free memory; the allocator's own waste and the user's desktop take the rest
@@ -69,26 +69,6 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def pick_precision(name: str, device: torch.device) -> str:
-    """Return "fp16", "bf16" or "fp32"; "auto" is fp16 on CUDA, what works on other cards, and fp32 on CPUs."""
-    if name != "auto":
-        return name
-    if device.type == "cuda":
-        return "fp16"
-    return half_of(device) if device.type in ("xpu", "mps") else "fp32"
-
-
-def multiplies_bfloat16(device: torch.device) -> bool:
-    """Tell whether ``device`` has instructions that multiply bfloat16: training without them is three times slower.
-
-    On CPUs these are avx512_bf16 and amx_bf16; a torch that cannot tell counts as without.
-    """
-    if device.type == "cpu":
-        found: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
-    return device.type == "cuda"
-
-
 def bytes_per_pixel(model: UpscaleModel, precision: str) -> int:
     """Estimate the peak memory of a net for one input texel: about four wide activations at the size of the result.
 
@@ -117,19 +97,20 @@ class Device:
         batch_pixels: int | None = None,
         tile: int | None = None,
     ) -> None:
-        """Move ``models`` to ``device`` in ``precision``; sizes of None are taken from its memory.
+        """Move ``models`` to ``device`` in ``precision``, which may be "auto"; sizes of None come from its memory.
 
         Raises:
             DeviceError: the weights do not fit into its memory.
             LostDevice: it does not work.
         """
-        self.models, self.device, self.precision = list(models), device, precision
+        self.models, self.device, self.precision = list(models), device, pick_precision(precision, device)
+        self.precisions = [precision_for(model, precision, device) for model in self.models]
         self.wide: set[int] = set()  # nets that turned out to run in fp32 only
         # A CPU's kernels round otherwise for other batches, which form by chance; and one plane at a time is no slower.
         self.at_once = 1 if device.type == "cpu" else MAX_BATCH_PIXELS
         self.grid = 1 if self.at_once == 1 else ACCELERATOR_GRID
         self.lanes = (os.cpu_count() or 1) if device.type == "cpu" else CARD_LANES.get(device.type, 1)
-        self.wide_nets: dict[int, nn.Module] = {}
+        self.wide_nets: dict[int, Fitted] = {}
         try:
             with watch_device(device):
                 self._take_place(batch_pixels, tile)
@@ -158,14 +139,15 @@ class Device:
     def _placed(self, model: UpscaleModel, dtype: torch.dtype) -> Fitted:
         """Return a copy of a net on the device."""
         layout = torch.preserve_format if model.needs.plain else _layout(self.device)
-        net = copy.deepcopy(model.net).to(self.device, dtype, memory_format=layout)  # type: ignore[call-overload]
-        return Fitted(net, model)
+        net = copy.deepcopy(model.net)
+        if self.device.type == "cpu" and dtype == torch.bfloat16 and centre(net):
+            return Fitted(net, model, torch.float32)
+        net = net.to(self.device, dtype, memory_format=layout)  # type: ignore[call-overload]
+        return Fitted(net, model, dtype)
 
     def precision_of(self, model: int) -> str:
         """Return the type that a net runs in: fp32 where it does not take what was chosen."""
-        needs = self.models[model].needs
-        takes = {"fp16": needs.half, "bf16": needs.bfloat16}
-        return self.precision if takes.get(self.precision, True) and model not in self.wide else "fp32"
+        return "fp32" if model in self.wide else self.precisions[model]
 
     def execution(self, models: Iterable[int]) -> Execution:
         """Return where and in what types some of the nets run."""
@@ -269,7 +251,7 @@ class Device:
     def _through_net(self, model: int, planes: Sequence[Plane], told: Told) -> list[Upscaled]:
         precision = self.precision_of(model)
         key = None if self.models[model].needs.guarded else (model, told)  # nets of others may do what no graph repeats
-        done, finite = self.way.enlarge(self._forwards(self.nets[model], told, precision), planes, key)
+        done, finite = self.way.enlarge(self._forwards(self.nets[model], told), planes, key)
         if all(finite):
             return [Upscaled(plane, precision) for plane in done]
         if model not in self.wide_nets:  # also in fp32 a copy of its own, for a bit may have flipped in the other
@@ -281,16 +263,16 @@ class Device:
 
     def _redo(self, model: int, plane: Plane, told: Told) -> Upscaled:
         """Run one plane again in fp32."""
-        (result,), (finite,) = self.way.enlarge(self._forwards(self.wide_nets[model], told, "fp32"), [plane])
+        (result,), (finite,) = self.way.enlarge(self._forwards(self.wide_nets[model], told), [plane])
         return Upscaled(result, "fp32", redone=True) if finite else Upscaled(None, "fp32", "not finite")
 
-    def _forwards(self, net: nn.Module, told: Told, precision: str) -> Callable[[Tensor], Tensor]:
-        return partial(self._forward, net, told=told, dtype=PRECISIONS[precision])
+    def _forwards(self, net: Fitted, told: Told) -> Callable[[Tensor], Tensor]:
+        return partial(self._forward, net, told=told)
 
     @staticmethod
-    def _forward(net: nn.Module, planes: Tensor, told: Told, dtype: torch.dtype) -> Tensor:
+    def _forward(net: Fitted, planes: Tensor, told: Told) -> Tensor:
         """Return (N, C, h * scale, w * scale)."""
-        result: Tensor = net(planes.to(dtype).contiguous(memory_format=_layout(planes.device)), told)
+        result: Tensor = net(planes.to(net.takes).contiguous(memory_format=_layout(planes.device)), told)
         return result
 
 

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from texup.engines.engine import Told
+from texup.nets.borders import wrapped
+from texup.nets.centred import CentredStack
 
 TAUGHT = (nn.Conv2d, nn.ReplicationPad2d)
 """What sees anything behind a border in the nets that are told."""
@@ -44,19 +46,6 @@ class Extended(nn.Module):
         return F.conv2d(x, inner.weight, inner.bias, inner.stride, self.zeros, inner.dilation, inner.groups)
 
 
-def wrapped(x: Tensor, told: Told, down: int, right: int) -> Tensor:
-    """Write what comes round into the frame of (N, C, down + h + down, right + w + right), on the axes that wrap.
-
-    The frame holds repeated texels already, which stay on an axis that is clamped: one way for every mixture of edges.
-    """
-    for axis, edge, by in ((2, told[0], down), (3, told[1], right)):
-        if edge == "wrap" and by:
-            side = x.shape[axis] - 2 * by
-            x.narrow(axis, 0, by).copy_(x.narrow(axis, side, by))
-            x.narrow(axis, by + side, by).copy_(x.narrow(axis, by, by))
-    return x
-
-
 def told_net(net: nn.Module, told: Told) -> nn.Module:
     """Return a net of the same tensors whose convolutions see the features of a plane go on as ``told``."""
     memo = {id(tensor): tensor for tensors in (net.parameters(), net.buffers()) for tensor in tensors}
@@ -65,4 +54,6 @@ def told_net(net: nn.Module, told: Told) -> nn.Module:
         for name, child in module.named_children():
             if isinstance(child, TAUGHT):
                 setattr(module, name, Extended(child, told))
+            elif isinstance(child, CentredStack):
+                setattr(module, name, child.told_of(told))
     return twin

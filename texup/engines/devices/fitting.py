@@ -22,9 +22,10 @@ class Fitted(nn.Module):
     are too small, or whose sides do not suit, go on beyond their far edges by reflection.
     """
 
-    def __init__(self, net: nn.Module, model: UpscaleModel) -> None:
-        """Wrap ``net``, a copy of the net of ``model`` in some type on some device."""
+    def __init__(self, net: nn.Module, model: UpscaleModel, takes: torch.dtype) -> None:
+        """Wrap ``net``, a copy of the net of ``model`` on some device that takes planes of some type."""
         super().__init__()
+        self.takes = takes
         self.net, self.scale, self.channels, self.needs = net, model.scale, model.in_channels, model.needs
         self.multiple_of = model.multiple_of
         self.told: dict[Told, nn.Module] = {}  # the net again, by the edges that it is told of
@@ -59,9 +60,8 @@ class Fitted(nn.Module):
     @torch.inference_mode()
     def runs(self, device: torch.device) -> bool:
         """Tell whether the net takes a plane in the type that it has, of a size that it was not trained on."""
-        dtype = next(self.net.parameters()).dtype
         try:
-            self(torch.zeros(1, self.channels, TRIAL_SIDE, TRIAL_SIDE + 1, device=device, dtype=dtype))
+            self(torch.zeros(1, self.channels, TRIAL_SIDE, TRIAL_SIDE + 1, device=device, dtype=self.takes))
         except Exception as error:
             if is_short_of_memory(error) or is_lost(error):
                 raise

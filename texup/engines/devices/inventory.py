@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from texup.engines.devices.accelerators import accelerators, memory_of, title
-from texup.engines.devices.device import pick_precision
 from texup.engines.devices.memory import memory_budget
+from texup.engines.devices.precision import pick_precision
 
 _FEATURES = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16")  # of CPUs, as torch names them: what convolutions use
 

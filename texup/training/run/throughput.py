@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from texup.engines.devices.device import multiplies_bfloat16
+from texup.engines.devices.precision import multiplies_bfloat16
 from texup.training.run.distributed import World
 from texup.training.run.trainer import Trainer
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.optim import Adam
 
 from texup.degradations import downscale, round_8bit
-from texup.engines.devices.device import multiplies_bfloat16
+from texup.engines.devices.precision import multiplies_bfloat16
 from texup.errors import UsageError
 from texup.nets.features import VGGFeatures
 from texup.nets.srvgg import SRVGGNetCompact, at_scale
