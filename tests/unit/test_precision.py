@@ -12,7 +12,11 @@ from torch import nn
 
 from texup.engines.devices.device import Device
 from texup.engines.devices.precision import centre, pick_precision, precision_for
+from texup.errors import WeightsError
+from texup.models.catalog import load_catalog, weights_folder
+from texup.models.chain import choose_chain
 from texup.models.model import Needs
+from texup.models.weights import save_weights
 from texup.nets import centred
 from texup.nets.centred import CentredStack
 from texup.nets.kpn import KernelPrediction
@@ -47,6 +51,29 @@ def test_what_is_asked_for_is_taken_by_every_net_that_takes_it(tiny_model, multi
         assert precision_for(tiny_model, asked, CPU) == asked
     assert precision_for(replace(tiny_model, needs=Needs(bfloat16=False)), "bf16", CPU) == "fp32"
     assert precision_for(tiny_model, "auto", torch.device("cuda")) == "fp16"
+
+
+def test_the_catalog_says_which_nets_were_measured():
+    fine = {link.name: link.load().fine_in_bfloat16 for link in map(only, ("texup-x4-psnr", "texup-x4-gan", 0.6, 0.7))}
+    assert list(fine.values()) == [True, False, True, False]
+
+
+def only(chosen):
+    (link,) = choose_chain((chosen,), None) if isinstance(chosen, str) else choose_chain((), chosen)
+    return link
+
+
+def test_a_file_of_weights_counts_as_never_measured(tmp_path):
+    save_weights(tmp_path / "own.safetensors", SRVGGNetCompact(num_feat=8, num_conv=1).state_dict(), {})
+    assert not only(str(tmp_path / "own.safetensors")).load().fine_in_bfloat16
+
+
+@pytest.mark.parametrize("value", ["1.5", "true", '"yes"'])
+def test_a_catalog_whose_share_is_none_is_refused(tmp_path, value):
+    text = (weights_folder() / "catalog.toml").read_text().replace("bfloat16 = 0.6", f"bfloat16 = {value}")
+    (tmp_path / "catalog.toml").write_text(text)
+    with pytest.raises(WeightsError, match=r"pair: bfloat16 = .* is a share"):
+        load_catalog(tmp_path)
 
 
 def trained(net: nn.Module) -> nn.Module:
