@@ -33,7 +33,9 @@ OPTIONS = Options(scale=4, convention="plain")
 def peer(source: Path, out: Path, model: str, device_name: str) -> None:
     """Upscale one texture after the other."""
     device = pick_device(device_name)
-    dtype = PRECISIONS[pick_precision("auto", device)]
+    dtype = PRECISIONS[
+        "fp32" if device.type == "cpu" else pick_precision("auto", device)
+    ]  # such loops round on cards only
     net = choose_chain([model], None)[0].load().net.to(device, dtype, memory_format=torch.contiguous_format)
 
     def run(rgb: np.ndarray) -> np.ndarray:
