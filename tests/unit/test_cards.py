@@ -161,13 +161,13 @@ def test_tiles_are_one_size_for_all(nearest_model):
 
 
 def test_what_is_told_of_them(nearest_model, monkeypatch):
-    device = nets_on([nearest_model(4)], [torch.device("cpu", 0), torch.device("cpu", 1)])
+    device = nets_on([nearest_model(4)], [torch.device("cpu", 0), torch.device("cpu", 1)], "fp32")
     assert (device.device, device.state(), device.notes()) == ("cpu:0,cpu:1", "2 x cpu fp32", [])
     assert device.execution([0]) == ("cpu", "fp32")
     assert device.batch_bytes() == device.devices[0].batch_bytes()
     device.devices[1].wide.add(0)
     for own in device.devices:
-        own.precision = "fp16"
+        own.precision, own.precisions = "fp16", ["fp16"]
     assert device.execution([0]) == ("cpu", "fp16+fp32")
     free = iter(((6 * 10**9, 8 * 10**9), (7 * 10**9, 8 * 10**9)))
     monkeypatch.setattr(several, "memory_of", lambda _: next(free))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import replace
 
@@ -11,7 +12,9 @@ import torch
 from torch import nn
 
 from texup.engines.devices.device import Device
+from texup.engines.devices.edges import told_net
 from texup.engines.devices.precision import centre, pick_precision, precision_for
+from texup.engines.engine import UNTOLD
 from texup.errors import WeightsError
 from texup.models.catalog import load_catalog, weights_folder
 from texup.models.chain import choose_chain
@@ -102,18 +105,25 @@ def pictures(channels: int, count: int = 1, side: int = 21) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", NETS)
-@pytest.mark.parametrize("strip", [1, centred.STRIP])
+@pytest.mark.parametrize(
+    ("strip", "told"),
+    [
+        (1, UNTOLD),
+        (centred.STRIP, UNTOLD),
+        *((centred.STRIP, told) for told in itertools.product((None, "wrap", "clamp"), repeat=2) if told != UNTOLD),
+    ],
+)
 @torch.inference_mode()
-def test_a_centred_net_in_the_type_of_the_other_is_the_other(name, strip, monkeypatch):
+def test_a_centred_net_in_the_type_of_the_other_is_the_other(name, strip, told, monkeypatch):
     """The rearrangements are exact, borders included: without rounding nothing but float32's own is left."""
     monkeypatch.setattr(centred, "STRIP", strip)
     monkeypatch.setattr(torch, "bfloat16", torch.float32)
     monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.float)
     net = trained(NETS[name]())
     x = pictures(4 if name == "pixel" else 1 if name == "grey" else 3)
-    expected = net(x)
+    expected = told_net(net, told)(x)
     assert centre(net)
-    torch.testing.assert_close(net(x), expected, atol=2e-5, rtol=1e-5)
+    torch.testing.assert_close(told_net(net, told)(x), expected, atol=2e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["compact", "pixel"])
