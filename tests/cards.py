@@ -53,7 +53,7 @@ class RecordedQueues:
         self.captured: list[torch.Size] = []
         self.replayed: list[torch.Size] = []
         self.lock, self.batches, self.current = threading.Lock(), 0, threading.local()
-        self.threads = [ThreadPoolExecutor(1, thread_name_prefix=f"texup-test-{kind}") for kind in KINDS]
+        self.threads = [ThreadPoolExecutor(1, thread_name_prefix=f"stand-in-{kind}") for kind in KINDS]
 
     def run(self, come: Work, net: Work, back: Work) -> None:
         with self.lock:
