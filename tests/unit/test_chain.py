@@ -244,6 +244,7 @@ OTHER = {
     "color_fix": False,
     "palette": "keep",
     "png": "small",
+    "dds_quality": "best",
     "normals": "model",
     "key": (255, 0, 255),
     "grain": 0.5,

@@ -65,6 +65,7 @@ KEEPERS = {
     "matplotlib": {"pictures"},
     "onnx": {"models"},
     "etcpak": {"textures"},
+    "ispc_texcomp": {"textures"},
     "click": {"cli"},
     "rich": {"cli"},
     "platformdirs": {"places"},

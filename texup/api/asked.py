@@ -14,6 +14,7 @@ from texup.errors import UsageError, nearest
 from texup.policy.choices import (
     AlphaChoice,
     DdsChoice,
+    DdsQualityChoice,
     GateChoice,
     MethodChoice,
     NormalsChoice,
@@ -65,6 +66,7 @@ class PackOptions(PixelOptions, total=False):
     """A file of rules; None for the texup.toml in the pack, where there is one."""
     palette: PaletteChoice
     dds: DdsChoice | None
+    dds_quality: DdsQualityChoice
     png: PngChoice
     textures_lump: bool
     resource_pack: str | None
@@ -196,6 +198,7 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "gate": _one_of(GateChoice),
     "palette": _one_of(PaletteChoice),
     "dds": _one_of(DdsChoice),
+    "dds_quality": _one_of(DdsQualityChoice),
     "png": _one_of(PngChoice),
     "precision": _one_of(Precision),
     "device": _text,

@@ -11,6 +11,7 @@ from texup import bounds
 from texup.policy.choices import (
     AlphaChoice,
     DdsChoice,
+    DdsQualityChoice,
     EdgeChoice,
     GateChoice,
     GrainChoice,
@@ -83,6 +84,7 @@ class Options:
     rules: Path | None = None
     normals: NormalsChoice = "resize"
     dds: DdsChoice | None = None
+    dds_quality: DdsQualityChoice = "fast"
     textures_lump: bool = False
     resource_pack: str | None = None
     include: tuple[str, ...] = ()

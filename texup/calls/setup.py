@@ -19,6 +19,7 @@ from texup.models.chain import choose_chain, faithful_chain, fallback_chain
 from texup.packs.opening import folders_of
 from texup.packs.zips import SUFFIXES, unpack_archive
 from texup.policy.rules import RULES_NAME, Rule, load_rules
+from texup.textures.blocks import ispc
 from texup.textures.codecs.files import SUFFIXES as TEXTURE_SUFFIXES
 from texup.upscaling.run import Run, Settings
 
@@ -90,7 +91,13 @@ def run_without_pack(
 
 
 def _settings(scale: int, options: Options) -> Settings:
-    """Return what decides the pixels of results besides sources and nets; each route finds its own margin."""
+    """Return what decides the pixels of results besides sources and nets; each route finds its own margin.
+
+    Raises:
+        UsageError: what writes blocks of that quality is not installed.
+    """
+    if options.dds_quality != "fast" and not ispc.is_installed():
+        raise UsageError(f"--dds-quality {options.dds_quality}: {ispc.NEEDS_EXTRA}")
     return Settings(
         scale=scale,
         margin=0,
@@ -99,6 +106,7 @@ def _settings(scale: int, options: Options) -> Settings:
         color_fix=options.color_fix,
         palette=options.palette,
         png=options.png,
+        dds_quality=options.dds_quality,
         normals=options.normals,
         grain=options.grain,
         key=options.key,

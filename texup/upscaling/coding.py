@@ -26,6 +26,7 @@ def result_files(decision: Decision, results: Sequence[Texture], convention: Con
         UnsupportedTexture: the format cannot hold it.
     """
     planned, treatment, policy = decision.planned, decision.planned.treatment, decision.policy
+    settings = decision.route.settings
     levels, sources = list(results), list(decision.sources.textures)
     if _gets_levels(decision):
         levels += smaller_levels(
@@ -41,11 +42,16 @@ def result_files(decision: Decision, results: Sequence[Texture], convention: Con
     pairs = zip(levels, sources, strict=True)
     levels = [convert_storage(convention.from_work(level, source, planned), treatment.store) for level, source in pairs]
     if levels[0].container.format == "dds" and treatment.mips != "files":
-        files = [encode_levels(levels)]
+        files = [encode_levels(levels, settings.dds_quality)]
     else:
-        small = decision.route.settings.png == "small"
         files = [
-            encode(level, indexed=indexed and level.container.palette is not None, small=small) for level in levels
+            encode(
+                level,
+                indexed=indexed and level.container.palette is not None,
+                small=settings.png == "small",
+                quality=settings.dds_quality,
+            )
+            for level in levels
         ]
     _check_sizes(files, levels, decision)
     return tuple(files)

@@ -27,6 +27,7 @@ from texup.packs.pack import Pack
 from texup.packs.walk import Entry, check_pack, walk
 from texup.policy.choices import (
     AlphaChoice,
+    DdsQualityChoice,
     EdgeChoice,
     GateChoice,
     GrainChoice,
@@ -70,6 +71,7 @@ class Settings:
     palette: PaletteChoice = "expand"
     png: PngChoice = "fast"
     """Changes no pixel, but the files that a finished pack holds: asked for otherwise, they are made again."""
+    dds_quality: DdsQualityChoice = "fast"
     normals: NormalsChoice = "resize"
     grain: GrainChoice = "auto"
     key: KeyChoice = "auto"

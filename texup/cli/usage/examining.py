@@ -34,6 +34,7 @@ EXTRAS = (
     Extra("einops", "the same nets", INSTALL),
     Extra("isal", "PNGs written four times as fast", "pip install isal"),
     Extra("etcpak", "--dds bc7, and BC7 textures of packs", "pip install 'texup[dds]'"),
+    Extra("ispc-texcomp", "--dds-quality normal and best", "pip install 'texup[dds]'"),
     Extra("onnx", "texup models convert to .onnx", "pip install 'texup[onnx]'"),
     Extra("ray", "--engine ray", "pip install 'texup[ray]'"),
     Extra("matplotlib", "curves of a training", "pip install 'texup[train]'"),

@@ -21,7 +21,7 @@ PACK: Sections = {
     "Alpha and edges": ("alpha", "key", "edges"),
     "Files and loaders": (
         *("rules", "remember", "copy-other", "force", "keep-existing"),
-        *("dds", "png", "textures-lump", "resource-pack"),
+        *("dds", "dds-quality", "png", "textures-lump", "resource-pack"),
     ),
     "Running": (
         "interval",

@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 PREFIX = "TEXUP_"
 KEYS = (
     *("scale", "model", "blend", "method", "grain", "color_fix", "normals", "palette"),
-    *("alpha", "key", "edges", "format", "dds", "png", "copy_other", "gate", "gallery"),
+    *("alpha", "key", "edges", "format", "dds", "dds_quality", "png", "copy_other", "gate", "gallery"),
     *("device", "precision", "tile", "overlap", "batch", "jobs"),
 )
 """In the user's file; in the environment ``TEXUP_`` stands before them. What belongs to one call is not among them."""

@@ -16,9 +16,9 @@ from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from texup.errors import UnsupportedTexture
+from texup.textures.blocks.ispc import Quality, closer, errors_of
 
 Bytes = NDArray[np.uint8]
 
@@ -31,11 +31,11 @@ def is_installed() -> bool:
     return find_spec("etcpak") is not None
 
 
-def encode_bc7(texels: Bytes) -> Bytes:
+def encode_bc7(texels: Bytes, quality: Quality = "fast") -> Bytes:
     """Return blocks (N, 16) for RGBA texels (N, 16, 4).
 
     Raises:
-        UnsupportedTexture: etcpak is not installed.
+        UnsupportedTexture: etcpak is not installed, or ispc-texcomp for what is better than fast.
     """
     alpha = texels[..., 3]
     lowest, highest = alpha.min(axis=1), alpha.max(axis=1)
@@ -46,7 +46,7 @@ def encode_bc7(texels: Bytes) -> Bytes:
     for chosen, encode in ((opaque, _encode_opaque), (one, _encode_one), (two, _encode_two), (many, _encode_many)):
         if chosen.any():
             out[chosen] = encode(texels[chosen])
-    return out
+    return out if quality == "fast" else closer(texels, out, quality)
 
 
 def _encode_opaque(texels: Bytes) -> Bytes:
@@ -70,11 +70,8 @@ def _encode_many(texels: Bytes) -> Bytes:
 
 def _better(texels: Bytes, one: Bytes, other: Bytes) -> Bytes:
     """Return of each pair of blocks the one with exact alpha, or, where both have it, with less error of colour."""
-    costs = []
-    for blocks in (one, other):
-        shown = np.asarray(Image.frombytes("RGBA", (4, 4 * len(blocks)), blocks.tobytes(), "bcn", (7, "")))
-        away = (shown.reshape(texels.shape).astype(np.int32) - texels) ** 2
-        costs.append(away[..., :3].sum(axis=(1, 2)) + (away[..., 3].any(axis=1).astype(np.int32) << 24))
+    errors = [errors_of(texels, blocks) for blocks in (one, other)]
+    costs = [error.colour + ((error.alpha > 0).astype(np.int32) << 24) for error in errors]
     return np.where((costs[0] <= costs[1])[:, None], one, other)
 
 

@@ -14,6 +14,7 @@ from texup.errors import UnsupportedTexture
 from texup.textures.blocks.bc1 import encode_cutout, encode_opaque
 from texup.textures.blocks.bc4 import encode_channel
 from texup.textures.blocks.bc7 import encode_bc7, is_installed
+from texup.textures.blocks.ispc import Quality
 
 Bytes = NDArray[np.uint8]
 
@@ -62,16 +63,17 @@ def rebuilt_z(pixels: Bytes) -> Bytes:
     return z
 
 
-def encode_blocks(pixels: Bytes, block: str) -> bytes:
+def encode_blocks(pixels: Bytes, block: str, quality: Quality = "fast") -> bytes:
     """Return the bytes of one level; texels of blocks that lie partly outside repeat the border.
 
     Args:
         pixels: (H, W, C): C = 1 for BC4, 3 for BC5 (the third is not stored), any for the others.
         block: as for :func:`decode_blocks`.
+        quality: of BC7; the others have one.
 
     Raises:
         UnsupportedTexture: channels that the blocks cannot hold, BC1 with alpha between clear and opaque, or BC7
-            without etcpak.
+            without the packages that make it.
     """
     channels = pixels.shape[2]
     if channels not in _CHANNELS[block]:
@@ -85,7 +87,7 @@ def encode_blocks(pixels: Bytes, block: str) -> bytes:
     if block == "bc1":
         return _encode_bc1(colour, alpha).tobytes()
     if block == "bc7":
-        return encode_bc7(np.concatenate([colour, alpha[..., None]], axis=2)).tobytes()
+        return encode_bc7(np.concatenate([colour, alpha[..., None]], axis=2), quality).tobytes()
     front = _four_bits(alpha) if block == "bc2" else encode_channel(alpha)
     return np.concatenate([front, encode_opaque(colour)], axis=1).tobytes()
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from texup.errors import UnreadableTexture, UnsupportedTexture
 from texup.textures.blocks.bc7 import NEEDS_EXTRA
+from texup.textures.blocks.ispc import Quality
 from texup.textures.blocks.levels import can_compress, decode_blocks, encode_blocks
 from texup.textures.codecs import dds_header as fields
 from texup.textures.codecs.bitfields import is_valid, pack_pixels, unpack_pixels
@@ -192,16 +193,17 @@ def _multiplied(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.concatenate([colour.astype(np.uint8), pixels[..., -1:]], axis=2)
 
 
-def encode(pixels: NDArray[np.uint8], container: Container) -> bytes:
+def encode(pixels: NDArray[np.uint8], container: Container, quality: Quality = "fast") -> bytes:
     """Return a DDS of one level, with the blocks or masks and the kind of header of the source."""
-    return encode_levels([pixels], container)
+    return encode_levels([pixels], container, quality)
 
 
-def encode_levels(levels: Sequence[NDArray[np.uint8]], container: Container) -> bytes:
-    """Return a DDS of levels (H, W, C), the largest first, each half the one before.
+def encode_levels(levels: Sequence[NDArray[np.uint8]], container: Container, quality: Quality = "fast") -> bytes:
+    """Return a DDS of levels (H, W, C), the largest first, each half the one before; ``quality`` is that of BC7.
 
     Raises:
-        UnsupportedTexture: the blocks cannot hold such channels, levels differ in channels, or BC7 without etcpak.
+        UnsupportedTexture: the blocks cannot hold such channels, levels differ in channels, or BC7 without the packages
+            that make it.
     """
     if not container.block and len({level.shape[2] for level in levels}) > 1:
         raise UnsupportedTexture("the levels of a DDS need the same channels")
@@ -212,7 +214,7 @@ def encode_levels(levels: Sequence[NDArray[np.uint8]], container: Container) -> 
     if container.premultiplied:
         levels = [_multiplied(level) for level in levels]
     if container.block:
-        bodies = [encode_blocks(level, container.block) for level in levels]
+        bodies = [encode_blocks(level, container.block, quality) for level in levels]
     else:
         bodies = [pack_pixels(level, layout).tobytes() for level in levels]
     return pack_header(head) + b"".join(bodies)

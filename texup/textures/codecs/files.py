@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from texup.errors import TextureError, UnreadableTexture, UnsupportedTexture
+from texup.textures.blocks.ispc import Quality
 from texup.textures.codecs import bmp, dds, dds_header, jpeg, palette, png, tga, webp
 from texup.textures.texture import Container, Texture
 
@@ -86,6 +87,11 @@ _CODECS = {
 _SMALL_PNG = replace(
     _CODECS["png"], encode=partial(png.encode, small=True), encode_indexed=partial(png.encode_indexed, small=True)
 )
+_DDS_OF: dict[Quality, _Codec] = {
+    "fast": _CODECS["dds"],
+    "normal": replace(_CODECS["dds"], encode=partial(dds.encode, quality="normal")),
+    "best": replace(_CODECS["dds"], encode=partial(dds.encode, quality="best")),
+}
 
 _MAGICS = (
     (png.SIGNATURE, "png"),
@@ -222,19 +228,21 @@ def read_texture(path: Path, max_pixels: int | None = None) -> Texture:
     return decode(data, path.name, max_pixels)
 
 
-def encode(texture: Texture, *, indexed: bool = False, small: bool = False) -> bytes:
+def encode(texture: Texture, *, indexed: bool = False, small: bool = False, quality: Quality = "fast") -> bytes:
     """Return the bytes of a file in the container's format, with the channels and bit depth of ``texture``.
 
     Args:
         texture: 16-bit pixels need a PNG.
         indexed: write indices of the nearest colours of ``container.palette`` (PNG, TGA, BMP); of equal ones the first.
         small: take much more time for a smaller PNG.
+        quality: of BC7; the better, the slower.
 
     Raises:
         UnsupportedTexture: the format cannot hold such pixels; the text names no file, as a texture has no name.
     """
     pixels, container = texture.pixels, texture.container
-    codec = _SMALL_PNG if small and container.format == "png" else _CODECS[container.format]
+    ways = {"png": _SMALL_PNG if small else _CODECS["png"], "dds": _DDS_OF[quality]}
+    codec = ways.get(container.format) or _CODECS[container.format]
     if max(pixels.shape[:2]) > codec.max_side:
         raise UnsupportedTexture(f"{codec.name} holds at most {codec.max_side} pixels a side; use PNG")
     if pixels.dtype == np.uint16:
@@ -249,15 +257,17 @@ def encode(texture: Texture, *, indexed: bool = False, small: bool = False) -> b
     return codec.encode_indexed(palette.nearest(bytes_, container.palette), container)
 
 
-def encode_levels(levels: Sequence[Texture]) -> bytes:
+def encode_levels(levels: Sequence[Texture], quality: Quality = "fast") -> bytes:
     """Return the bytes of one file with all ``levels``, the largest first; only a DDS can hold more than one.
+
+    Of BC7 there is more than one ``quality``.
 
     Raises:
         UnsupportedTexture: the format cannot hold such pixels or levels, or a level is not half the one before.
     """
     largest = levels[0]
     if len(levels) == 1:
-        return encode(largest)
+        return encode(largest, quality=quality)
     name = _CODECS[largest.container.format].name
     if largest.container.format != "dds":
         raise UnsupportedTexture(f"{name} holds one level; use DDS, or a file for each level")
@@ -267,4 +277,5 @@ def encode_levels(levels: Sequence[Texture]) -> bytes:
         raise UnsupportedTexture("each level of a DDS has to be half as wide and as high as the one before")
     if any(level.pixels.dtype == np.uint16 for level in levels):
         raise UnsupportedTexture(f"{name} cannot hold 16 bits a channel")
-    return dds.encode_levels([level.pixels.astype(np.uint8, copy=False) for level in levels], largest.container)
+    pixels = [level.pixels.astype(np.uint8, copy=False) for level in levels]
+    return dds.encode_levels(pixels, largest.container, quality)
