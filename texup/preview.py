@@ -17,7 +17,7 @@ from texup.engines.inline import answer_requests
 from texup.errors import TextureError, UsageError, WeightsError
 from texup.metrics import hf_ratio, imresize, lr_psnr, psnr_y
 from texup.models.catalog import CatalogModel
-from texup.models.chain import DEFAULT_CONTEXT
+from texup.models.chain import contexts_of, sees_borders
 from texup.models.interpolate import exact, interpolate, interpolate_files
 from texup.models.loading import build_model
 from texup.models.model import UpscaleModel
@@ -29,7 +29,7 @@ from texup.textures.planes import classify_alpha
 from texup.textures.storing import in_bytes
 from texup.textures.texture import Container, Pixels, Texture
 from texup.upscaling.pixels import upscale_texture
-from texup.upscaling.run import Pass, Settings
+from texup.upscaling.run import Pass, Route, Settings, with_context
 
 Bytes = NDArray[np.uint8]
 
@@ -46,7 +46,13 @@ class ModelPair:
     psnr: StateDict
     """Under canonical keys, as ``gan``."""
     gan: StateDict
-    settings: Settings
+    route: Route
+    """The way of a texture through one of the blends, as a run takes it."""
+
+    @property
+    def scale(self) -> int:
+        """How much the nets enlarge."""
+        return self.route.settings.scale
 
     def blend(self, alpha: float) -> UpscaleModel:
         """Return the net of (1 - alpha) * psnr + alpha * gan."""
@@ -85,8 +91,8 @@ def open_pair(psnr: CatalogModel, gan: CatalogModel) -> ModelPair:
     model = build_model(ours, psnr.name, "")
     if (model.in_channels, model.out_channels) != (3, 3):
         raise WeightsError(f"{psnr.path}: no net for RGB; texup upscales with nets of 3 channels in and out")
-    context = max(m.context or DEFAULT_CONTEXT for m in (psnr, gan))
-    return ModelPair(ours, theirs, Settings(model.scale, context + context % 2))
+    settings = with_context(Settings(model.scale, 0, grain=0.0), *contexts_of(psnr, gan))
+    return ModelPair(ours, theirs, Route([Pass(0, model.scale, told=sees_borders(model))], settings))
 
 
 def read_samples(
@@ -172,23 +178,23 @@ def sweep(
     faithful: list[Texture] = []
     if any(sample.original is None for sample in samples):
         nets = Device([pair.blend(0.0)], place, "auto")
-        faithful = [upscale_sample(sample, pair.settings, nets) for sample in samples]
+        faithful = [upscale_sample(sample, pair.route, nets) for sample in samples]
     for alpha in alphas:
         nets = Device([pair.blend(alpha)], place, "auto")
         for k, sample in enumerate(samples):
-            result = faithful[k] if faithful and alpha == 0 else upscale_sample(sample, pair.settings, nets)
-            numbers = measure(sample, result, faithful[k] if faithful else None, pair.settings.scale)
+            result = faithful[k] if faithful and alpha == 0 else upscale_sample(sample, pair.route, nets)
+            numbers = measure(sample, result, faithful[k] if faithful else None, pair.scale)
             yield Cell(sample, alpha, result.pixels, numbers)
 
 
-def upscale_sample(sample: StripSample, settings: Settings, device: Device) -> Texture:
-    """Return a sample through the first net of a device.
+def upscale_sample(sample: StripSample, route: Route, device: Device) -> Texture:
+    """Return a sample along a route through the nets of a device, byte for byte as a run writes it.
 
     Raises:
         TextureError: the device gives no result.
     """
-    policy = policy_for(sample.texture, Treatment(alpha=settings.alpha, edges=settings.edges, grain=0.0))
-    task = upscale_texture(sample.texture, policy, [Pass(0, settings.scale)], settings)
+    policy = policy_for(sample.texture, Treatment(grain=route.settings.grain))
+    task = upscale_texture(sample.texture, policy, route.passes, route.settings)
     try:
         return drive(task, lambda requests: answer_requests(requests, device))
     except TextureError as error:

@@ -54,7 +54,9 @@ def gains(results: Mapping[str, float]) -> Measure:
 def loaded(folder: Path) -> dict[str, Enlarge]:
     """Return the nets of a folder by what they are for."""
     links = {use: choose_chain([str(folder / f"{name}.safetensors")], None)[0] for use, name in NETS.items()}
-    return {use: through_net(link.load(), link.context, torch.device("cpu")) for use, link in links.items()}
+    return {
+        use: through_net(link.load(), (link.context, link.border), torch.device("cpu")) for use, link in links.items()
+    }
 
 
 def measured_nets(

@@ -28,16 +28,20 @@ def work(catalog, tmp_path, monkeypatch, wall) -> Path:
 
 
 @pytest.mark.usefixtures("work")
-def test_a_strip_shows_what_upscale_writes(texup):
-    result = texup(
-        "interpolate", "--sweep", "0:1:0.5", "--on", "wall.png", "--on", "floor.png", "-o", "s.png", "--cell", CELL
-    )
+def test_a_strip_shows_what_upscale_writes(texup, work):
+    y, x = np.mgrid[:20, :16][..., None] * 2 * np.pi
+    wave = 128 + 60 * np.sin(y / 20) * np.cos(x / 16 + (0, 1, 2)) + 20 * np.cos(3 * x / 16 + 2 * y / 20)
+    (work / "tiles.png").write_bytes(encode_png(wave.astype(np.uint8)))
+    assert texup("inspect", "tiles.png", "--json").json["counts"]["edges"] == {"wrap,wrap": 1}
+    names = ("wall.png", "floor.png", "tiles.png")
+    chosen = [part for name in names for part in ("--on", name)]
+    result = texup("interpolate", "--sweep", "0:1:0.5", *chosen, "-o", "s.png", "--cell", CELL)
     assert (result.code, result.out) == (0, "s.png\n")
     assert [line.split(",")[0].split(":")[0] for line in result.err.splitlines()] == ["alpha 0", "alpha 0.5", "alpha 1"]
-    assert result.err.count("HF 1.00 (2 pictures)") == 1
+    assert result.err.count("HF 1.00 (3 pictures)") == 1
     sheet = read_texture(Path("s.png")).pixels
     assert sheet.shape[1] == 2 * MARGIN + 4 * CELL + 3 * GAP
-    for name in ("wall.png", "floor.png"):
+    for name in names:
         for column, share in enumerate(("0", "0.5", "1"), 1):
             assert texup("upscale", name, "--blend", share, "-o", f"{share}.png", "--force").code == 0
             left = MARGIN + column * (CELL + GAP) + (CELL - 64) // 2

@@ -11,14 +11,24 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from texup.calls.routes import Routes
 from texup.degradations import GAME
+from texup.engines.devices.device import Device
+from texup.engines.engine import drive
+from texup.engines.inline import answer_requests
 from texup.errors import TextureError, UnsupportedTexture, UsageError, WeightsError
 from texup.evaluation import Case, Row, Scores, Skipped, evaluate, methods, summarise
 from texup.evaluation.pictures import PicturePair, find_pairs, samples
 from texup.evaluation.scores import score
 from texup.metrics import psnr_y
+from texup.models.chain import choose_chain
+from texup.models.loading import build_model
 from texup.models.weights import save_weights
 from texup.pictures.sheets import encode_png
+from texup.policy.classify import Policy
+from texup.textures.texture import Container, Texture
+from texup.upscaling.pixels import upscale_texture
+from texup.upscaling.run import Settings
 
 CPU = torch.device("cpu")
 ENDS = ("clamp", "clamp")
@@ -203,9 +213,9 @@ def test_lanczos_keeps_plain_colour_and_wraps(wall):
 def test_a_net_that_repeats_pixels_gives_them_back(nearest_model, photo):
     for shape in ((13, 17), (300, 260)):  # odd sides; more than one piece
         lr = photo(*shape)
-        enlarged = methods.through_net(nearest_model(4), 8, CPU)(lr, ENDS)
+        enlarged = methods.through_net(nearest_model(4), (8, 4), CPU)(lr, ENDS)
         assert np.array_equal(enlarged, lr.repeat(4, 0).repeat(4, 1))
-        grey = methods.through_net(nearest_model(2), 8, CPU)(lr[..., :1], ENDS)
+        grey = methods.through_net(nearest_model(2), (8, 4), CPU)(lr[..., :1], ENDS)
         assert np.array_equal(grey, lr[..., :1].repeat(2, 0).repeat(2, 1))
 
 
@@ -217,10 +227,11 @@ def test_a_net_gets_sides_that_it_can_divide(nearest_model, photo):
     model, lr = replace(nearest_model(4), net=Unshuffled(), multiple_of=4), photo(13, 18)
     kept = lr[::4, ::4].repeat(16, 0).repeat(16, 1)[:52, :72]
     for edges in (ENDS, ("wrap", "clamp")):
-        assert np.array_equal(methods.through_net(model, 8, CPU)(lr, edges), kept)
+        assert np.array_equal(methods.through_net(model, (8, 4), CPU)(lr, edges), kept)
 
 
-def test_a_net_sees_a_small_picture_bare_and_others_with_context(nearest_model, photo):
+@pytest.mark.parametrize(("architecture", "around"), [("RRDBNet", (24, 30 + 8)), ("DAT", (24 + 16, 32 + 16))])
+def test_a_net_sees_a_small_picture_bare_and_others_as_in_a_run(nearest_model, photo, architecture, around):
     seen = []
 
     class Watched(nn.Module):
@@ -228,29 +239,44 @@ def test_a_net_sees_a_small_picture_bare_and_others_with_context(nearest_model, 
             seen.append(tuple(x.shape[2:]))
             return x.repeat_interleave(4, -1).repeat_interleave(4, -2)
 
-    enlarge = methods.through_net(replace(nearest_model(4), net=Watched()), 8, CPU)
+    model = replace(nearest_model(4), net=Watched(), architecture=architecture)
+    enlarge = methods.through_net(model, (8, 4), CPU)
     enlarge(photo(23, 30), ENDS)
     enlarge(photo(24, 30), ("wrap", "clamp"))
-    assert seen == [(23, 30), (24 + 16, 32 + 16)]
+    assert seen == [(23, 30), around]
     seen.clear()
     enlarge(photo(300, 240), ENDS)
     assert len(seen) > 1
     assert set(seen) == {(152 + 16, 120 + 16)}
 
 
-def test_a_net_sees_the_other_side_of_a_texture_that_tiles(tiny_model, wall):
+def test_a_net_sees_the_other_side_of_a_texture_that_tiles(near_identity, wall):
     lr = wall(24, 32)
-    enlarge = methods.through_net(tiny_model, 16, CPU)
+    enlarge = methods.through_net(build_model(near_identity(0), "tiny", ""), (16, 8), CPU)
     straight, moved = enlarge(lr, ("wrap", "wrap")), enlarge(np.roll(lr, (5, 9), (0, 1)), ("wrap", "wrap"))
     assert np.abs(np.roll(straight, (20, 36), (0, 1)).astype(int) - moved).max() <= 1
     assert np.abs(straight.astype(int) - enlarge(lr, ENDS)).max() > 1
 
 
+@pytest.mark.parametrize(
+    ("size", "edges"), [((24, 32), ("wrap", "wrap")), ((23, 30), ("clamp", "wrap")), ((23, 30), ENDS)]
+)
+def test_what_is_not_seen_bare_is_what_a_run_makes(near_identity, wall, tmp_path, monkeypatch, size, edges):
+    save_weights(tmp_path / "tiny.safetensors", near_identity(0, noise=0.03), {})
+    link = choose_chain([str(tmp_path / "tiny.safetensors")], None)[0]
+    model, lr = link.load(), wall(*size)
+    route = Routes(None).through([link], Settings(4, 0, color_fix=False))
+    task = upscale_texture(Texture(lr, Container("png")), Policy("none", edges), route.passes, route.settings)
+    run = drive(task, lambda requests: answer_requests(requests, Device([model], CPU, "fp32")))
+    monkeypatch.setattr(methods, "WHOLE", 1)
+    assert np.array_equal(methods.through_net(model, (link.context, link.border), CPU)(lr, edges), run.pixels)
+
+
 def test_a_large_picture_in_tiles_is_as_in_one_piece(tiny_model, photo, monkeypatch):
     lr = photo(180, 200)
-    whole = methods.through_net(tiny_model, 16, CPU)(lr, ENDS)
+    whole = methods.through_net(tiny_model, (16, 8), CPU)(lr, ENDS)
     monkeypatch.setattr(methods, "WHOLE", 1)
-    tiled = methods.through_net(tiny_model, 16, CPU)(lr, ENDS)
+    tiled = methods.through_net(tiny_model, (16, 8), CPU)(lr, ENDS)
     assert np.abs(whole.astype(int) - tiled)[32:-32, 32:-32].max() <= 1  # the borders have context only in tiles
 
 
@@ -261,7 +287,7 @@ def test_a_net_without_a_finite_result_is_refused(nearest_model, photo):
 
     model = replace(nearest_model(4), net=Broken(), name="broken")
     with pytest.raises(WeightsError, match="broken: its result is not finite"):
-        methods.through_net(model, 8, CPU)(photo(16, 16), ENDS)
+        methods.through_net(model, (8, 4), CPU)(photo(16, 16), ENDS)
 
 
 def test_scores_are_those_of_the_metrics(write, wall):

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from texup.errors import UsageError
-from texup.models.chain import TOLD, Link, choose_chain, pixel_art_chain
+from texup.models.chain import Link, choose_chain, pixel_art_chain, sees_borders
 from texup.policy.rules import Rule
-from texup.upscaling.run import Pass, Route, Settings, plan_passes
+from texup.upscaling.run import Pass, Route, Settings, plan_passes, with_context
 
 if TYPE_CHECKING:
     from texup.models.model import UpscaleModel
@@ -69,10 +69,9 @@ class Routes:
 
     def _plain(self, used: Sequence[Link], settings: Settings) -> Route:
         self.links += [link for link in dict.fromkeys(used) if link not in self.links]
-        margin = self._overlap if self._overlap is not None else max(link.context for link in used)
-        border = min(margin, max(link.border for link in used))
-        # Even, so that both sides together are a multiple of GRID.
-        return Route(self._steps(used, settings.scale), replace(settings, margin=margin + margin % 2, border=border))
+        context = self._overlap if self._overlap is not None else max(link.context for link in used)
+        around = with_context(settings, context, max(link.border for link in used))
+        return Route(self._steps(used, settings.scale), around)
 
     def _steps(self, used: Sequence[Link], scale: int) -> list[Pass]:
         scales = [self.scale(link) for link in used]
@@ -86,8 +85,4 @@ class Routes:
         return Pass(self.links.index(link), scale, channels == RGBA, self._is_told(link))
 
     def _is_told(self, link: Link) -> bool:
-        """Tell whether a net can be told of edges; one that folds texels sees whole blocks of them only."""
-        if link.told is not None:
-            return link.told
-        model = self._loaded(link)
-        return model.architecture in TOLD and model.multiple_of == 1
+        return sees_borders(self._loaded(link)) if link.told is None else link.told

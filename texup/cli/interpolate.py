@@ -165,7 +165,7 @@ def _write_strip(
 
     _check_target(target, ".png", force=options["force"])
     nets = open_pair(*pair)
-    scale = nets.settings.scale
+    scale = nets.scale
     samples = read_samples(options["images"], scale, options["reference"], reduce=options["reduce"])
     side = options["cell"] or cell_side(samples, scale)
     check_strip(shares, samples, side, scale)

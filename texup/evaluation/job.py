@@ -107,7 +107,8 @@ def _methods(models: Sequence[str], device: torch.device) -> tuple[int, dict[str
     counts = Counter([*BASELINES, REFERENCE, "LR", *(link.name for link in links)])
     names = [link.name if counts[link.name] == 1 else given for link, given in zip(links, models, strict=True)]
     nets = {
-        name: through_net(model, link.context, device) for name, model, link in zip(names, loaded, links, strict=True)
+        name: through_net(model, (link.context, link.border), device)
+        for name, model, link in zip(names, loaded, links, strict=True)
     }
     return scale, {"bicubic": bicubic(scale), "lanczos": lanczos(scale), **nets}
 

@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from texup.engines.batching import Order
 from texup.engines.devices.device import Device
-from texup.engines.engine import GRID, Request
+from texup.engines.engine import Plane, Request, drive
 from texup.errors import DeviceError, WeightsError
 from texup.metrics.resizing import as_bytes, imresize
+from texup.models.chain import sees_borders
 from texup.models.model import UpscaleModel
 from texup.textures.color import resample
 from texup.textures.seams import Edges, pad
+from texup.upscaling.pixels import through_nets
+from texup.upscaling.run import Pass, Settings, with_context
 
 Bytes = NDArray[np.uint8]
 Enlarge = Callable[[Bytes, Edges], Bytes]
@@ -48,34 +51,61 @@ def lanczos(scale: int) -> Enlarge:
     return enlarge
 
 
-def through_net(model: UpscaleModel, context: int, device: torch.device) -> Enlarge:
+def through_net(model: UpscaleModel, contexts: tuple[int, int], device: torch.device) -> Enlarge:
     """Return the enlargement by a net alone, in fp32: no colour correction, clipped and rounded to 8 bits.
 
-    The net sees the picture as it is, as in the papers; with ``context`` texels around it where it tiles or is too
-    large for one piece.
+    The net sees a picture as it is, as in the papers: with a run's texels behind its borders the mean over Set5 is 0.08
+    dB less. One that tiles, or is too large for one piece, goes through it as in a run.
+
+    Args:
+        model: the net.
+        contexts: texels that it needs around a plane, and at a clamped border that it is told of.
+        device: where it runs.
     """
     runner = Device([model], device, "fp32")
+    passes = [Pass(0, model.scale, told=sees_borders(model))]
+    settings = with_context(Settings(model.scale, 0), *contexts)
 
     def enlarge(lr: Bytes, edges: Edges) -> Bytes:
-        h, w = lr.shape[:2]
-        is_whole = h * w <= WHOLE
-        margin = 0 if is_whole and "wrap" not in edges else context + context % 2
-        grid = max(GRID, model.multiple_of) if margin else model.multiple_of
-        padded = pad(
-            lr.astype(np.float32) / np.float32(255), (margin, margin + -h % grid, margin, margin + -w % grid), edges
-        )
-        requests = [Request(padded, 0, margin)]
-        order = Order(None, requests, max(padded.shape[:2]) if is_whole else runner.tile_of(requests))
-        for piece in order.pieces():
-            (result,) = runner.upscale(piece.model, [piece.plane])
-            if result.plane is None and result.problem == "memory":
-                raise DeviceError(f"{device}: out of memory with a picture of {w}x{h}; use --crop or another --device")
-            if result.problem == "refused":
-                raise WeightsError(f"{model.name}: does not take a picture of {w}x{h}; use --crop or another model")
-            if result.plane is None:
-                raise WeightsError(f"{model.name}: its result is not finite; the weights are damaged or untrained")
-            piece.put(result.plane)
-        large = order.planes[0][: h * model.scale, : w * model.scale]
-        return np.rint(np.clip(large, 0, 1) * 255).astype(np.uint8)
+        plane = lr.astype(np.float32) / np.float32(255)
+        if plane[..., 0].size <= WHOLE and "wrap" not in edges:
+            large = np.clip(_bare(plane, runner), 0, 1)
+        else:
+            (large,) = drive(
+                through_nets([plane], edges, passes, settings),
+                lambda requests: _answer(requests, runner, runner.tile_of(requests)),
+            )
+        return np.rint(large * 255).astype(np.uint8)
 
     return enlarge
+
+
+def _bare(plane: Plane, runner: Device) -> Plane:
+    """Return what a net makes of a plane in one piece with nothing around it, but for sides that it can divide."""
+    (model,), (h, w) = runner.models, plane.shape[:2]
+    padded = pad(plane, (0, -h % model.multiple_of, 0, -w % model.multiple_of), ("clamp", "clamp"))
+    (large,) = _answer([Request(padded, 0, 0)], runner, max(padded.shape[:2]))
+    return large[: h * model.scale, : w * model.scale]
+
+
+def _answer(requests: list[Request], runner: Device, tile: int) -> list[Plane]:
+    """Return the enlarged planes of requests.
+
+    Raises:
+        DeviceError: memory is short.
+        WeightsError: the net does not take such planes, or makes no numbers of them.
+    """
+    order, (model,) = Order(None, requests, tile, grid=runner.grid), runner.models
+    h, w = requests[0].plane.shape[:2]
+    for piece in order.pieces():
+        (result,) = runner.upscale(piece.model, [piece.plane], piece.told)
+        if result.plane is None and result.problem == "memory":
+            raise DeviceError(
+                f"{runner.device}: out of memory with a picture of {w}x{h}; use --crop or another --device"
+            )
+        if result.problem == "refused":
+            raise WeightsError(f"{model.name}: does not take a picture of {w}x{h}; use --crop or another model")
+        if result.plane is None:
+            raise WeightsError(f"{model.name}: its result is not finite; the weights are damaged or untrained")
+        piece.put(result.plane)
+    return order.planes

@@ -115,7 +115,7 @@ def _hash(model: CatalogModel) -> str:
 def _chosen(model: CatalogModel) -> Link:
     sha256 = _hash(model)
     load = _OfFile(model, sha256)
-    return Link(model.name, sha256, model.scale, model.channels, *_contexts(model), _is_told(model), load)
+    return Link(model.name, sha256, model.scale, model.channels, *contexts_of(model), _is_told(model), load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ def _blended(alpha: float) -> Link:
     catalog = load_catalog()
     psnr, gan = (resolve(name) for name in catalog.pair)
     sha256, name = _hash_of_blend(psnr, gan, alpha), f"{psnr.name}+{gan.name}@{alpha!r}"
-    context, border = (max(ours, theirs) for ours, theirs in zip(_contexts(psnr), _contexts(gan), strict=True))
+    context, border = contexts_of(psnr, gan)
     load = partial(_load_blend, name, sha256, alpha)
     return Link(name, sha256, psnr.scale, psnr.channels, context, border, _is_told(psnr), load)
 
@@ -210,7 +210,16 @@ def _is_told(model: CatalogModel) -> bool | None:
     return None if model.architecture in ("", FOLDS) else model.architecture in TOLD
 
 
-def _contexts(model: CatalogModel) -> tuple[int, int]:
-    """Return the context of a net and its border; half of the context where that was not measured."""
-    context = DEFAULT_CONTEXT if model.context is None else model.context
-    return context, -(-context // 2) if model.border is None else min(model.border, context)
+def sees_borders(model: UpscaleModel) -> bool:
+    """Tell whether a net can be told how a plane goes on behind its borders; one that folds texels sees blocks only."""
+    return model.architecture in TOLD and model.multiple_of == 1
+
+
+def contexts_of(*models: CatalogModel) -> tuple[int, int]:
+    """Return the context of nets and their border; half of the context where that was not measured."""
+    contexts = [DEFAULT_CONTEXT if model.context is None else model.context for model in models]
+    borders = [
+        -(-context // 2) if model.border is None else min(model.border, context)
+        for model, context in zip(models, contexts, strict=True)
+    ]
+    return max(contexts), max(borders)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -78,6 +78,12 @@ class Settings:
     method: MethodChoice = "auto"
     precision: str = "auto"
     tile: int | None = None
+
+
+def with_context(settings: Settings, context: int, border: int) -> Settings:
+    """Return settings with as many texels around planes as nets need, and at borders that they are told of."""
+    # Even, so that both sides together are a multiple of GRID.
+    return replace(settings, margin=context + context % 2, border=min(border, context))
 
 
 @dataclass(frozen=True, slots=True)
