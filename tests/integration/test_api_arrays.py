@@ -191,10 +191,10 @@ def test_short_memory_makes_tiles_smaller(picture, monkeypatch):
     whole = api.upscale_array(picture(3), model="tiny-psnr", **CPU)
     real, most = Device.upscale, 48 * 48
 
-    def short(self, model, batch):
+    def short(self, model, batch, told):
         if batch[0].shape[0] * batch[0].shape[1] > most:
             return [Upscaled(None, "fp32", "memory")]
-        return real(self, model, batch)
+        return real(self, model, batch, told)
 
     monkeypatch.setattr(Device, "upscale", short)
     large = np.tile(picture(3), (4, 3, 1))
