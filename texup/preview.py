@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from texup.engines.engine import drive
 from texup.engines.inline import answer_requests
 from texup.errors import TextureError, UsageError, WeightsError
 from texup.metrics import hf_ratio, imresize, lr_psnr, psnr_y
-from texup.models.catalog import CatalogModel
+from texup.models.catalog import CatalogModel, load_catalog
 from texup.models.chain import contexts_of, sees_borders
 from texup.models.interpolate import exact, interpolate, interpolate_files
 from texup.models.loading import build_model
@@ -48,6 +48,8 @@ class ModelPair:
     gan: StateDict
     route: Route
     """The way of a texture through one of the blends, as a run takes it."""
+    bfloat16: float = -1.0
+    """Blends up to this share of the GAN net are fine in bfloat16."""
 
     @property
     def scale(self) -> int:
@@ -56,7 +58,8 @@ class ModelPair:
 
     def blend(self, alpha: float) -> UpscaleModel:
         """Return the net of (1 - alpha) * psnr + alpha * gan."""
-        return build_model(interpolate(self.psnr, self.gan, alpha), f"alpha {exact(alpha)}", "")
+        model = build_model(interpolate(self.psnr, self.gan, alpha), f"alpha {exact(alpha)}", "")
+        return replace(model, fine_in_bfloat16=alpha <= self.bfloat16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,10 @@ def open_pair(psnr: CatalogModel, gan: CatalogModel) -> ModelPair:
     if (model.in_channels, model.out_channels) != (3, 3):
         raise WeightsError(f"{psnr.path}: no net for RGB; texup upscales with nets of 3 channels in and out")
     settings = with_context(Settings(model.scale, 0, grain=0.0), *contexts_of(psnr, gan))
-    return ModelPair(ours, theirs, Route([Pass(0, model.scale, told=sees_borders(model))], settings))
+    catalog = load_catalog()
+    is_own = (psnr, gan) == tuple(catalog.models[name] for name in catalog.pair)
+    fine = catalog.bfloat16 if is_own else -1.0
+    return ModelPair(ours, theirs, Route([Pass(0, model.scale, told=sees_borders(model))], settings), fine)
 
 
 def read_samples(

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from texup.cli.interpolate import MAX_BLENDS, shares_of
 from texup.errors import UsageError, WeightsError
 from texup.metrics import hf_ratio, imresize, lr_psnr, psnr_y
-from texup.models.catalog import CatalogModel
+from texup.models.catalog import CatalogModel, load_catalog, resolve
+from texup.models.chain import choose_chain
 from texup.models.weights import save_weights
 from texup.pictures.sheets import GAP, MARGIN, encode_png
 from texup.preview import (
@@ -61,6 +62,16 @@ def as_texture(pixels) -> Texture:
 
 def run(pair, alphas, samples):
     return list(sweep(pair, alphas, samples, "cpu"))
+
+
+def test_blends_run_in_the_type_that_a_run_takes(pair):
+    catalog = load_catalog()
+    own = open_pair(*(resolve(name) for name in catalog.pair))
+    for share in (0.0, catalog.bfloat16, 0.9):
+        (link,) = choose_chain((), share)
+        assert own.blend(share).fine_in_bfloat16 == link.load().fine_in_bfloat16
+    assert own.blend(0.0).fine_in_bfloat16
+    assert not pair.blend(0.0).fine_in_bfloat16, "nobody measured files of the user's own"
 
 
 def test_without_an_original_results_are_measured_against_source_and_alpha_0(pair, save, wall):
