@@ -245,6 +245,10 @@ def decoders():
     """Processes that decode for all tests, as starting some for each of hundreds of runs would take a minute."""
 
     class Kept(Decoders):
+        def start(self, count: int) -> None:
+            if not self._all:  # those of the first run stay for the others
+                super().start(count)
+
         def close(self) -> None:
             pass
 

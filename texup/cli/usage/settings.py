@@ -18,7 +18,7 @@ PREFIX = "TEXUP_"
 KEYS = (
     *("scale", "model", "blend", "method", "grain", "color_fix", "normals", "palette"),
     *("alpha", "key", "edges", "format", "dds", "dds_quality", "png", "copy_other", "gate", "gallery"),
-    *("device", "precision", "tile", "overlap", "batch", "jobs"),
+    *("device", "precision", "tile", "overlap", "batch", "jobs", "engine"),
 )
 """In the user's file; in the environment ``TEXUP_`` stands before them. What belongs to one call is not among them."""
 RIVALS = {"models": "blend", "blend": "models"}
