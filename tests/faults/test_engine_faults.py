@@ -186,7 +186,7 @@ def test_p17_one_texture_without_memory_leaves_the_others(pack, tiny_model, undi
 
 @pytest.mark.parametrize("kind", ["cuda", "torch"])
 def test_p17_the_command_without_memory(texup, pack, weights, tmp_path, monkeypatch, kind):
-    def forward(net, planes, dtype):
+    def forward(net, planes, told):
         raise SHORTAGES[kind]()
 
     monkeypatch.setattr(Device, "_forward", staticmethod(forward))

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from texup.engines.devices.device import FAR, Device
+from texup.engines.devices.device import Device
+from texup.engines.devices.transfers import FAR
 from texup.errors import TextureError
 from texup.models.weights import save_weights
+from texup.nets.centred import CentredStack
 from texup.textures.codecs.files import read_texture
 
 from ..builders import records_of, write_picture
@@ -64,12 +66,18 @@ def large_ones(planes):
 PLACES = {"one tile of many": one_texel, "one of a batch": first_of_batch, "every tile": every}
 
 
+def type_of(net):
+    """Return the type that a net convolves in; a centred one takes and gives float32."""
+    is_centred = any(isinstance(module, CentredStack) for module in net.modules())
+    return torch.bfloat16 if is_centred else next(net.parameters()).dtype
+
+
 def break_nets(monkeypatch, where, wrong, *types):
     """Put one wrong number into the results of some planes, in some types; return how often that was done."""
     real, counts, lock = Device._forward, dict.fromkeys(types, 0), Lock()  # each lane is a thread
 
-    def forward(net, planes, dtype):
-        results = real(net, planes, dtype)
+    def forward(net, planes, told):
+        results, dtype = real(net, planes, told), type_of(net)
         if dtype in types:
             hit = where(planes)
             results[hit, 0, 5, 7] = wrong
