@@ -160,10 +160,13 @@ def finish_alpha(upscaled: Plane | None, source: Plane, scale: int, kind: AlphaK
     if kind == "data":
         return np.clip(upscaled, 0, 1)
     lowest, highest = local_range(source, edges)
-    held = np.where(repeat(highest, scale) == 0, -np.inf, np.where(repeat(lowest, scale) == 1, np.inf, upscaled))
+    held = upscaled.copy()
+    np.copyto(held, np.float32(-np.inf), where=repeat(highest == 0, scale))
+    np.copyto(held, np.float32(np.inf), where=repeat(lowest == 1, scale))
     if kind == "binary":
-        doors = repeat(screen_doors(source)[..., None], scale)
-        held = np.where(doors, np.where(own > 0.5, np.inf, -np.inf), held)
+        doors = screen_doors(source)[..., None]
+        if doors.any():
+            np.copyto(held, np.where(own > 0.5, np.float32(np.inf), np.float32(-np.inf)), where=repeat(doors, scale))
         return (held > _coverage_threshold(held, float((source >= 0.5).mean()))).astype(np.float32)
     return np.clip(held, 0, 1).astype(np.float32)
 
@@ -171,7 +174,11 @@ def finish_alpha(upscaled: Plane | None, source: Plane, scale: int, kind: AlphaK
 def _coverage_threshold(values: Plane, coverage: float) -> float:
     """Return the threshold above which a ``coverage`` share of ``values`` lies."""
     clear = values.size - round(coverage * values.size)
-    return -np.inf if clear == 0 else float(np.partition(values, clear - 1, axis=None)[clear - 1])
+    held = np.count_nonzero(values == -np.inf)  # most of them: what is held to clear or opaque takes long to sort
+    if clear <= held:
+        return -np.inf
+    between = values[np.isfinite(values)]
+    return float(np.partition(between, clear - held - 1)[clear - held - 1]) if clear - held <= len(between) else np.inf
 
 
 def _nearest_levels(source: Plane, upscaled: Plane) -> Plane:

@@ -33,13 +33,14 @@ def screen_doors(alpha: Plane) -> NDArray[np.bool_]:
     if min(height, width) < WINDOW or not 2 <= len(levels) <= MAX_LEVELS:
         return np.zeros((height, width), np.bool_)
     opaque = _means(values == levels[-1], (WINDOW, WINDOW))
-    repeated = np.ones_like(opaque)
-    changes = np.zeros_like(opaque)
+    rows, columns = opaque.shape
+    changes = sum(_means(~_equal(values, 1, axis), _window(1, axis))[:rows, :columns] for axis in (0, 1))
+    found = (changes >= BUSY) & (np.minimum(opaque, 1 - opaque) >= MINORITY)
     for axis in (0, 1):
+        if not found.any():  # as nearly everywhere: what repeats itself takes most of the time
+            return np.zeros((height, width), np.bool_)
         same = [_means(_equal(values, period, axis), _window(period, axis)) for period in PERIODS]
-        repeated = np.minimum(repeated, np.max([s[: len(opaque), : opaque.shape[1]] for s in same], axis=0))
-        changes += _means(~_equal(values, 1, axis), _window(1, axis))[: len(opaque), : opaque.shape[1]]
-    found = (repeated >= REPEATED) & (changes >= BUSY) & (np.minimum(opaque, 1 - opaque) >= MINORITY)
+        found &= np.max([s[:rows, :columns] for s in same], axis=0) >= REPEATED
     around = np.pad(found, WINDOW - 1)
     return _means(around, (WINDOW, WINDOW)) > 0
 
