@@ -29,11 +29,16 @@ STEPS = 1024  # to which a deviation is rounded
 
 @dataclass(frozen=True, slots=True)
 class Spectrum:
-    """Amplitudes over the frequencies of (rows * scale, columns * scale) pixels, and what mends the means."""
+    """What makes noise of white noise, over the frequencies of (rows * scale, columns * scale) pixels.
+
+    Noise is real, so that only the first half of the columns is kept, (rows * scale, columns * scale // 2 + 1).
+    """
 
     amplitude: Plane
-    mending: Waves
-    """Takes the transform of the texels' means, laid out again and again, to that of what removes them."""
+    means: Waves
+    """The amplitude of what white noise leaves as means over texels."""
+    sums: Plane
+    """Power of the means (rows, columns) over all frequencies that look the same at the texels."""
 
 
 def noise_of(kinds: Collection[int], size: tuple[int, int], scale: int, seed: int) -> dict[int, Plane]:
@@ -54,17 +59,14 @@ def noise_of(kinds: Collection[int], size: tuple[int, int], scale: int, seed: in
     """
     period = (_period(size[0], scale), _period(size[1], scale))
     generator = np.random.Generator(np.random.PCG64(seed))
-    white = generator.standard_normal((period[0] * scale, period[1] * scale), np.float32)
-    waves_of = np.fft.fft2(white).astype(np.complex64, copy=False)
-    wanted = sorted(kinds)
+    white = np.fft.rfft2(generator.standard_normal((period[0] * scale, period[1] * scale), np.float32))
     noise: dict[int, Plane] = {}
-    for pair in zip(wanted[::2], [*wanted[1::2], None], strict=False):
-        waves = [_shaped(waves_of, spectrum(kind, period, scale), scale) for kind in pair if kind is not None]
-        both = np.fft.ifft2(waves[0] + 1j * waves[1] if len(waves) > 1 else waves[0])  # each is real: two at once
-        for kind, plane in zip(pair, (both.real, both.imag), strict=True):
-            if kind is not None:
-                rounded = np.rint(plane * (STEPS / plane.std())) / STEPS
-                noise[kind] = rounded.astype(np.float32, copy=False)
+    for kind in sorted(kinds):
+        waves = _shaped(white.astype(np.complex64, copy=False), spectrum(kind, period, scale), scale)
+        plane = np.fft.irfft2(waves, (period[0] * scale, period[1] * scale)).astype(np.float32, copy=False)
+        plane *= np.float32(STEPS) / plane.std()
+        noise[kind] = np.rint(plane, out=plane)
+        plane /= np.float32(STEPS)
     return noise
 
 
@@ -78,39 +80,60 @@ def _period(side: int, scale: int) -> int:
 
 def _shaped(white: Waves, kind: Spectrum, scale: int) -> Waves:
     """Give white noise a spectrum, and take out what has a mean in some texel."""
-    waves = white * kind.amplitude
-    h, w = waves.shape
-    aliases = (scale, h // scale, scale, w // scale)
-    means = (waves * _window(h // scale, scale)[:, None] * _window(w // scale, scale)).reshape(aliases).sum(axis=(0, 2))
-    waves -= (kind.mending.reshape(aliases) * means[:, None]).reshape(h, w)
+    means = _folded(white * kind.means, kind.sums.shape) / kind.sums
+    rows = kind.means.reshape(scale, len(means), -1)
+    shares = rows.conj()
+    shares *= np.tile(means, scale)[:, : rows.shape[2]]
+    waves = white - shares.reshape(white.shape)
+    waves *= kind.amplitude
     return waves
 
 
-@lru_cache(maxsize=32)  # textures of a pack share a few sizes; at most 12 MB each
+def _folded(half: Waves, size: tuple[int, int]) -> Waves:
+    """Return sums (rows, columns) over the frequencies that look the same at the texels, of half of them."""
+    rows = half.reshape(-1, size[0], half.shape[1]).sum(axis=0)
+    scale = len(half) // size[0]
+    mirrored = np.roll(rows[::-1], 1, axis=0)[:, (scale * size[1] - 1) // 2 : 0 : -1]
+    sums: Waves = np.concatenate([rows, mirrored.conj()], axis=1).reshape(size[0], scale, size[1]).sum(axis=1)
+    return sums
+
+
+@lru_cache(maxsize=64)  # textures of a pack share a few sizes; at most 6 MB each
 def spectrum(kind: int, size: tuple[int, int], scale: int) -> Spectrum:
     """Return the spectrum of a kind of noise on ``size`` texels, smooth in radius and in direction.
 
-    Noise ``n`` of power ``p`` whose means over texels are ``b * n``, added up over all frequencies that look the same
-    at the texels, becomes ``n - p conj(b) sum(b n) / sum(p |b|^2)``: Gaussian noise conditioned on means of zero.
+    Noise ``a n`` of amplitude ``a`` whose means over texels are ``b a n``, added up over all frequencies that look the
+    same at the texels, becomes ``a (n - a conj(b) sum(b a n) / sum(a^2 |b|^2))``: Gaussian noise conditioned on means
+    of zero.
     """
-    amplitude, angle = _radial(size, scale)
+    amplitude, double = _radial(size, scale)
     if kind:
-        turn = (kind - 1) * (np.pi / DIRECTIONS)
-        amplitude = amplitude * np.exp(NARROW * (np.cos(2 * (angle - turn)) - 1))
-    window = _window(size[0], scale)[:, None] * _window(size[1], scale)
-    power = amplitude**2
-    sums = (power * np.abs(window) ** 2).reshape(scale, size[0], scale, size[1]).sum(axis=(0, 2))
-    mending = power * window.conj() / np.tile(np.maximum(sums, 1e-12 * sums.max()), (scale, scale))
-    return Spectrum(amplitude.astype(np.float32), mending.astype(np.complex64))
+        turn = np.float32(2 * (kind - 1) * (np.pi / DIRECTIONS))
+        lobe = _lobe(double, turn)
+        for axis, side in enumerate(size):
+            if side * scale % 2 == 0:  # the finest wave of an even axis runs both ways
+                finest = (slice(None),) * axis + (side * scale // 2,)
+                lobe[finest] = (lobe[finest] + _lobe(double[finest], -turn)) / 2
+        amplitude = amplitude * lobe
+    means = amplitude * _window(size[0], scale)[:, None] * _window(size[1], scale)[: amplitude.shape[1]]
+    sums = _folded(means.real**2 + means.imag**2, size)
+    return Spectrum(amplitude, means, np.maximum(sums, np.float32(1e-12) * sums.max()))
+
+
+def _lobe(double: Plane, turn: np.float32) -> Plane:
+    """Return the amplitude of streaks in one direction by twice the direction of each frequency."""
+    lobe: Plane = np.exp(np.float32(NARROW) * (np.cos(double - turn) - 1))
+    return lobe
 
 
 @lru_cache(maxsize=8)  # what all kinds of noise on one size share; at most 4 MB each
-def _radial(size: tuple[int, int], scale: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the amplitude of noise without a direction, and the direction, of each frequency."""
-    fy, fx = (np.fft.fftfreq(side * scale) * scale for side in size)  # cycles a texel
-    radius = np.hypot(fy[:, None], fx[None])
+def _radial(size: tuple[int, int], scale: int) -> tuple[Plane, Plane]:
+    """Return the amplitude of noise without a direction, and twice the direction, of each frequency."""
+    down, across = (np.fft.fftfreq(side * scale) * scale for side in size)  # cycles a texel
+    fy, fx = down[:, None], across[None, : size[1] * scale // 2 + 1]
+    radius = np.hypot(fy, fx)
     amplitude = np.maximum(radius, RISE[0]) ** -DECAY * _ramp(radius, RISE) * (1 - _ramp(radius / scale, FALL))
-    return amplitude, np.arctan2(fy[:, None], fx[None])
+    return amplitude.astype(np.float32), (2 * np.arctan2(fy, fx)).astype(np.float32)
 
 
 @lru_cache(maxsize=64)  # a line each
