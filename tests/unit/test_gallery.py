@@ -94,6 +94,13 @@ def test_the_seam_is_the_step_across_the_border():
     assert seam_of(ramp[:1], (True, False)) is None
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_seam_is_the_same_with_and_without_an_opaque_alpha(channels):
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 9, channels), np.uint8)
+    opaque = np.concatenate((pixels, np.full((12, 9, 1), 255, np.uint8)), axis=2)
+    assert seam_of(pixels, (True, True)) == pytest.approx(seam_of(opaque, (True, True)), abs=0.002)
+
+
 def test_words_bear_any_manifest():
     assert why_of({}) == ""
     assert why_of({"kind": 3, "method": [], "alpha": {}, "edges": 1, "art": "x", "grain": float("nan")}) == ""

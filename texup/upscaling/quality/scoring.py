@@ -21,7 +21,7 @@ from texup.manifest.gating import GateScores
 from texup.metrics.changes import seam_of
 from texup.policy.classify import DATA, Policy
 from texup.textures.cells import Cells
-from texup.textures.color import blur, local_range, resample
+from texup.textures.color import area, blur, local_range, over_blocks, resample
 from texup.textures.seams import Edges
 from texup.textures.texture import Pixels
 
@@ -93,10 +93,10 @@ def _drift(pair: _Pair) -> float | None:
     """Return how far areas of the result are off, by the means of the colour that shows in each texel."""
     means: Plane
     if pair.source_alpha is None or pair.result_alpha is None:
-        shows, means = np.full((*pair.source.shape[:2], 1), fill_value=True), _means(pair.result, pair.scale)
+        shows, means = np.full((*pair.source.shape[:2], 1), fill_value=True), area(pair.result, pair.scale)
     else:
-        opacity = _means(pair.result_alpha, pair.scale)
-        means = _means(pair.result * pair.result_alpha, pair.scale)
+        opacity = area(pair.result_alpha, pair.scale)
+        means = area(_shown(pair.result, pair.result_alpha), pair.scale)
         means /= np.maximum(opacity, SHOWN)
         shows = (pair.source_alpha > SHOWN) & (opacity > SHOWN)
     if np.count_nonzero(shows) < FEWEST:
@@ -105,7 +105,15 @@ def _drift(pair: _Pair) -> float | None:
     if pair.source_alpha is not None:
         weight = weight * pair.source_alpha
     off = blur((means - pair.source) * weight, AREA, pair.edges) / np.maximum(blur(weight, AREA, pair.edges), 0.01)
-    return _number(np.percentile(np.abs(off).max(axis=2)[shows[..., 0]], WORST))
+    return _number(np.percentile(_over(np.maximum, np.abs(off))[shows[..., 0]], WORST))
+
+
+def _shown(colour: Plane, alpha: Plane) -> Plane:
+    """Return colour times alpha, channel by channel, as numpy is slow along a short axis."""
+    shown = np.empty_like(colour)
+    for k in range(colour.shape[2]):
+        np.multiply(colour[..., k], alpha[..., 0], out=shown[..., k])
+    return shown
 
 
 def _inside(pair: _Pair) -> Mask:
@@ -123,7 +131,7 @@ def _alpha_error(pair: _Pair) -> float | None:
     outline = lowest < highest
     if np.count_nonzero(outline) < FEWEST:
         return None
-    return _number(255 * np.abs(_means(pair.result_alpha, pair.scale) - pair.source_alpha)[outline].mean())
+    return _number(255 * np.abs(area(pair.result_alpha, pair.scale) - pair.source_alpha)[outline].mean())
 
 
 def _seam(source: Pixels, result: Pixels, policy: Policy) -> float | None:
@@ -143,13 +151,14 @@ def _drawn(pair: _Pair, is_inside: Mask) -> tuple[float | None, float | None, fl
     size, scale, edges = large.shape[:2], pair.scale, pair.edges
     smooth = resample(small, size, "bicubic", edges)
     known, drawn = _tensor(smooth, scale), _tensor(large, scale)
-    steps, due = (float(np.sqrt(t[..., :2].sum(axis=2)[is_inside].mean())) for t in (drawn, known))
-    fine = large - resample(_means(large, scale), size, "bicubic", edges)
+    steps, due = (float(np.sqrt(_over(np.add, t[..., :2])[is_inside].mean())) for t in (drawn, known))
+    fine = large - resample(area(large, scale), size, "bicubic", edges)
     stripes = _excess(blur(_tensor(fine, scale), POOL, edges), blur(known, NEARBY, edges))
-    known = known[..., :2].sum(axis=2)
+    known = _over(np.add, known[..., :2])
     is_calm = is_inside & (known <= np.median(known[is_inside]))  # in patterns of the source places differ anyway
-    by_place = fine[..., 0].reshape(small.shape[0], scale, small.shape[1], scale).swapaxes(1, 2)[is_calm]
-    lattice = np.median(by_place[:: 1 + len(by_place) // ENOUGH], axis=0).std()
+    rows, columns = (places[:: 1 + len(places) // ENOUGH] for places in np.nonzero(is_calm))
+    by_place = fine[..., 0].reshape(small.shape[0], scale, small.shape[1], scale)[rows, :, columns]
+    lattice = np.median(by_place.reshape(len(by_place), -1).T.copy(), axis=1).std()
     return _number(steps / max(due, FAINT)), _number(stripes[is_inside].mean()), _number(lattice)
 
 
@@ -163,35 +172,28 @@ def _brightness(pair: _Pair) -> tuple[Plane, Plane]:
 
 
 def _mean(plane: Plane) -> Plane:
-    """Return the mean of the channels (H, W, 1); over slices, for numpy is slow along a short axis."""
-    if plane.shape[2] == 1:
-        return plane
-    return (plane[..., :1] + plane[..., 1:2] + plane[..., 2:]) / np.float32(3)
+    """Return the mean of the channels (H, W, 1)."""
+    return plane if plane.shape[2] == 1 else _over(np.add, plane)[..., None] / np.float32(plane.shape[2])
+
+
+def _over(join: np.ufunc, plane: Plane) -> Plane:
+    """Return ``join`` over the channels (H, W), one after the other, as numpy is slow along a short axis."""
+    joined = plane[..., 0].copy()
+    for k in range(1, plane.shape[2]):
+        join(joined, plane[..., k], out=joined)
+    return joined
 
 
 def _tensor(plane: Plane, scale: int) -> Plane:
     """Return the mean squares and product of the steps down and across in each texel, (h, w, 3), per texel squared."""
     values = plane[..., 0]
-    down, across = np.zeros_like(values), np.zeros_like(values)
-    np.subtract(values[1:], values[:-1], out=down[:-1])
-    np.subtract(values[:, 1:], values[:, :-1], out=across[:, :-1])
-    return np.stack([_sums(down * down, scale), _sums(across * across, scale), _sums(down * across, scale)], axis=2)
-
-
-def _means(plane: Plane, scale: int) -> Plane:
-    """Return the means over the pixels of each texel, (h, w, C)."""
-    means: Plane = np.stack([_sums(plane[..., k], scale) for k in range(plane.shape[2])], axis=2)
-    return means / np.float32(scale**2)
-
-
-def _sums(values: Plane, scale: int) -> Plane:
-    """Return the sums over the pixels of each texel (h, w); rows first, and without numpy's slow sums of a few."""
-    height, width = values.shape
-    rows = values.reshape(height // scale, scale, width).sum(axis=1)
-    sums: Plane = rows[:, ::scale].copy()
-    for k in range(1, scale):
-        sums += rows[:, k::scale]
-    return sums
+    down, across = np.empty_like(plane), np.empty_like(plane)
+    np.subtract(values[1:], values[:-1], out=down[:-1, :, 0])
+    np.subtract(values[:, 1:], values[:, :-1], out=across[:, :-1, 0])
+    down[-1], across[:, -1] = 0, 0
+    both = down * across
+    squares = np.square(down, out=down), np.square(across, out=across)
+    return np.concatenate([over_blocks(np.add, product, scale) for product in (*squares, both)], axis=2)
 
 
 def _excess(drawn: Plane, known: Plane) -> Plane:
