@@ -24,7 +24,7 @@ FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 REACH = {"bilinear": 1, "bicubic": 2}  # texels that these count on either side of one that is enlarged
-BAND = 1 << 15  # samples that are worked on at once
+BAND = 1 << 16  # samples that are worked on at once
 SUPPORT = 4  # texels that any of the filters reaches beyond a border, at most
 SLACK = np.float32(2 / 255)  # how far out of its neighbours' range a mean may be moved: no one sees it
 DRIFT_SIGMA = 1.0  # texels: detail below this size belongs to the net, drift above it to the source
@@ -138,26 +138,25 @@ def _enlarged(padded: Plane, factors: tuple[int, int], kernel: Literal["bilinear
     (down, across), reach = factors, REACH[kernel]
     h, w, c = len(padded) - 2 * reach, padded.shape[1] - 2 * reach, padded.shape[2]
     wide = np.empty((len(padded), w, across, c), np.float32)
-    columns = np.moveaxis(padded, 1, 0)
+    columns, at_place = padded.swapaxes(0, 1), np.empty((len(padded), w, c), np.float32)
     for place, taps in enumerate(_taps(kernel, across)):
-        at_place = np.moveaxis(_weighed(columns, taps, w), 0, 1)
+        _weigh(columns, taps, at_place.swapaxes(0, 1))
         for k in range(c):
             wide[:, :, place, k] = at_place[..., k]
     wide = wide.reshape(len(padded), w * across, c)
     enlarged = np.empty((h, down, w * across, c), np.float32)
     for place, taps in enumerate(_taps(kernel, down)):
-        enlarged[:, place] = _weighed(wide, taps, h)
+        _weigh(wide, taps, enlarged[:, place])
     return enlarged.reshape(h * down, w * across, c)
 
 
-def _weighed(rows: Plane, taps: Sequence[tuple[int, np.float32]], count: int) -> Plane:
-    """Return the sums of ``count`` rows from each of some first ones on, weighed."""
+def _weigh(rows: Plane, taps: Sequence[tuple[int, np.float32]], sums: Plane) -> None:
+    """Fill in the sums of as many rows from each of some first ones on, weighed."""
     (first, weight), *others = taps
-    sums: Plane = rows[first : first + count] * weight
+    np.multiply(rows[first : first + len(sums)], weight, out=sums)
     part = np.empty_like(sums)
     for k, share in others:
-        sums += np.multiply(rows[k : k + count], share, out=part)
-    return sums
+        sums += np.multiply(rows[k : k + len(sums)], share, out=part)
 
 
 @lru_cache(maxsize=64)

@@ -130,14 +130,14 @@ def bleed(colour: Plane, alpha: Plane, edges: Edges) -> Plane:
     if known.all() or not known.any():
         return colour
     far = (colour * known).sum(axis=(0, 1)) / known.sum()
-    filled = colour * known
+    joined = np.concatenate([colour * known, known], axis=2)
     for _ in range(RINGS):
-        weight = _sum3(known, edges)
-        reached = (known == 0) & (weight > 0)
-        if not reached.any():
+        sums, unknown = _sum3(joined, edges), joined[..., -1] == 0
+        reached = np.nonzero(unknown & (sums[..., -1] > 0))
+        if not len(reached[0]):
             break
-        filled = np.where(reached, _sum3(filled, edges) / np.maximum(weight, 1), filled)
-        known = np.maximum(known, reached)
+        joined[reached] = sums[reached] / sums[reached][:, -1:]  # also marks them as known
+    filled, known = joined[..., :-1], joined[..., -1:]
     return np.where(known > 0, filled, far).astype(np.float32)
 
 

@@ -59,12 +59,14 @@ def noise_of(kinds: Collection[int], size: tuple[int, int], scale: int, seed: in
     """
     period = (_period(size[0], scale), _period(size[1], scale))
     generator = np.random.Generator(np.random.PCG64(seed))
-    white = np.fft.rfft2(generator.standard_normal((period[0] * scale, period[1] * scale), np.float32))
+    drawn = generator.standard_normal((period[0] * scale, period[1] * scale), np.float32)
+    # Any norm would do. With the usual one, a factor of 1, numpy 2 leaves 32 bits and takes six times as long.
+    white = np.fft.rfft2(drawn, norm="forward")
     noise: dict[int, Plane] = {}
     for kind in sorted(kinds):
         waves = _shaped(white.astype(np.complex64, copy=False), spectrum(kind, period, scale), scale)
         plane = np.fft.irfft2(waves, (period[0] * scale, period[1] * scale)).astype(np.float32, copy=False)
-        plane *= np.float32(STEPS) / plane.std()
+        plane *= np.float32(STEPS) / np.sqrt(np.mean(np.square(plane)))  # the mean is 0
         noise[kind] = np.rint(plane, out=plane)
         plane /= np.float32(STEPS)
     return noise
