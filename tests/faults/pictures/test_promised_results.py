@@ -25,6 +25,7 @@ from texup.engines.engine import Job, Made, Request, Task
 from texup.engines.inline import InlineEngine
 from texup.engines.local import LocalEngine
 from texup.files import atomic_write
+from texup.textures.codecs.decoders import Decoders
 from texup.textures.codecs.files import encode, read_texture
 from texup.upscaling import coding, reading
 from texup.upscaling.pack import upscale_pack
@@ -120,9 +121,15 @@ def test_p15_memory_is_decided_from_the_header(run_with, tmp_path, monkeypatch):
 
 def test_p15_nothing_is_decoded_that_does_not_fit(run_with, monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        "texup.upscaling.pack.Decoders", type("Never", (), {"decode": asked.append, "close": lambda _: None})
-    )
+
+    class Never(Decoders):
+        def start(self, count):
+            pass
+
+        def decode(self, *question):
+            asked.append(question)
+
+    monkeypatch.setattr("texup.upscaling.pack.Decoders", Never)
     assert {outcome.outcome for outcome in upscale_pack(run_with(1000))} == {"failed"}
     assert not asked
 
