@@ -285,6 +285,9 @@ def test_a_file_that_kills_its_worker_twice_is_failed_and_no_other(nodes, pack, 
     assert {path for path, outcome in outcomes.items() if outcome.outcome == "failed"} == {KILLER}
     assert "twice" in outcomes[KILLER].reason
     assert files_of(tmp_path / "out") == {path: data for path, data in expected.items() if path != KILLER}
+    again = {outcome.path: outcome for outcome in upscale_pack(build_run(pack, tmp_path / "out", options(weights)))}
+    assert {path for path, outcome in again.items() if outcome.outcome != "unchanged"} == {KILLER}
+    assert again[KILLER].tried_before
 
 
 OLDER = "import texup.engines.cluster.worker as w; w.__version__ = '0.0.1'"

@@ -130,7 +130,9 @@ def test_every_job_has_one_result_whatever_becomes_of_the_workers(make, seed):
         if is_bad or (todo and todo[0].path in killers):
             if not is_bad:
                 deaths[todo[0].path] += 1
-            failed += [outcome.path for outcome in shards.lost(name, is_blamed=not is_bad)]
+            gone = shards.lost(name, is_blamed=not is_bad)
+            assert all(outcome.given_up for outcome in gone)
+            failed += [outcome.path for outcome in gone]
             del workers[name]
         elif todo:
             results[todo[0].path] += shards.first(name, todo.pop(0).path)

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 
@@ -31,6 +32,7 @@ from texup.textures.codecs.decoders import Decode, Decoders
 from texup.upscaling.copying import settled
 from texup.upscaling.keeping import check_empty, check_part, kept, targets_of
 from texup.upscaling.planning import Plan
+from texup.upscaling.reading import sources_of
 from texup.upscaling.resuming import given_up, is_unchanged
 from texup.upscaling.run import Digest, Run, plan_of
 from texup.upscaling.starting import Starting, job_of
@@ -141,7 +143,16 @@ def outcomes_of(
     for outcome in _outcomes(todo, run, plan.convention, decode, end):
         is_sidecar = outcome.outcome == "written" or outcome.path not in planned
         settings = SIDECAR if is_sidecar else digest(planned[outcome.path], is_fallback=outcome.is_fallback)
-        yield replace(outcome, settings=settings)
+        yield replace(_known_again(outcome, planned, run), settings=settings)
+
+
+def _known_again(outcome: Outcome, planned: Mapping[str, Planned], run: Run) -> Outcome:
+    """Return an outcome with the digest of its source, where whoever gave it up died before it could say so."""
+    if not outcome.given_up or outcome.source_sha256 is not None or outcome.path not in planned:
+        return outcome
+    with suppress(OSError):  # then the next run tries again
+        return replace(outcome, source_sha256=sources_of(planned[outcome.path], run.source))
+    return outcome
 
 
 def upscale_file(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:

@@ -129,7 +129,7 @@ class Shards:
         rest = [job for job in left if job.path in self._open]
         self._careful += [job for job in rest if self._deaths[job.path]]
         self._waiting.give_back([job for job in rest if not self._deaths[job.path]])
-        return [Outcome(path=path, outcome="failed", reason=KILLER) for path in failed]
+        return [Outcome(path=path, outcome="failed", reason=KILLER, given_up=True) for path in failed]
 
     def _unowned(self, jobs: Iterable[Job]) -> list[Job]:
         """Return those of some jobs that have no result, and that no other worker has."""
