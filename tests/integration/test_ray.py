@@ -408,6 +408,28 @@ def test_a_slow_worker_does_not_hold_up_the_end(nodes, pack, expected, weights, 
     check(tmp_path / "out", expected, pack)
 
 
+def test_the_driver_waits_neither_for_torch_nor_for_decoders(pack, weights, tmp_path, monkeypatch):
+    code = "import sys, texup.engines.ray as ray; ray.Crew(mixed=False); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+    started = []
+    monkeypatch.setattr("texup.textures.codecs.decoders.Decoders.start", lambda _self, count: started.append(count))
+    run = build_run(pack, tmp_path / "out", options(weights))
+    local = build_run(pack, tmp_path / "local", options(weights, engine="local"))
+    for each in (run, local):
+        list(upscale_pack(replace(each, load_engine=Idle)))
+    assert started == [min(FILES, os.cpu_count() or 1)]
+
+
+class Idle:
+    """An engine that does nothing."""
+
+    device = None
+
+    def run(self, jobs, start, end):
+        end()
+        return iter(())
+
+
 def test_without_ray_one_line_says_what_to_install(monkeypatch, pack, weights, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match=r"pip install 'texup\[ray\]'"):

@@ -87,6 +87,7 @@ def run_without_pack(
         keep_existing=options.keep_existing,
         fail_fast=options.fail_fast,
         mixed=options.mixed,
+        is_sent=options.engine != "local",
     )
 
 

@@ -18,6 +18,8 @@ Plane = NDArray[np.float32]
 
 GRID = 4  # sides of what nets see are multiples of it: enough for pixel-unshuffle, and fewer shapes fill batches better
 
+IN_FLIGHT = 256  # jobs that are begun and not done, at most, for up to four lanes; as many for so many more
+
 Told = tuple[Edge | None, Edge | None]
 """How a plane goes on, (vertical axis, horizontal axis), where its net is told so; None where context shows it."""
 UNTOLD: Told = (None, None)

@@ -18,12 +18,11 @@ from typing import Any
 from texup.engines.batching import Batcher, Order, Piece
 from texup.engines.devices.cards import AnyDevice
 from texup.engines.devices.device import Upscaled
-from texup.engines.engine import Execution, Job, Made, Request, Task
+from texup.engines.engine import IN_FLIGHT, Execution, Job, Made, Request, Task
 from texup.engines.steps import PROBLEMS, Finished, failure, finish, next_requests
 from texup.errors import TextureError
 from texup.manifest.record import Outcome
 
-IN_FLIGHT = 256  # textures between reading and done, at most, for up to ``LANES`` lanes; as many for so many more
 LANES = 4
 IN_FLIGHT_PIXELS = 1 << 24  # pixels of their results, unless one texture, or a batch for each lane, is larger
 PATIENCE = 3.0  # seconds for the files on their way when a signal ends the process; to code the largest takes ten

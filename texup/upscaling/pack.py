@@ -60,7 +60,8 @@ def upscale_pack(run: Run, plan: Plan | None = None) -> Iterator[Outcome]:
     """
     plan = plan or plan_of(run)[0]
     with Decoders() as decoders:
-        if not os.path.lexists(run.out / MANIFEST_NAME):  # they get ready beside torch; a finished pack may need none
+        # They get ready beside torch; a finished pack may need none, and workers elsewhere have their own.
+        if not (run.is_sent or os.path.lexists(run.out / MANIFEST_NAME)):
             decoders.start(min(os.cpu_count() or 1, sum(file.action == "upscale" for file in plan.files)))
         check_ready(run)
         yield from _upscaled(run, plan, decoders)

@@ -162,6 +162,8 @@ class Run:
     fail_fast: bool = False
     mixed: bool = False
     """Whether machines of a cluster may have other versions of texup or torch."""
+    is_sent: bool = False
+    """Whether its textures are done by other processes, to which it is sent."""
     memory: int = field(default_factory=memory_budget)
     """Bytes that a texture and its result may take."""
 

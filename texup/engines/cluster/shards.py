@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from texup.engines.cluster.gathering import Gathering
-from texup.engines.engine import Job
-from texup.engines.local import IN_FLIGHT
+from texup.engines.engine import IN_FLIGHT, Job
 from texup.manifest.record import Outcome
 
 SECONDS = 120.0  # that a shard shall take: long against its start, short against a run, and little is lost with it
