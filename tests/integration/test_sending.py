@@ -11,6 +11,7 @@ from PIL import Image
 
 from texup.calls.options import Options
 from texup.calls.setup import build_run
+from texup.engines.cluster.worker import Facts, Worker, folders_of
 from texup.errors import WeightsError
 from texup.upscaling.pack import upscale_pack
 from texup.upscaling.run import Run, plan_of
@@ -75,6 +76,22 @@ def test_a_sent_start_makes_the_same_bytes_from_sent_jobs(pack, tmp_path, monkey
     assert {outcome.outcome for outcome in load().run(jobs, start, start.close)} == {"upscaled"}
     assert files_of(there) == expected
     assert start.run.source == pack
+
+
+def test_a_worker_has_its_part_of_the_memory_and_the_cores_of_its_machine(pack, tmp_path, monkeypatch):
+    monkeypatch.setattr("texup.upscaling.starting.memory_budget", lambda: 1 << 32)
+    monkeypatch.setattr("texup.engines.devices.device.os.cpu_count", lambda: 16)
+    monkeypatch.setattr("texup.engines.cluster.worker.locked", set())
+    run = build_run(pack, tmp_path / "out", Options(device="cpu"))
+    (tmp_path / "out").mkdir()
+    plan, _ = plan_of(run)
+    place = folders_of(next(job_of(file, pack, run.out) for file in plan.files if file.action == "upscale"))
+    for cores, workers, expected in ((4, 2, 4), (0, 8, 2)):
+        load, start = pickle.loads(pickle.dumps((run.load_engine, Starting(run, plan.convention))))
+        worker = Worker(load, start, cores, workers)
+        assert isinstance(worker.ready(place), Facts)
+        assert worker._start.run.memory == (1 << 32) // workers
+        assert (worker._engine.device.lanes, worker._engine.workers) == (expected, expected)
 
 
 def test_weights_that_differ_elsewhere_are_refused(pack, tmp_path, catalog, monkeypatch):

@@ -31,8 +31,8 @@ class EngineLoader:
     """Nets that had to be loaded for their scale, by hash."""
     engines: Engines = field(default_factory=dict, compare=False)
 
-    def __call__(self) -> Engine:
-        """Return the engine.
+    def __call__(self, cores: int | None = None) -> Engine:
+        """Return the engine, for a process that may use so many cores of its machine.
 
         Raises:
             WeightsError: a file of weights was refused.
@@ -40,7 +40,7 @@ class EngineLoader:
         """
         nets = tuple(link.sha256 for link in self.links)
         if nets not in self.engines:
-            self.engines[nets] = self._made()
+            self.engines[nets] = self._made(cores or os.cpu_count() or 2)
         return self.engines[nets]
 
     def __reduce__(self) -> tuple[Callable[..., EngineLoader], tuple[Any, ...]]:
@@ -51,7 +51,7 @@ class EngineLoader:
         """Return what loads the engine of one worker of a cluster, on a kind of device."""
         return EngineLoader(self.links, replace(self.options, engine="local", device=kind))
 
-    def _made(self) -> Engine:
+    def _made(self, cores: int) -> Engine:
         if self.options.engine != "local":
             from texup.engines.ray import RayEngine
 
@@ -63,5 +63,7 @@ class EngineLoader:
         options = self.options
         devices = pick_devices(options.device)
         models = [self.loaded.get(link.sha256) or link.load() for link in self.links]
-        workers = options.jobs or max(2, os.cpu_count() or 2)
-        return LocalEngine(nets_on(models, devices, options.precision, options.batch, options.tile), workers)
+        device = nets_on(models, devices, options.precision, options.batch, options.tile)
+        if devices[0].type == "cpu":
+            device.lanes = min(device.lanes, cores)
+        return LocalEngine(device, options.jobs or max(2, cores))

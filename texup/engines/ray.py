@@ -1,4 +1,4 @@
-"""The engine of many machines: Ray starts a worker on each card, or on each machine's cores, and this hands out shards.
+"""The engine of many machines: Ray starts workers on cards, or on a few cores each, and this hands out shards.
 
 Only this file and ``cluster/joining.py`` know Ray. The process that runs it is the one writer of the manifest; workers
 send one record for each file, and read and write pictures in folders that all machines share.
@@ -136,11 +136,10 @@ class _Run:
         nodes = [node for node in self._ray.nodes() if node["Alive"]]
         strategies: Any = importlib.import_module("ray.util.scheduling_strategies")
         for seat in self._crew.free_seats(nodes, self._kind):
-            cores = None if self._kind == "cuda" else seat.cores
-            options = {"num_cpus": 0, "num_gpus": 1} if cores is None else {"num_cpus": cores}
+            options = {"num_cpus": 0, "num_gpus": 1} if self._kind == "cuda" else {"num_cpus": seat.cores}
             where = strategies.NodeAffinitySchedulingStrategy(seat.node, soft=False)
             chosen = self._class.options(max_restarts=0, scheduling_strategy=where, **options)
-            actor = chosen.remote(self._load, self._start, cores)
+            actor = chosen.remote(self._load, self._start, seat.cores, seat.of)
             self._crew.add(Member(seat, actor, actor.ready.remote(place)))
 
     def _hand_out(self) -> None:

@@ -48,6 +48,10 @@ class Starting:
         """Begin a texture that :func:`job_of` made a job of; see :func:`start`."""
         return start(job, job.plan, self.run, self.convention, self.decode)
 
+    def among(self, workers: int) -> Starting:
+        """Return the same for one of so many processes of a machine, which have its memory together."""
+        return replace(self, run=replace(self.run, memory=self.run.memory // workers))
+
     def __reduce__(self) -> tuple[Callable[..., Starting], tuple[Any, ...]]:
         """Be sent without what is of this process alone."""
         here = replace(self.run, source=self.run.source.absolute(), out=self.run.out.absolute())

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from texup import __version__
 from texup.engines.cluster.shards import Shard
@@ -25,8 +25,18 @@ from texup.manifest.record import Outcome
 
 TOGETHER = 0.25  # seconds: results that come within it are sent as one message
 TROUBLES: tuple[type[TexupError], ...] = (OutputError, LostDevice, WeightsError, DeviceError)
-Load = Callable[[], Engine]
+Load = Callable[[int], Engine]
+"""Makes the engine of a worker that has so many cores."""
 Start = Callable[[Job], "Task | Outcome"]
+
+
+@runtime_checkable
+class Sharing(Protocol):
+    """What begins jobs, and can do with a part of the memory of its machine."""
+
+    def among(self, workers: int) -> Start:
+        """Return the same for one of so many workers of a machine."""
+        ...
 
 
 class Versions(NamedTuple):
@@ -80,17 +90,20 @@ def folders_of(job: Job) -> Folders:
 
 
 class Worker:
-    """One worker: a card, or the cores of a machine."""
+    """One worker: a card, or some cores of a machine."""
 
-    def __init__(self, load: Load, start: Start, cores: int | None) -> None:
+    def __init__(self, load: Load, start: Start, cores: int, workers: int) -> None:
         """Do the jobs that ``start`` begins with the engine that ``load`` makes.
 
         Args:
             load: makes the engine of this machine.
             start: see ``Engine.run``.
-            cores: that it may use; None for all.
+            cores: that it may use; 0 for its part of all.
+            workers: of this machine, which share its memory.
         """
-        self._load, self._start, self._cores = load, start, cores
+        self._load = load
+        self._start = start.among(workers) if isinstance(start, Sharing) else start
+        self._cores = cores or max(1, (os.cpu_count() or 1) // workers)
         self._engine: Engine | None = None
 
     def ready(self, place: Folders) -> Facts | Trouble:
@@ -110,12 +123,10 @@ class Worker:
             return Trouble(UsageError, f"{out}: cannot write there: {error.strerror}")
         locked.add(out)  # or an output that is removed meanwhile would be made anew
         try:
-            self._engine = self._load()
+            self._engine = self._load(self._cores)
         except TexupError as error:
             return _trouble_of(error)
         device = self._engine.device
-        if self._cores is not None and hasattr(device, "lanes"):
-            device.lanes = min(device.lanes, self._cores)
         return Facts(versions_here(), os.getpid(), getattr(device.device, "type", str(device.device)))
 
     def run(self, shard: Shard) -> Iterator[list[Outcome] | Trouble]:
