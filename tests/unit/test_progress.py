@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -85,3 +86,29 @@ def test_live_progress_fits_the_terminal(capfd, monkeypatch, columns, wide):
     assert "3/3" in shown
     assert "3 failed" in shown
     assert ("textures/s" in shown) is wide
+
+
+def node_outcome(name, k, result="upscaled"):
+    return outcome(f"{name}-{k}.png", result, node=name, shard=k + 1, device="cpu", pixels=2_000_000 * (k + 1))
+
+
+def test_each_machine_of_a_cluster_has_a_line_with_its_shard(capfd, monkeypatch):
+    monkeypatch.setattr(progress, "is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    outcomes = [node_outcome("a", 0), node_outcome("b", 1), node_outcome("a", 2, "failed")]
+    follow(iter(outcomes), {}, lambda: "cpu", quiet=False, verbose=False)
+    shown = capfd.readouterr().err
+    assert re.search(r"a cpu 2 files [\d.]+ MP/s, shard 3, 1 failed", shown)
+    assert re.search(r"b cpu 1 files [\d.]+ MP/s, shard 2", shown)
+
+
+def test_of_many_machines_those_with_trouble_and_the_slowest_are_told():
+    tally = Tally({})
+    for k in range(20):
+        tally.add(node_outcome(f"n{k:02}", 19 - k, "failed" if k == 5 else "upscaled"))
+        tally.nodes[f"n{k:02}"].busy = 1.0
+    told = tally.by_node()
+    assert [text.split()[0] for text, _ in told] == ["n05", "n19", "n18", "n17", "n16", "n15", "n14", "n13", "12"]
+    assert told[-1][0] == "12 more machines"
+    assert sum(share for _, share in told) == pytest.approx(1)

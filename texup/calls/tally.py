@@ -11,6 +11,7 @@ from texup.manifest.record import Outcome
 
 EACH = 1024  # texels that reading and writing a file are worth
 ALWAYS_TOLD = ("failed", "kept")
+NODES = 8  # machines that are told of while a run goes on; ``--json`` has all
 GATE_NAMES = 3  # textures that are named; the manifest and the gallery have all
 
 
@@ -26,6 +27,8 @@ class NodeTally:
     pixels: int = 0
     busy: float = 0.0
     """Seconds from the run's begin to the newest file from there."""
+    shard: int | None = None
+    """Number of the shard that its newest file was in."""
 
     def add(self, outcome: Outcome, seconds: float) -> None:
         """Count one outcome, which came so many seconds after the run began."""
@@ -35,13 +38,18 @@ class NodeTally:
         self.failed += outcome.outcome == "failed"
         self.pixels += outcome.pixels
         self.busy = seconds
+        self.shard = outcome.shard
+
+    @property
+    def speed(self) -> float:
+        """Megapixels of results per second."""
+        return self.pixels / 1e6 / max(self.busy, 1e-9)
 
     def told(self) -> str:
         """Return one clause about it for people."""
+        shard = "" if self.shard is None else f", shard {self.shard}"
         failed = f", {self.failed} failed" if self.failed else ""
-        return (
-            f"{self.node} {self.device} {self.files} files {self.pixels / 1e6 / max(self.busy, 1e-9):.2f} MP/s{failed}"
-        )
+        return f"{self.node} {self.device} {self.files} files {self.speed:.2f} MP/s{shard}{failed}"
 
 
 @dataclass(slots=True)
@@ -126,9 +134,17 @@ class Tally:
         again = f"{mended} done again with the faithful net" if mended else ""
         return f"gate: {'; '.join(part for part in (count, again) if part)}"
 
-    def by_node(self) -> str:
-        """Return what each machine of a cluster does, "" where there is one."""
-        return "; ".join(self.nodes[name].told() for name in sorted(self.nodes))
+    def by_node(self) -> list[tuple[str, float]]:
+        """Return what each machine of a cluster does, and its share of all results.
+
+        Of many machines those with most failures come, then the slowest.
+        """
+        nodes = sorted(self.nodes.values(), key=lambda node: node.node)
+        shown = sorted(nodes, key=lambda node: (-node.failed, node.speed))[:NODES] if len(nodes) > NODES else nodes
+        told = [(node.told(), node.pixels / max(1, self.pixels)) for node in shown]
+        if len(shown) < len(nodes):
+            told.append((f"{len(nodes) - NODES} more machines", 1 - sum(share for _, share in told)))
+        return told
 
     def speed(self) -> str:
         """Return textures and megapixels of results per second."""

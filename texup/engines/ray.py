@@ -151,7 +151,7 @@ class _Run:
             backlog = 1 if shard.is_careful else BACKLOG
             streaming = {"num_returns": "streaming", "_generator_backpressure_num_objects": backlog}
             member.pending = member.actor.run.options(**streaming).remote(shard)
-            member.has_shard = True
+            member.shard = shard.number
 
     def _ready(self) -> list[Member]:
         """Return the members that have said something, after a moment where none has."""
@@ -172,7 +172,7 @@ class _Run:
             said = self._ray.get(next(member.pending) if member.has_shard else member.pending)
         except StopIteration:
             self._shards.ended(member.key)
-            member.pending, member.has_shard = None, False
+            member.pending = member.shard = None
             return
         except errors.RayTaskError as error:
             raise getattr(error, "cause", None) or error from None
@@ -185,7 +185,7 @@ class _Run:
             self._crew.welcome(member, said)
         else:
             for outcome in said:
-                yield from self._take(member, replace(outcome, node=member.seat.name))
+                yield from self._take(member, replace(outcome, node=member.seat.name, shard=member.shard))
 
     def _take(self, member: Member, outcome: Outcome) -> Iterator[Outcome]:
         if not self._shards.first(member.key, outcome.path):

@@ -103,6 +103,8 @@ class Outcome:
     """Whether it failed in an earlier run and was not tried again."""
     node: str | None = None
     """The machine that did it, where a run has several."""
+    shard: int | None = None
+    """Number of the shard that it came in, where a run has several."""
     pixels: int = 0
     """Pixels of the result."""
     seconds: float = 0.0
@@ -128,7 +130,7 @@ class Outcome:
         return f"tried before, --force tries again: {self.reason}" if self.tried_before else self.reason or ""
 
 
-UNRECORDED = {"tried_before", "node", "pixels"}
+UNRECORDED = {"tried_before", "node", "shard", "pixels"}
 """What is of one run only."""
 
 

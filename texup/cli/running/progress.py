@@ -43,7 +43,13 @@ def follow(
             report(line_of(outcome))
         elif not quiet and time.perf_counter() - shown > LINE_EVERY:
             shown = time.perf_counter()
-            told = (_done(tally, total), tally.times(), tally.speed(), tally.troubles(), tally.by_node())
+            told = (
+                _done(tally, total),
+                tally.times(),
+                tally.speed(),
+                tally.troubles(),
+                *(text for text, _ in tally.by_node()),
+            )
             report("; ".join(part for part in told if part))
     return tally
 
@@ -77,17 +83,17 @@ class _Nodes:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._lines: dict[str, TaskID] = {}
+        self._lines: list[TaskID] = []
 
     def show(self, tally: Tally) -> None:
-        """Show what each has done, and its share of all."""
-        for name, node in sorted(tally.nodes.items()):
-            if name not in self._lines:
-                self._lines[name] = self._progress.add_task(
-                    "", total=1.0, state="", done="", times="", speed="", troubles=""
-                )
-            share = node.pixels / max(1, tally.pixels)
-            self._progress.update(self._lines[name], completed=share, done=node.told())
+        """Show what each does, and its share of all."""
+        told = tally.by_node()
+        while len(self._lines) < len(told):
+            self._lines.append(
+                self._progress.add_task("", total=1.0, state="", done="", times="", speed="", troubles="")
+            )
+        for line, (text, share) in zip(self._lines, told, strict=True):
+            self._progress.update(line, completed=share, done=text)
 
 
 def _done(tally: Tally, total: int) -> str:

@@ -41,11 +41,17 @@ class Member:
     actor: Any
     pending: Any
     """What it will say next; None while it has nothing to do."""
-    has_shard: bool = False
+    shard: int | None = None
+    """Number of the shard that it has; None while it has none."""
     facts: Facts | None = None
     """What it says of itself; None until it is ready."""
     life: int = 0
     """Of several workers that had the seat one after the other."""
+
+    @property
+    def has_shard(self) -> bool:
+        """Whether it is at work."""
+        return self.shard is not None
 
     @property
     def is_ready(self) -> bool:

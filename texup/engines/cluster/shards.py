@@ -28,6 +28,8 @@ KILLER = "it ended the process that worked on it, twice; look at the file, or le
 class Shard:
     """Jobs for one worker."""
 
+    number: int
+    """Of all that were given, from 1."""
     jobs: tuple[Job, ...]
     is_careful: bool = False
     """Whether they are done one at a time, so that a job which ends its worker is known."""
@@ -53,6 +55,7 @@ class Shards:
         self._waiting, self._clock = Gathering(jobs), clock
         self._given: dict[str, _Given] = {}
         self._careful: list[Job] = []
+        self._count = 0
         self._deaths: Counter[str] = Counter()
         self._open: set[str] = set()  # given to somebody, and without a result
         self._rates: dict[str, float] = {}
@@ -136,7 +139,8 @@ class Shards:
         return [job for job in jobs if job.path in self._open and job.path not in others]
 
     def _give(self, worker: str, jobs: list[Job], *, is_careful: bool = False) -> Shard:
-        shard, left = Shard(tuple(jobs), is_careful), {job.path: job for job in jobs}
+        self._count += 1
+        shard, left = Shard(self._count, tuple(jobs), is_careful), {job.path: job for job in jobs}
         work = sum(self._waiting.weights[path] for path in left)
         self._given[worker] = _Given(shard, left, self._clock(), work)
         self._open.update(left)
