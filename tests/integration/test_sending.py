@@ -11,8 +11,10 @@ from PIL import Image
 
 from texup.calls.options import Options
 from texup.calls.setup import build_run
+from texup.engines.cluster.shards import Shard
 from texup.engines.cluster.worker import Facts, Worker, folders_of
-from texup.errors import WeightsError
+from texup.errors import OutputError, WeightsError
+from texup.locks import LOCK_NAME, output_lock
 from texup.upscaling.pack import upscale_pack
 from texup.upscaling.run import Run, plan_of
 from texup.upscaling.starting import Starting, job_of
@@ -92,6 +94,25 @@ def test_a_worker_has_its_part_of_the_memory_and_the_cores_of_its_machine(pack, 
         assert isinstance(worker.ready(place), Facts)
         assert worker._start.run.memory == (1 << 32) // workers
         assert (worker._engine.device.lanes, worker._engine.workers) == (expected, expected)
+
+
+def test_a_worker_that_outlives_its_run_writes_nothing_more(pack, tmp_path, monkeypatch):
+    monkeypatch.setattr("texup.engines.cluster.worker.locked", set())
+    run = build_run(pack, tmp_path / "out", Options(device="cpu", jobs=1))
+    plan, _ = plan_of(run)
+    jobs = tuple(job_of(file, pack, run.out) for file in plan.files if file.action == "upscale")
+    worker = Worker(run.load_engine, Starting(run, plan.convention), 1, 1)
+    with output_lock(run.out):
+        assert isinstance(worker.ready(folders_of(jobs[0])), Facts)
+        assert [outcome.path for said in worker.run(Shard(1, jobs[:1])) for outcome in said] == [jobs[0].path]
+    before = files_of(run.out)
+    (trouble,) = worker.run(Shard(2, jobs[1:]))
+    assert (trouble.kind, "is over" in trouble.text) == (OutputError, True)
+    (run.out / LOCK_NAME).write_text("1\n")
+    (trouble,) = worker.run(Shard(3, jobs[1:]))
+    assert "is over" in trouble.text, "the lock of another run"
+    (run.out / LOCK_NAME).unlink()
+    assert files_of(run.out) == before
 
 
 def test_weights_that_differ_elsewhere_are_refused(pack, tmp_path, catalog, monkeypatch):

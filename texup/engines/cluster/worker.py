@@ -105,6 +105,7 @@ class Worker:
         self._start = start.among(workers) if isinstance(start, Sharing) else start
         self._cores = cores or max(1, (os.cpu_count() or 1) // workers)
         self._engine: Engine | None = None
+        self._lock: bytes | None = None
 
     def ready(self, place: Folders) -> Facts | Trouble:
         """Look whether everything is there, before anything is written, and load the nets."""
@@ -115,6 +116,7 @@ class Worker:
             return Trouble(UsageError, what)
         if _lock_in(out) != place.lock:
             return Trouble(UsageError, f"{out} is another folder there; give one that all machines share")
+        self._lock = place.lock
         try:
             probe = out / f"{TEMP_PREFIX}{secrets.token_hex(6)}{TEMP_SUFFIX}"
             probe.touch()
@@ -142,13 +144,23 @@ class Worker:
         assert self._engine is not None
         outcomes: list[Outcome] = []
         sent = time.monotonic()
-        for outcome in self._engine.run(iter(jobs), self._start):
+        for outcome in self._engine.run(iter(jobs), self._begin):
             outcomes.append(replace(outcome, node=socket.gethostname()) if outcome.node is None else outcome)
             if time.monotonic() - sent >= TOGETHER:
                 yield outcomes
                 outcomes, sent = [], time.monotonic()
         if outcomes:
             yield outcomes
+
+    def _begin(self, job: Job) -> Task | Outcome:
+        """Begin a job, unless the run is over: a driver that is gone cannot end a worker that is cut off from it.
+
+        Raises:
+            OutputError: it is, or another run writes there.
+        """
+        if _lock_in(job.out) != self._lock:
+            raise OutputError(f"{job.out}: the run that locked it is over")
+        return self._start(job)
 
 
 def _trouble_of(error: TexupError) -> Trouble:
