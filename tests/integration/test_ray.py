@@ -22,6 +22,7 @@ from PIL import Image
 
 from texup.calls.options import Options, read_engine
 from texup.calls.setup import build_run
+from texup.engines.cluster.joining import join
 from texup.errors import DeviceError, OutputError, UsageError, WeightsError
 from texup.manifest.history import NAME, history_of
 from texup.manifest.verification import verify
@@ -435,6 +436,32 @@ def test_without_ray_one_line_says_what_to_install(monkeypatch, pack, weights, t
     with pytest.raises(UsageError, match=r"pip install 'texup\[ray\]'"):
         list(upscale_pack(build_run(pack, tmp_path / "out", options(weights))))
     assert not (tmp_path / "out").exists()
+
+
+class Deaf:
+    """Stands for Ray, which finds no cluster that takes it."""
+
+    tried = False
+
+    def is_initialized(self):
+        return False
+
+    def init(self, **_more):
+        self.tried = True
+        raise ConnectionError("Failed to connect to Ray cluster")
+
+
+def test_where_nothing_answers_or_no_cluster_takes_this_machine_one_line_says_so():
+    ray = Deaf()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(UsageError, match=rf"ray start --address={address}.*RAY_AUTH_MODE=token"):
+            join(ray, address)
+    assert ray.tried
+    ray.tried = False
+    with pytest.raises(UsageError, match=f"nothing answers at {address}"):
+        join(ray, address)
+    assert not ray.tried
 
 
 @pytest.mark.parametrize("engine", ["spark", "ray://", "ray://host", "ray:head:1", "ray://a b:1"])

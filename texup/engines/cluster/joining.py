@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from texup.errors import DeviceError, UsageError
 
 INSTALL = "pip install 'texup[ray]'"
 LONGEST = 200  # characters of an error of Ray, which has pages
+ANSWER = 10.0  # seconds for the head of a cluster to take a connection
 OBJECTS = 100_000_000  # bytes for what passes between processes of this machine alone: jobs and records
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -55,6 +57,8 @@ def join(ray: Any, address: str | None) -> None:
     """
     if ray.is_initialized():
         return
+    if address is not None:
+        _check_answers(address)
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     worker: Any = importlib.import_module("ray._private.worker")
     if hasattr(worker, "print_to_stdstream"):  # by which it prints that a worker died: texup tells that itself
@@ -75,8 +79,22 @@ def join(ray: Any, address: str | None) -> None:
     except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
         if asked in ("auto", "local"):
             raise UsageError(f"Ray does not start here: {' '.join(str(error).split())[:LONGEST]}") from error
-        what = f"no Ray cluster answers at {asked}, or this machine is not part of it"
-        raise UsageError(f"{what}; run `ray start --address={asked}` on it first") from error
+        what = f"no Ray cluster takes this machine at {asked}"
+        how = f"run `ray start --address={asked}` on it first, and set RAY_AUTH_MODE=token where its head has a token"
+        raise UsageError(f"{what}; {how}") from error
+
+
+def _check_answers(address: str) -> None:
+    """Refuse an address at which nothing answers: Ray would try for a minute and a half.
+
+    Raises:
+        UsageError: nothing does.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise UsageError(f"nothing answers at {address}; give what `ray start --head` printed") from error
 
 
 def _print_nothing(*_arguments: object, **_named: object) -> None:
