@@ -2,26 +2,33 @@
 
     PYTHONPATH=. python tests/bench/bench_cluster.py [FILES]
 
-Measured on this machine: records that the manifest takes a second, and what a file costs the driver (head, group,
-shard, first result). Simulated: ``Shards`` itself gives work to 1, 8, 64 and 512 workers of unequal speed, 2 % of
-which are ten times slower and 2 % of which are lost in the middle; a lost one comes back after its start.
+Measured on this machine: records that the manifest takes a second, what a shard and a result cost to pass through Ray,
+and what a file costs the driver besides (head, group, shard, first result). Simulated: ``Shards`` itself gives work to
+1, 8, 64 and 512 workers of unequal speed, 2 % of which are ten times slower and 2 % of which are lost in the middle; a
+lost one comes back after its start. The driver does one thing after the other: results wait for it, and so do workers
+that have no shard. What Ray costs alone against the local engine is in ``bench_ray.py``.
 """
 
 from __future__ import annotations
 
 import heapq
 import random
+import statistics
 import struct
 import sys
 import tempfile
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from texup.engines.cluster import gathering
-from texup.engines.cluster.shards import Shards
+from texup.engines.cluster.joining import import_ray, join
+from texup.engines.cluster.shards import Shard, Shards
+from texup.engines.cluster.worker import Worker, folders_of
 from texup.engines.engine import Job
 from texup.manifest.journal import Manifest, RunHeader
 from texup.manifest.record import Outcome, Written
@@ -29,26 +36,28 @@ from texup.manifest.record import Outcome, Written
 WORKERS = (1, 8, 64, 512)
 RATE = 200_000.0  # texels a second of one worker: a card with the default nets, files and grain included
 START = 20.0  # seconds from the loss of a worker to the next one: Python, torch, nets
-OPERATIONS = 9  # of the storage for a file: open, read, header; temporary file, write, sync, rename, sync, read back
+WAITING = 4.0  # seconds that results may wait before a worker does: 16 messages, each of a quarter of a second
+OPERATIONS = (
+    10  # of the storage for a file: the lock; open, read, header; temporary file, write, sync, rename, sync, read back
+)
+
+
+RECORD = Outcome(
+    path="textures/walls/a.png",
+    outcome="upscaled",
+    source_sha256="0" * 64,
+    targets=[Written("textures/walls/a.png", "1" * 64, 123456)],
+    settings="0123456789abcdef",
+    policy={"kind": "color", "method": "net", "alpha": "opaque", "edges": ["clamp", "clamp"], "grain": 0.4},
+    precision="fp16",
+    device="cuda",
+)
 
 
 def manifest_appends(count: int = 20_000) -> tuple[float, float]:
     """Return the records that a manifest takes a second of wall time, and of CPU time."""
-    policy = {"kind": "color", "method": "net", "alpha": "opaque", "edges": ["clamp", "clamp"], "grain": 0.4}
     with tempfile.TemporaryDirectory() as folder, Manifest(Path(folder), RunHeader(2, "0", [], {})) as manifest:
-        records = [
-            Outcome(
-                path=f"textures/walls/{k:06}.png",
-                outcome="upscaled",
-                source_sha256="0" * 64,
-                targets=[Written(f"textures/walls/{k:06}.png", "1" * 64, 123456)],
-                settings="0123456789abcdef",
-                policy=policy,
-                precision="fp16",
-                device="cuda",
-            )
-            for k in range(count)
-        ]
+        records = [replace(RECORD, path=f"textures/walls/{k:06}.png") for k in range(count)]
         began, cpu = time.perf_counter(), time.process_time()
         for record in records:
             manifest.append(record)
@@ -68,12 +77,42 @@ def pack(folder: Path, count: int) -> list[Job]:
     return jobs
 
 
-def simulate(jobs: list[Job], count: int) -> dict[str, float]:
+class Nothing:
+    """An engine that has done everything already."""
+
+    device = SimpleNamespace(device="cpu")
+
+    def run(self, jobs, start, end=None):
+        return (replace(RECORD, path=job.path) for job in jobs)
+
+
+def ray_costs() -> tuple[float, float]:
+    """Return the seconds that pass for a shard, and those of the driver for a result, by a worker that does nothing."""
+    ray, costs = import_ray(), {}
+    join(ray, "local")
+    with tempfile.TemporaryDirectory() as name:
+        jobs = pack(Path(name), 1000)
+        worker = ray.remote(Worker).remote(lambda cores: Nothing(), len, 1, 1)
+        (Path(name) / "out").mkdir()
+        ray.get(worker.ready.remote(folders_of(jobs[0])))
+        for count in (1, 1000):
+            seconds = []
+            for number in range(20):
+                began = time.perf_counter()
+                for said in worker.run.options(num_returns="streaming").remote(Shard(number, tuple(jobs[:count]))):
+                    ray.get(said)
+                seconds.append(time.perf_counter() - began)
+            costs[count] = statistics.median(seconds)
+    ray.shutdown()
+    return costs[1], (costs[1000] - costs[1]) / 999
+
+
+def simulate(jobs: list[Job], count: int, shard_cost: float, result_cost: float) -> dict[str, float]:
     """Run the jobs on so many workers; return what came of it, in simulated and in real seconds."""
-    chance, now = random.Random(count), [0.0]
+    chance, now, driver = random.Random(count), [0.0], 0.0
     shards = Shards(iter(jobs), lambda: now[0])
     weights = shards._waiting.weights
-    speed, losses, busy, given, done = {}, [], 0.0, 0, 0
+    speed, losses, given, done = {}, [], 0, 0
     events: list[tuple[float, str, str | None]] = [(0.0, f"w{k}", None) for k in range(count)]
     heapq.heapify(events)
     for k in range(count):
@@ -98,6 +137,7 @@ def simulate(jobs: list[Job], count: int) -> dict[str, float]:
                 heapq.heappush(events, (now[0] + START, name, None))
                 continue
             done += shards.first(name, path)
+            driver = max(driver, now[0]) + result_cost
             if not current[name]:
                 shards.ended(name)
         waiting = [*idle, *([name] if name and not current.get(name) else [])]
@@ -113,13 +153,18 @@ def simulate(jobs: list[Job], count: int) -> dict[str, float]:
             if other and current.get(other):
                 path = current[other].pop(0)
                 seconds = weights[path] / speed[other]
-                busy += seconds
-                heapq.heappush(events, (now[0] + seconds, other, path))
+                at = max(now[0], driver - WAITING)
+                if other in waiting:  # it has a new shard
+                    at = max(now[0], driver) + shard_cost
+                heapq.heappush(events, (at + seconds, other, path))
     work = sum(weights.values())
     ideal = work / sum(speed.values())
+    assert done == len(jobs)
+    now[0] = max(now[0], driver)
     return {
         "seconds": now[0],
         "efficiency": ideal / now[0],
+        "driver": len(jobs) * result_cost / now[0],
         "losses": len(losses),
         "again": given / len(jobs) - 1,
         "files_a_second": len(jobs) / now[0],
@@ -130,19 +175,23 @@ def simulate(jobs: list[Job], count: int) -> dict[str, float]:
 def main(count: int) -> None:
     """Print the tables."""
     wall, cpu = manifest_appends()
+    shard_cost, each = ray_costs()
     print(f"manifest: {wall:,.0f} records a second of wall time, {cpu:,.0f} of CPU time")
     with tempfile.TemporaryDirectory() as name:
         jobs = pack(Path(name), count)
+        own = simulate(jobs[:5000], 8, 0, 0)["driver_cpu_ms_a_file"] / 1e3
+        result_cost = 1 / wall + each + own
+        print(f"a shard: {1e3 * shard_cost:.1f} ms; a result: {1e3 * result_cost:.2f} ms of the driver")
+        print(f"  of which Ray {1e3 * each:.2f}, the manifest {1e3 / wall:.2f}, head and shards {1e3 * own:.2f}")
         print(f"{count} files")
-        print("workers   hours  efficiency   lost   twice   files/s   driver ms a file")
+        print("workers   minutes  efficiency   lost   twice   files/s   driver")
         for workers in WORKERS:
-            found = simulate(jobs, workers)
+            found = simulate(jobs, workers, shard_cost, result_cost)
             print(
-                f"{workers:>7} {found['seconds'] / 3600:>7.2f} {found['efficiency']:>10.2f} {found['losses']:>5}"
-                f" {found['again']:>6.2%} {found['files_a_second']:>8.1f} {found['driver_cpu_ms_a_file']:>9.2f}"
+                f"{workers:>7} {found['seconds'] / 60:>9.1f} {found['efficiency']:>11.2f} {found['losses']:>6}"
+                f" {found['again']:>7.2%} {found['files_a_second']:>9.1f} {found['driver']:>8.0%}",
+                flush=True,
             )
-            if found["files_a_second"] > wall:
-                print("              the manifest is the bound")
     most = found["files_a_second"]
     print(f"storage at {WORKERS[-1]} workers: {OPERATIONS * most:,.0f} operations a second")
 
