@@ -16,7 +16,7 @@ from typing import IO
 from texup import bounds
 from texup.errors import OutputError, PackError, TexupError
 from texup.files import CHUNK, atomic_write, output_error, read_pieces, remove_leftovers_of
-from texup.packs.portability import folded, windows_problem
+from texup.packs.portability import Names, windows_problem
 from texup.packs.temporary import temporary_folder
 from texup.packs.walk import Entry, is_litter, is_safe, walk
 
@@ -197,16 +197,17 @@ def _extract(path: Path, archive: zipfile.ZipFile, root: Path) -> None:
 def _targets(path: Path, members: list[zipfile.ZipInfo]) -> list[tuple[zipfile.ZipInfo, str]]:
     """Return each member that is a file with its safe relative path."""
     targets: list[tuple[zipfile.ZipInfo, str]] = []
-    files: dict[str, str] = {}
-    folders: dict[str, str] = {}
+    names = Names()
     for info in members:
         name = _name(info)
         if is_safe(name.removesuffix("/")) and any(is_litter(part) for part in name.split("/")):
             continue
-        problem = _problem(info, name.removesuffix("/")) or _clash(name, files, folders)
+        problem = _problem(info, name.removesuffix("/"))
+        if problem is None and (first := names.clash(name)):
+            problem = f"one name with {first}; {YOURSELF}"
         if problem:
             raise PackError(f"{path}: {info.orig_filename}: {problem}")
-        if len(folders) > bounds.ARCHIVE_FOLDERS:
+        if len(names.folders) > bounds.ARCHIVE_FOLDERS:
             raise PackError(f"{path}: more than {bounds.ARCHIVE_FOLDERS:,} folders; {YOURSELF}")
         if not name.endswith("/"):
             targets.append((info, name))
@@ -240,26 +241,6 @@ def _problem(info: zipfile.ZipInfo, name: str) -> str | None:
         (info.file_size > bounds.ARCHIVE_MEMBER, f"larger than {bounds.ARCHIVE_MEMBER >> 30} GiB; {YOURSELF}"),
     )
     return next((text for found, text in wrong if found), None)
-
-
-def _clash(name: str, files: dict[str, str], folders: dict[str, str]) -> str | None:
-    """Remember a path and the folders above it; return how it clashes with an earlier one, also by case."""
-    above, _, file = name.rpartition("/")
-    new = []
-    while above and folders.get(folded(above)) != above:  # those above a known folder are known
-        new.append(above)
-        above = above.rpartition("/")[0]
-    for folder in reversed(new):
-        first = files.get(folded(folder)) or folders.setdefault(folded(folder), folder) + "/"
-        if first != folder + "/":
-            return f"one name with {first}; {YOURSELF}"
-    if file:
-        key = folded(name)
-        first = f"{folders[key]}/" if key in folders else files.get(key, "")
-        if first:
-            return f"one name with {first}; {YOURSELF}"
-        files[key] = name
-    return None
 
 
 def _pieces(archive: zipfile.ZipFile, info: zipfile.ZipInfo, room: int) -> Iterator[bytes]:
