@@ -13,6 +13,7 @@
     │   └── DecoderDied        3  the file killed or hung the process that decoded it
     ├── WeightsError           4  weights refused
     ├── LostDevice             1  the device stopped working in the middle of a run
+    ├── LostStore              1  an object store stopped answering while the input was read
     ├── OutputError            5  the output cannot be written, or the disk is full
     │   └── BadTarget          5  no file can have this name there; others can (in a pack, 3)
     └── LockedError            6  another run holds the output
@@ -104,6 +105,10 @@ class WeightsError(TexupError):
 
 class LostDevice(TexupError):
     """The device stopped working; no texture is to blame, and those that are left stay to be done."""
+
+
+class LostStore(TexupError):
+    """An object store stopped answering while the input was read; what was fetched stays."""
 
 
 class OutputError(TexupError):

@@ -148,6 +148,11 @@ def test_only_its_engine_knows_ray():
     ]
 
 
+def test_only_the_store_knows_fsspec():
+    knows = re.compile(r"^\s*(?:import|from) (?:fsspec|s3fs)\b|import_module\(.(?:fsspec|s3fs)\b", re.MULTILINE)
+    assert [name_of(path) for path in SOURCES if knows.search(path.read_text("utf-8"))] == ["packs/remote/store.py"]
+
+
 def test_a_loader_imports_no_other_loader():
     shared = {"convention", "shared"}
     rooms = ROOT / "texup" / "conventions"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from typing import Unpack
 
 from texup.api.asked import PackOptions, PathLike, UpscaleOptions, options_of, path_of
+from texup.calls.cloud import Place, check_asked, opened_place
 from texup.calls.doing import carried_out, packed, planned, remains_of, summary_of
 from texup.calls.inspection import Inspection, inspection_of
-from texup.calls.setup import opened_run
 from texup.calls.summary import Summary
 from texup.calls.tally import Tally
+from texup.packs.remote.url import is_url, read_url
 from texup.upscaling.planning import Plan
 from texup.upscaling.run import plan_of
 
@@ -32,8 +34,8 @@ def upscale(
     the pack; it stands in ``failures`` of what is returned.
 
     Args:
-        pack: a folder, a zip or pk3, or one file.
-        output: where to write; None for ``PACK_x4`` beside it, as the scale is.
+        pack: a folder, a zip or pk3, one file, or a folder of an object store as "s3://BUCKET/FOLDER".
+        output: where to write, also in a store; None for ``PACK_x4`` beside it, as the scale is.
         progress: called in this thread for each file that is done, with the number of files done, that of all, and the
             file's path in the pack. What it raises ends the run; what is finished stays.
         options: as on the command line, with the same defaults; ``docs/api.md`` has the table.
@@ -46,17 +48,22 @@ def upscale(
         LostDevice: the device stopped working in the middle.
     """
     asked = options_of(options, UpscaleOptions)
-    out = None if output is None else path_of(output, "output")
-    with opened_run(path_of(pack, "pack"), out, asked) as (run, archive):
+    source, out = _place(pack, "pack"), None if output is None else _place(output, "output")
+    check_asked(source, out)
+    with opened_place(source, out, asked, tell=_silent) as (run, archive, sending):
         plan, _ = planned(run, archive)
         tally, total = Tally(), _count(plan)
-        with closing(carried_out(run, plan)) as outcomes:
+        carried = carried_out(run, plan)
+        with closing(carried if sending is None else sending.through(carried)) as outcomes:
             for done, outcome in enumerate(outcomes, 1):
                 tally.add(outcome)
                 if progress is not None:
                     progress(done, total, outcome.path)
+        if sending is not None:
+            sending.finish()
         remains = remains_of(run, plan, tally)
-        return summary_of(run, plan, tally, remains, packed(run, archive, remains, tally))
+        summary = summary_of(run, plan, tally, remains, packed(run, archive, remains, tally))
+        return summary if sending is None else replace(summary, url=str(sending.url))
 
 
 def inspect(pack: PathLike, *, estimate: bool = False, **options: Unpack[PackOptions]) -> Inspection:
@@ -71,9 +78,18 @@ def inspect(pack: PathLike, *, estimate: bool = False, **options: Unpack[PackOpt
         UsageError: wrong use, or a pack that is refused.
         WeightsError: weights were refused.
     """
-    with opened_run(path_of(pack, "pack"), None, options_of(options, PackOptions)) as (run, archive):
+    asked = options_of(options, PackOptions)
+    with opened_place(_place(pack, "pack"), None, asked, tell=_silent) as (run, archive, _):
         plan, why = plan_of(run)
         return inspection_of(run, plan, why, archive, has_estimate=estimate)
+
+
+def _place(value: object, name: str) -> Place:
+    return read_url(value) if isinstance(value, str) and is_url(value) else path_of(value, name)
+
+
+def _silent(_: str) -> None:
+    """Tell nobody: a library prints nothing."""
 
 
 def _count(plan: Plan) -> int:

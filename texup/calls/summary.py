@@ -77,6 +77,8 @@ class Summary:
     orphans: Sequence[str]
     nodes: Sequence[NodeSum] = ()
     """The machines of a cluster; none where the run had only its own."""
+    url: str | None = None
+    """Where in an object store the output was put; ``output`` is then its copy on this machine."""
 
     @property
     def is_sound(self) -> bool:

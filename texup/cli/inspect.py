@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from texup.cli.console import finding_lines, print_json, show
+from texup.cli.console import finding_lines, print_json, report, show
 from texup.cli.options import CommandOptions, processing_options
 from texup.cli.running.output_options import SHARD_OPTION
 from texup.cli.usage.sections import PACK, Sectioned
+from texup.cli.usage.values import PlaceType
 
 if TYPE_CHECKING:
+    from texup.calls.cloud import Place
     from texup.calls.inspection import Inspection
     from texup.upscaling.run import Route, Run
     from texup.upscaling.survey import Item
@@ -34,12 +36,12 @@ SHOWN = 8  # most frequent values shown of each count
 
 
 @click.command(cls=Sectioned, sections=PACK)
-@click.argument("source", metavar="PACK", type=click.Path(path_type=Path))
+@click.argument("source", metavar="PACK", type=PlaceType())
 @processing_options
 @SHARD_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the plan for every file.")
 @click.option("-v", "--verbose", is_flag=True, help="Print the plan for every file.")
-def inspect(source: Path, options: CommandOptions) -> None:
+def inspect(source: Place, options: CommandOptions) -> None:
     """Show what is in a pack, and what `texup upscale` would do with it and why.
 
     Nothing is written but a sample of a few seconds, in a temporary folder, from which the time is estimated.
@@ -49,9 +51,9 @@ def inspect(source: Path, options: CommandOptions) -> None:
       texup inspect ./n64_textures
       texup inspect ./n64_textures --scale 2 --json
     """
-    from texup.calls.setup import opened_run
+    from texup.calls.cloud import opened_place
 
-    with opened_run(source, None, options) as (run, archive):
+    with opened_place(source, None, options, tell=report) as (run, archive, _):
         show_survey(run, archive, options)
 
 

@@ -23,11 +23,13 @@ from texup.cli.running.output_options import (
 )
 from texup.cli.usage.sections import PACK, Sectioned
 from texup.cli.usage.settings import setting
-from texup.cli.usage.values import EngineType
+from texup.cli.usage.values import EngineType, PlaceType
 from texup.errors import ExitCode, PackError, UsageError
 
 if TYPE_CHECKING:
+    from texup.calls.cloud import Place
     from texup.calls.loading import Engines
+    from texup.calls.sending import Sending
     from texup.calls.summary import Summary
     from texup.packs.pack import Finding
     from texup.upscaling.planning import Plan
@@ -35,11 +37,11 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Sectioned, sections=PACK)
-@click.argument("sources", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("sources", metavar="INPUT...", nargs=-1, required=True, type=PlaceType())
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=PlaceType(),
     help="Where to write; of several inputs, the folder for all of them. [default: INPUT_xN beside INPUT]",
 )
 @processing_options
@@ -72,7 +74,7 @@ if TYPE_CHECKING:
 @VERBOSE_OPTION
 @click.pass_context
 def upscale(
-    ctx: click.Context, /, sources: tuple[Path, ...], output: Path | None, gallery: bool, options: CommandOptions
+    ctx: click.Context, /, sources: tuple[Place, ...], output: Place | None, gallery: bool, options: CommandOptions
 ) -> None:
     """Upscale texture packs, or single textures.
 
@@ -88,9 +90,10 @@ def upscale(
       texup upscale Dump/Textures/GALE01 -o hd
       texup upscale faithful.zip --format minecraft
       texup upscale packs/* -o ./hd
+      texup upscale s3://textures/pack -o s3://textures/pack_hd
       texup upscale wall.png --scale 2 --edges wrap,clamp
     """
-    from texup.calls.setup import outputs_of
+    from texup.calls.cloud import outputs_of
 
     if options.dry_run:
         options = replace(options, engine="local")  # which nothing is sent to
@@ -111,8 +114,8 @@ def upscale(
 
 
 def _upscale_one(
-    source: Path,
-    output: Path | None,
+    source: Place,
+    output: Place | None,
     options: CommandOptions,
     engines: Engines,
     results: list[dict[str, Any]],
@@ -120,9 +123,12 @@ def _upscale_one(
     gallery: bool,
 ) -> ExitCode:
     """Do one input, and add what became of it to ``results``."""
-    from texup.calls.setup import opened_run
+    from texup.calls.cloud import check_asked, opened_place
 
-    with opened_run(source, output, options, engines) as (run, archive):
+    check_asked(source, output, is_dry=options.dry_run, remember=options.remember, gallery=gallery)
+    out = output if isinstance(output, Path) or not options.dry_run else None  # of which nothing is fetched
+    tell = (lambda _: None) if options.quiet else report
+    with opened_place(source, out, options, engines, tell=tell) as (run, archive, sending):
         if options.dry_run:
             from texup.cli.inspect import show_survey
 
@@ -132,7 +138,7 @@ def _upscale_one(
             raise UsageError("--remember changes the pack, which is then another for the next shard; leave it out")
         if gallery and run.source.is_file():
             raise UsageError(f"{source}: one file; --gallery shows packs")
-        summary = _upscale(run, archive, options)
+        summary = _upscale(run, archive, options, sending)
         results.append(summary.as_json())
         if gallery:
             from texup.cli.gallery import write_gallery
@@ -141,7 +147,7 @@ def _upscale_one(
         return ExitCode.OK if summary.is_sound else ExitCode.SOME_FAILED
 
 
-def _upscale(run: Run, archive: Path | None, options: CommandOptions) -> Summary:
+def _upscale(run: Run, archive: Path | None, options: CommandOptions, sending: Sending | None) -> Summary:
     """Do a run, check what it wrote, and report."""
     from texup.calls.doing import carried_out, packed, planned, remains_of, summary_of
     from texup.cli.running.progress import follow
@@ -157,23 +163,27 @@ def _upscale(run: Run, archive: Path | None, options: CommandOptions) -> Summary
         return run.load_engine().device.state()
 
     left = {} if options.quiet else work_left(run, plan)
-    tally = follow(carried_out(run, plan), left, device_state, **shown)
+    outcomes = carried_out(run, plan)
+    tally = follow(outcomes if sending is None else sending.through(outcomes), left, device_state, **shown)
+    if sending is not None:
+        sending.finish()
     if tally.has_nets and not options.quiet:
         for note in run.load_engine().device.notes():
             report(f"hint: {note}")
     remains = remains_of(run, plan, tally)
     _report_findings(remains.findings, ("error",) if options.quiet else ("error", "warning"), options)
     if remains.orphans and not options.quiet:
-        report(orphans_line(remains.orphans, run.out))
+        report(orphans_line(remains.orphans, run.out if sending is None else sending.url))
     written = packed(run, archive, remains, tally)
     if not options.quiet:
-        place = _where(run, archive, has_results=remains.has_results, is_packed=written is not None)
+        place = _where(run, archive, sending, has_results=remains.has_results, is_packed=written is not None)
         if tally.wrong:
             report(tally.gate_line())
         report(f"{tally.summary()}; {place}{_copy_hint(plan) if remains.has_results and written is None else ''}")
     if run.source.is_dir() and not run.place and tally.counts["upscaled"]:
         _remember(run, options)
-    return summary_of(run, plan, tally, remains, written)
+    summary = summary_of(run, plan, tally, remains, written)
+    return summary if sending is None else replace(summary, url=str(sending.url))
 
 
 def _remember(run: Run, options: CommandOptions) -> None:
@@ -198,11 +208,11 @@ def _report_findings(findings: Sequence[Finding], severities: tuple[str, ...], o
         report(line)
 
 
-def _where(run: Run, archive: Path | None, *, has_results: bool, is_packed: bool) -> str:
+def _where(run: Run, archive: Path | None, sending: Sending | None, *, has_results: bool, is_packed: bool) -> str:
     """Return one clause that says where the results are; it names no file that is not there or not of this run."""
     if is_packed:
         return f"written to {archive} from the folder {run.out}, which only a later run needs"
-    written = f"written to {run.out}" if has_results else "nothing written"
+    written = f"written to {run.out if sending is None else sending.url}" if has_results else "nothing written"
     if archive is None:
         return written
     rest = "is still of an earlier run" if archive.exists() else "is not made yet"
@@ -222,7 +232,7 @@ def _copy_hint(plan: Plan) -> str:
     return f"; copy the folder {top} in it {where} of {convention.title}"
 
 
-def orphans_line(orphans: Sequence[str], out: Path) -> str:
+def orphans_line(orphans: Sequence[str], out: Place) -> str:
     """Return one line about files in an output that its newest run has no use for."""
     count = f"{len(orphans)} files" if len(orphans) > 1 else "a file"
     names = ", ".join(orphans[:3]) + (", ..." if len(orphans) > 3 else "")

@@ -37,6 +37,9 @@ EXTRAS = (
     Extra("ispc-texcomp", "--dds-quality normal and best", "pip install 'texup[dds]'"),
     Extra("onnx", "texup models convert to .onnx", "pip install 'texup[onnx]'"),
     Extra("ray", "--engine ray", "pip install 'texup[ray]'"),
+    Extra("s3fs", "packs in s3://", "pip install 'texup[cloud]'"),
+    Extra("gcsfs", "packs in gs://", "pip install 'texup[cloud]' gcsfs"),
+    Extra("adlfs", "packs in az://", "pip install 'texup[cloud]' adlfs"),
     Extra("matplotlib", "curves of a training", "pip install 'texup[train]'"),
     Extra("tensorboard", "the log of a training in TensorBoard", "pip install 'texup[train]'"),
     Extra(

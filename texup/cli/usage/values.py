@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
@@ -43,6 +44,25 @@ class Offering(click.ParamType[T]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the words that begin as what is typed."""
         return offered(self.offers, incomplete)
+
+
+class PlaceType(click.Path):
+    """A path, or a folder of an object store."""
+
+    def __init__(self) -> None:
+        """Take any path, whether or not something is there."""
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a path, or the place that a URL means."""
+        from texup.packs.remote.url import is_url, read_url
+
+        if not (isinstance(value, str) and is_url(value)):
+            return super().convert(value, param, ctx)
+        try:
+            return read_url(value)
+        except TexupError as error:
+            self.fail(str(error), param, ctx)
 
 
 class EdgesType(Offering[tuple[str, str]]):

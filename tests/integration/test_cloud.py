@@ -1,0 +1,375 @@
+"""Packs from and into an object store: a real S3 server on this machine, whose answers fail, stall and break off."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import random
+import sys
+from collections import Counter
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import texup as api
+from texup.calls import sending
+from texup.errors import UsageError
+from texup.packs.remote import store
+from texup.packs.remote.mirror import mirrored
+from texup.packs.remote.url import read_url
+
+from ..stores import BUCKET, s3_server
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of sockets and clients that libraries leave open
+MANIFEST = "texup-manifest.jsonl"
+PACK, OUT = f"s3://{BUCKET}/pack", f"s3://{BUCKET}/out"
+FILES = 8
+SLOW = pytest.mark.slow
+MOMENTS = [
+    pytest.param(number, earlier, is_other, marks=() if (number, is_other) == (4, True) else SLOW)
+    for number in (0, 1, 2, 4, 7, 9)
+    for earlier in (None, 2)
+    for is_other in (False, True)
+]
+"""The put from which on all fail, the scale of an earlier run, and whether another machine goes on."""
+
+
+@pytest.fixture(scope="module")
+def server():
+    with s3_server() as s3:
+        yield s3
+
+
+@pytest.fixture
+def s3(server, catalog, tmp_path, monkeypatch):
+    """The server with a pack in it and nothing else, an empty cache, and tries that wait for little."""
+    server.faults.clear()
+    for key in server.tree("pack"):
+        server.delete(f"pack/{key}")
+    for key in server.tree("out"):
+        server.delete(f"out/{key}")
+    folder = pack_in(tmp_path)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            server.put(f"pack/{path.relative_to(folder).as_posix()}", path.read_bytes())
+    server.asked.clear()
+    server.puts.clear()
+    monkeypatch.setattr(store, "WAITS", (0.01, 0.02))
+    monkeypatch.setattr("s3fs.core.S3FileSystem.retries", 1)
+    monkeypatch.setattr("s3fs.core.S3FileSystem.read_timeout", 0.5)
+    monkeypatch.setenv("TEXUP_CACHE", str(tmp_path / "cache"))
+    return server
+
+
+def pack_in(place: Path) -> Path:
+    """Make a pack: six textures, one of them in two places, and a text."""
+    folder = place / "pack"
+    (folder / "ui").mkdir(parents=True)
+    for k in range(FILES - 2):
+        pixels = np.random.default_rng(k).integers(0, 256, (6, 9, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / ("ui" if k % 2 else "") / f"t{k}.png")
+    (folder / "ui" / "again.png").write_bytes((folder / "t0.png").read_bytes())
+    (folder / "notes.txt").write_text("no texture")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made_before() -> dict[str, bytes]:
+    return {}
+
+
+@pytest.fixture
+def local(texup, tmp_path, catalog, made_before):
+    """What a run on this machine makes of the same pack, without the manifest."""
+
+    def made() -> dict[str, bytes]:
+        if not made_before:
+            out = tmp_path / "local"
+            assert texup("upscale", tmp_path / "pack", "-o", out, "--scale", 4, "--copy-other").code == 0
+            files = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*.*")}
+            made_before.update(results(files))
+        return made_before
+
+    return made
+
+
+def results(tree: dict[str, bytes]) -> dict[str, bytes]:
+    return {path: data for path, data in tree.items() if path != MANIFEST}
+
+
+@pytest.fixture
+def upscale(texup):
+    """Upscales the pack of the store into the store."""
+
+    def run(*options, scale=4, source=PACK, out=OUT):
+        return texup("upscale", source, "-o", out, "--scale", scale, "--copy-other", *options)
+
+    return run
+
+
+def break_at(number: int, method="PUT"):
+    """Let every request of a method fail from the one of this number on."""
+    numbers = count()
+    return lambda request: request.fail() if request.method == method and next(numbers) >= number else None
+
+
+def check_manifest(tree: dict[str, bytes]) -> None:
+    """Check that what the manifest of a store says was written is there, whole, with one valid record each."""
+    latest = {}
+    for line in tree[MANIFEST].splitlines():
+        record = json.loads(line)
+        if "path" in record:
+            latest[record["path"]] = record
+    for record in latest.values():
+        for path, sha256, size in record["targets"]:
+            assert (hashlib.sha256(tree[path]).hexdigest(), len(tree[path])) == (sha256, size), path
+
+
+def test_a_store_gets_what_a_local_run_makes(s3, upscale, local, texup, tmp_path):
+    found = upscale("--json")
+    assert (found.code, found.json["counts"], found.json["url"]) == (0, {"copied": 1, "upscaled": 7}, OUT)
+    tree = s3.tree("out")
+    assert results(tree) == local()
+    check_manifest(tree)
+    assert s3.asked["GET", "?"] >= 3 + 1  # three pages of the pack, and one of the output
+    assert s3.puts[0] == s3.puts[-1] == f"out/{MANIFEST}"
+    assert Counter(s3.puts).most_common(2)[1][1] == 1, "each result was put once"
+    s3.asked.clear()
+    s3.puts.clear()
+    again = upscale()
+    assert (again.code, "8 unchanged" in again.err, f"written to {OUT}" in again.err) == (0, True, True)
+    assert s3.puts == []
+    assert {method for method, _ in s3.asked} == {"GET"}
+    assert {path for _, path in s3.asked} == {"?"}, "nothing was fetched again"
+    assert b"very-secret" not in b"".join(tree.values())
+    assert all(b"very-secret" not in path.read_bytes() for path in (tmp_path / "cache").rglob("*.*") if path.is_file())
+
+
+def test_another_machine_goes_on(s3, upscale, texup, tmp_path, monkeypatch):
+    assert upscale().code == 0
+    s3.put("pack/new.png", (tmp_path / "pack" / "ui" / "t1.png").read_bytes())
+    monkeypatch.setenv("TEXUP_CACHE", str(tmp_path / "other"))
+    s3.puts.clear()
+    found = upscale("--json")
+    assert (found.code, found.json["counts"]) == (0, {"unchanged": 8, "upscaled": 1})
+    assert [key for key in s3.puts if not key.endswith(MANIFEST)] == ["out/new.png"]
+    check_manifest(s3.tree("out"))
+    assert texup("verify", found.json["output"]).code == 0
+    monkeypatch.setenv("TEXUP_CACHE", str(tmp_path / "cache"))  # the first one takes what the other has done
+    found = upscale("--json")
+    assert (found.code, found.json["counts"]) == (0, {"unchanged": 9})
+
+
+def test_local_folders_go_into_stores_and_packs_of_stores_into_folders(s3, upscale, local, tmp_path):
+    wanted = local()
+    assert upscale(source=tmp_path / "pack").code == 0
+    assert results(s3.tree("out")) == wanted
+    assert upscale(out=tmp_path / "here").code == 0
+    paths = [path for path in (tmp_path / "here").rglob("*.*") if path.name != MANIFEST]
+    assert {path.relative_to(tmp_path / "here").as_posix(): path.read_bytes() for path in paths} == wanted
+
+
+@pytest.mark.parametrize(
+    "kind", ["fail", "cut_in_half", *(pytest.param(k, marks=SLOW) for k in ("busy", "cut", "slow"))]
+)
+def test_faults_that_pass_change_no_byte(s3, upscale, local, kind):
+    """Every third request of each method fails once, in a seeded order."""
+    dice, hurt = random.Random(kind), set()
+
+    def fault(request):
+        key = (request.method, request.path)
+        if key in hurt or dice.random() > (0.1 if kind == "slow" else 0.4):
+            return None
+        hurt.add(key)
+        ways = {
+            "busy": lambda: request.fail("503 Slow Down", "SlowDown"),
+            "cut_in_half": lambda: request.cut_in_half() if request.method == "GET" else request.cut(),
+            "slow": lambda: request.slow(1) if request.method == "GET" else None,
+        }
+        return ways.get(kind, getattr(request, kind, request.fail))()
+
+    s3.faults.append(fault)
+    found = upscale()
+    s3.faults.clear()
+    assert (found.code, len(hurt) > 1) == (0, True), found.err
+    tree = s3.tree("out")
+    assert results(tree) == local()
+    check_manifest(tree)
+
+
+@pytest.mark.parametrize(("number", "earlier", "is_other"), MOMENTS)
+def test_a_lost_store_costs_nothing_that_was_done(s3, upscale, local, tmp_path, monkeypatch, number, earlier, is_other):
+    """What is there is true at any moment, and the same command makes the rest."""
+    monkeypatch.setattr(sending, "EVERY", 0.0)
+    if earlier is not None:
+        assert upscale(scale=earlier).code == 0
+    s3.faults.append(break_at(number))
+    broken = upscale()
+    assert (broken.code, "run the same command again" in broken.err) == (5, True)
+    s3.faults.clear()
+    tree = s3.tree("out")
+    if MANIFEST in tree:
+        check_manifest(tree)
+    if is_other:
+        monkeypatch.setenv("TEXUP_CACHE", str(tmp_path / "other"))
+    found = upscale("--json")
+    assert (found.code, found.json["kept"]) == (0, [])
+    tree = s3.tree("out")
+    assert results(tree) == local()
+    check_manifest(tree)
+
+
+def test_what_was_made_and_not_sent_is_sent_and_not_made_again(s3, upscale, local):
+    s3.faults.append(lambda request: request.fail() if request.method == "PUT" and ".png" in request.path else None)
+    assert upscale().code == 5
+    assert set(s3.tree("out")) <= {MANIFEST, "notes.txt"}
+    s3.faults.clear()
+    found = upscale("--json")
+    assert (found.code, found.json["counts"]) == (0, {"unchanged": FILES})
+    assert "of an earlier run" in found.err
+    assert results(s3.tree("out")) == local()
+
+
+def test_work_of_a_machine_that_was_overtaken_is_dropped(s3, upscale, local, tmp_path, monkeypatch):
+    s3.faults.append(break_at(1))
+    assert upscale(scale=2).code == 5
+    s3.faults.clear()
+    monkeypatch.setenv("TEXUP_CACHE", str(tmp_path / "other"))
+    assert upscale().code == 0
+    monkeypatch.setenv("TEXUP_CACHE", str(tmp_path / "cache"))
+    found = upscale("--json")
+    assert (found.code, found.json["counts"]) == (0, {"unchanged": FILES})
+    assert results(s3.tree("out")) == local()
+
+
+def test_a_source_that_stops_answering_is_one_line(s3, upscale):
+    s3.faults.append(lambda request: request.cut() if "t3.png" in request.path else None)
+    found = upscale()
+    assert (found.code, found.err.splitlines()[-1].startswith(f"texup: error: {PACK}/ui/t3.png: ")) == (1, True)
+    assert "run the same command again" in found.err
+    s3.faults.clear()
+    s3.asked.clear()
+    assert upscale().code == 0
+    assert s3.asked["GET", f"/{BUCKET}/pack/t0.png"] == 0, "what was fetched stays"
+
+
+def test_objects_of_others_stay(s3, upscale):
+    s3.put("out/t0.png", b"mine")
+    s3.puts.clear()
+    found = upscale()
+    assert (found.code, "no manifest of texup (t0.png)" in found.err, s3.puts) == (2, True, [])
+    found = upscale("--keep-existing", "--json")
+    assert [kept["path"] for kept in found.json["kept"]] == ["t0.png"]
+    assert s3.tree("out")["t0.png"] == b"mine"
+
+
+def test_what_was_changed_by_hand_stays_and_what_was_removed_is_made_again(s3, upscale):
+    assert upscale().code == 0
+    s3.put("out/t0.png", b"retouched")
+    s3.delete("out/t2.png")
+    found = upscale("--json")
+    assert ([kept["path"] for kept in found.json["kept"]], found.json["counts"]["upscaled"]) == (["t0.png"], 1)
+    assert s3.tree("out")["t0.png"] == b"retouched"
+    assert "t2.png" in s3.tree("out")
+
+
+def test_an_output_that_was_removed_is_made_anew(s3, upscale, local):
+    assert upscale().code == 0
+    for key in s3.tree("out"):
+        s3.delete(f"out/{key}")
+    assert upscale().code == 0
+    assert results(s3.tree("out")) == local()
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("T0.PNG", "one name with "),
+        ("a/../../b.png", "an unsafe path"),
+        ("a\\b.png", "an unsafe path"),
+        ("x" * 300 + ".png", "too long"),
+        ("d/" * 70 + "x.png", "folders deep"),
+    ],
+)
+def test_keys_that_no_folder_can_hold_are_refused(s3, upscale, key, said):
+    s3.put(f"pack/{key}", b"x")
+    found = upscale()
+    assert (found.code, said in found.err, len(found.err.splitlines())) == (2, True, 1)
+    assert s3.puts == [f"pack/{key}"] or not s3.tree("out")
+
+
+def test_objects_are_bounded(s3, upscale, monkeypatch):
+    monkeypatch.setattr("texup.bounds.STORE_OBJECTS", FILES)
+    monkeypatch.setattr("texup.bounds.STORE_OBJECT", 1000)
+    assert upscale().code == 0
+    s3.put("pack/large.png", bytes(1001))
+    assert "larger than" in upscale().err
+    s3.put("pack/large.png", bytes(1))
+    found = upscale()
+    assert (found.code, "more than 8 objects" in found.err) == (2, True)
+
+
+def test_a_full_disk_is_told_before_anything_is_fetched(s3, upscale, monkeypatch):
+    monkeypatch.setattr("texup.packs.remote.mirror.SPARE", 1 << 60)
+    found = upscale()
+    assert (found.code, "set TEXUP_CACHE" in found.err) == (2, True)
+    assert {path for _, path in s3.asked} == {"?"}
+
+
+def test_two_runs_do_not_write_to_one_output(s3, upscale):
+    with mirrored(read_url(OUT), is_output=True, tell=lambda _: None):
+        found = upscale()
+    assert (found.code, found.err.splitlines()[-1]) == (
+        6,
+        f"texup: error: {OUT}: another texup run on this machine is writing here; wait for it",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["s3://me:word@b/pack", "-o", "x"], "s3://b/pack: no passwords"),
+        (["s3://b/pack?token=word", "-o", "x"], "s3://b/pack: no passwords"),
+        (["ftp://me:word@host/pack", "-o", "x"], "ftp://host/pack: texup reads and writes folders"),
+        (["s3://", "-o", "x"], "names no folder"),
+        (["s3://b/pack"], "give a place for the result"),
+        (["s3://b/pack", "-o", "s3://b/pack/out"], "lies in the input"),
+        (["s3://b/pack/in", "-o", "s3a://b/pack"], "contains the input"),
+        (["s3://b/pack", "-o", "s3://b/out.zip"], "an archive cannot be made there"),
+        (["s3://b/pack", "s3://b/two", "-o", "x"], "give one at a time"),
+        (["s3://b/pack", "-o", "x", "--engine", "ray"], "--engine ray needs folders"),
+        (["s3://b/pack", "-o", "x", "--remember"], "--remember changes the pack"),
+        (["s3://b/pack", "-o", "s3://b/out", "--gallery"], "--gallery writes a page"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_asked(texup, arguments, said):
+    found = texup("upscale", *arguments)
+    assert (found.code, said in found.err, "word" not in found.err.replace("passwords", "")) == (2, True, True)
+
+
+@pytest.mark.parametrize(("scheme", "package"), [("s3", "s3fs"), ("gs", "gcsfs"), ("az", "adlfs")])
+def test_the_extra_is_named(texup, monkeypatch, tmp_path, scheme, package):
+    monkeypatch.setenv("TEXUP_CACHE", str(tmp_path))
+    monkeypatch.setitem(sys.modules, package, None)
+    registry = importlib.import_module("fsspec.registry")
+    monkeypatch.setattr(registry, "_registry", {})  # of classes that were imported before
+    monkeypatch.setattr(registry, "registry", {})
+    found = texup("upscale", f"{scheme}://b/pack", "-o", tmp_path / "out")
+    more = "" if scheme == "s3" else f" {package}"
+    line = f"texup: error: {scheme}://b/pack: needs the package {package}: pip install 'texup[cloud]'{more}\n"
+    assert (found.code, found.err) == (2, line)
+
+
+def test_inspect_and_python_take_stores_too(s3, texup, tmp_path):
+    assert len(api.inspect(PACK, device="cpu").files) == FILES
+    dry = texup("upscale", PACK, "-o", OUT, "--dry-run")
+    assert (dry.code, s3.tree("out"), str(tmp_path / "cache") in dry.out) == (0, {}, False)
+    summary = api.upscale(PACK, OUT, device="cpu", copy_other=True)
+    assert (summary.url, summary.counts) == (OUT, {"upscaled": 7, "copied": 1})
+    check_manifest(s3.tree("out"))
+    with pytest.raises(UsageError, match="give a place"):
+        api.upscale(PACK, device="cpu")
