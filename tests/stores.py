@@ -42,6 +42,12 @@ class Request:
         yield body[: len(body) // 2]
         self._environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
 
+    def short(self) -> Iterable[bytes]:
+        """Answer with a part of the object as if it were all."""
+        body = b"".join(self._pass_on(self._environ, lambda *_: None))[:10]
+        self._start("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+
     def slow(self, seconds: float) -> Iterable[bytes]:
         """Send the first half, and the rest after a pause."""
         body = b"".join(self._pass_on(self._environ, self._start))

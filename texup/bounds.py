@@ -81,8 +81,8 @@ ARCHIVE_NAME: Annotated[int, Bound("archives", "a name in a path", "bytes")] = 2
 """What file systems hold."""
 ARCHIVE_DIRECTORY: Annotated[int, Bound("archives", "the list of files", "bytes")] = 64 << 20
 
-STORE_OBJECTS: Annotated[int, Bound("object stores", "objects below a URL")] = 1_000_000
-"""Each takes about 2 KB while they are listed."""
+STORE_OBJECTS: Annotated[int, Bound("object stores", "objects below a URL")] = 500_000
+"""Each takes 3.4 KB while they are listed."""
 STORE_OBJECT: Annotated[int, Bound("object stores", "an object", "bytes")] = 4 << 30
 
 RULES_BYTES: Annotated[int, Bound("rules (`texup.toml`)", "a file", "bytes")] = 256 << 10

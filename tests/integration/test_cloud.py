@@ -174,10 +174,10 @@ def test_local_folders_go_into_stores_and_packs_of_stores_into_folders(s3, upsca
 
 
 @pytest.mark.parametrize(
-    "kind", ["fail", "cut_in_half", *(pytest.param(k, marks=SLOW) for k in ("busy", "cut", "slow"))]
+    "kind", ["fail", "cut_in_half", "short", *(pytest.param(k, marks=SLOW) for k in ("busy", "cut", "slow"))]
 )
 def test_faults_that_pass_change_no_byte(s3, upscale, local, kind):
-    """Every third request of each method fails once, in a seeded order."""
+    """Many requests fail once, by seeded dice."""
     dice, hurt = random.Random(kind), set()
 
     def fault(request):
@@ -189,6 +189,7 @@ def test_faults_that_pass_change_no_byte(s3, upscale, local, kind):
             "busy": lambda: request.fail("503 Slow Down", "SlowDown"),
             "cut_in_half": lambda: request.cut_in_half() if request.method == "GET" else request.cut(),
             "slow": lambda: request.slow(1) if request.method == "GET" else None,
+            "short": lambda: request.short() if request.method == "GET" and not request.is_listing else None,
         }
         return ways.get(kind, getattr(request, kind, request.fail))()
 

@@ -78,7 +78,8 @@ def upscale(
 ) -> None:
     """Upscale texture packs, or single textures.
 
-    INPUT is a folder, walked with all its subfolders, a zip or pk3, or one file. Dumps of emulators become packs
+    INPUT is a folder, walked with all its subfolders, a zip or pk3, one file, or a folder of an object store as
+    s3://BUCKET/FOLDER. Dumps of emulators become packs
     that they load, in their own folders and spelling; anything else keeps its relative path, name and format. Every
     texture keeps its channels and bit depth where the loader reads them. Run the same command again to go on after
     an interruption: finished textures are not repeated. Several inputs share the nets that are loaded.
