@@ -20,8 +20,7 @@ from texup.calls import doing
 from texup.files import read_pieces, sha256_of
 from texup.manifest.history import history_of
 from texup.textures.codecs.files import decode
-from texup.upscaling import copying, reading
-from texup.upscaling import pack as upscaling
+from texup.upscaling import copying, reading, starting
 
 from ..builders import noise
 
@@ -282,7 +281,7 @@ def test_p07_a_source_that_is_written_while_it_is_read_fails_alone(upscale, pack
 def test_p07_a_file_that_is_copied_for_its_content_is_the_one_that_was_looked_at(
     upscale, pack, tmp_path, monkeypatch, new
 ):
-    read = upscaling.read
+    read = starting.read
 
     def then_replaced(planned, *arguments):
         found = read(planned, *arguments)
@@ -290,13 +289,13 @@ def test_p07_a_file_that_is_copied_for_its_content_is_the_one_that_was_looked_at
             put(pack / "sky.dds", new)
         return found
 
-    monkeypatch.setattr(upscaling, "read", then_replaced)
+    monkeypatch.setattr(starting, "read", then_replaced)
     result = upscale()
     assert result.code == 3
     assert [failure["path"] for failure in result.json["failures"]] == ["sky.dds"]
     assert "changed meanwhile" in result.json["failures"][0]["reason"]
     assert not (tmp_path / "out" / "sky.dds").exists()
-    monkeypatch.setattr(upscaling, "read", read)
+    monkeypatch.setattr(starting, "read", read)
     assert_recovers(upscale, pack, tmp_path / "out")
 
 

@@ -202,7 +202,7 @@ def test_p17_the_command_without_memory(texup, pack, weights, tmp_path, monkeypa
 STEPS = {  # where a file's own memory may be short: function -> how often it is called for the pack below
     "texup.upscaling.reading.read_file": 4,
     "texup.upscaling.pixels.split": 4,
-    "texup.upscaling.pixels._framed": 4,
+    "texup.upscaling.pixels._request": 4,
     "texup.upscaling.pixels.merge": 4,
     "texup.upscaling.coding.encode": 4,
     "texup.engines.steps.atomic_write": 4,

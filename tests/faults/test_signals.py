@@ -220,7 +220,7 @@ Device.upscale = upscale
 # And a file thread in the packing of a large result.
 IN_A_FILE = """
 import os, signal, time
-from texup.upscaling import pack as upscaling
+from texup.upscaling import starting
 sent = []
 def result_files(*arguments, **options):
     time.sleep(0.3)
@@ -228,7 +228,7 @@ def result_files(*arguments, **options):
     if len(sent) == 1:
         os.kill(os.getpid(), signal.{name})
     time.sleep(40)
-upscaling.result_files = result_files
+starting.result_files = result_files
 """
 
 

@@ -129,7 +129,7 @@ def test_it_runs_where_torch_is_missing():
     )
     assert result.returncode == 1
     assert result.stderr.splitlines() == ["texup: error: torch is not installed; install texup again"]
-    assert "shipped models: 5 of 5 are as the catalog says" in result.stdout
+    assert "shipped models: 6 of 6 are as the catalog says" in result.stdout
 
 
 def test_it_runs_where_a_library_is_broken(examined, monkeypatch):

@@ -83,8 +83,8 @@ def test_the_plan_as_json(texup, pack, tmp_path):
     assert files["sub/leaf.tga"]["policy"]["alpha"] == "binary"
     assert set(files["wall.png"]) == {f.name for f in fields(Item)} - {"work"}
     assert "cut\x1b[31m.png" in files
-    # wall, grey and leaf with its alpha, with 8 texels around each
-    assert values["net_texels"] == 2 * 32 * 40 + 2 * 40 * 40
+    # wall and grey, which wrap; leaf with its alpha, each with 4 texels around
+    assert values["net_texels"] == 2 * 16 * 24 + 2 * 32 * 32
     assert 0 < values["estimate"]["shortest"] < values["estimate"]["longest"]
     assert values["estimate"]["memory_mb"] > 0
     assert values["estimate"]["device"] == "cpu"

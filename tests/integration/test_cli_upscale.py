@@ -379,7 +379,7 @@ def test_models_chain_without_rounding_between(texup, tmp_path, wall, tiny_weigh
     pixels = wall(12, 12)
     Image.fromarray(pixels).save(source)
     models = ("--model", "tiny-psnr", "--model", tiny_weights / "tiny-gan.safetensors")
-    arguments = ("upscale", source, *models, "--no-color-fix", "--edges", "clamp", "--overlap", "0", "--json")
+    arguments = ("upscale", source, *models, "--no-color-fix", "--edges", "mirror", "--overlap", "0", "--json")
     result = texup(*arguments, "-o", target)
     assert (result.code, result.json["scale"]) == (0, 16)
     assert [m["name"] for m in result.json["models"]] == ["tiny-psnr", "tiny-gan"]
