@@ -132,7 +132,8 @@ def content(run: Path) -> dict[str, object]:
     return files | {"log": log, "weights": load_checkpoint(run)["trainer"]["generator"]["body.0.weight"].tolist()}
 
 
-@pytest.mark.parametrize("names", [OFTEN, pytest.param(KILLS, marks=pytest.mark.slow)], ids=["some", "all"])
+@pytest.mark.slow
+@pytest.mark.parametrize("names", [OFTEN, KILLS], ids=["some", "all"])
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(killed, names):
     folder, codes = killed(*names)
     assert codes == {"whole": [0], **{name: [-signal.SIGKILL, 0] for name in names}}

@@ -164,6 +164,7 @@ def test_another_machine_goes_on(s3, upscale, texup, tmp_path, monkeypatch):
     assert (found.code, found.json["counts"]) == (0, {"unchanged": 9})
 
 
+@pytest.mark.slow
 @SLOW
 def test_local_folders_go_into_stores_and_packs_of_stores_into_folders(s3, upscale, local, tmp_path):
     wanted = local()
@@ -236,6 +237,7 @@ def test_what_was_made_and_not_sent_is_sent_and_not_made_again(s3, upscale, loca
     assert results(s3.tree("out")) == local()
 
 
+@pytest.mark.slow
 @SLOW
 def test_work_of_a_machine_that_was_overtaken_is_dropped(s3, upscale, local, tmp_path, monkeypatch):
     s3.faults.append(break_at(1))
@@ -261,6 +263,7 @@ def test_a_source_that_stops_answering_is_one_line(s3, upscale):
     assert s3.asked["GET", f"/{BUCKET}/pack/t0.png"] == 0, "what was fetched stays"
 
 
+@pytest.mark.slow
 @SLOW
 def test_objects_of_others_stay(s3, upscale):
     s3.put("out/t0.png", b"mine")
@@ -282,6 +285,7 @@ def test_what_was_changed_by_hand_stays_and_what_was_removed_is_made_again(s3, u
     assert "t2.png" in s3.tree("out")
 
 
+@pytest.mark.slow
 @SLOW
 def test_an_output_that_was_removed_is_made_anew(s3, upscale, local):
     assert upscale().code == 0

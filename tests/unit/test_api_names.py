@@ -136,6 +136,7 @@ texup.nothing
 """
 
 
+@pytest.mark.slow
 def test_type_checkers_see_it(tmp_path):
     if importlib.util.find_spec("mypy") is None:
         pytest.skip("no mypy")

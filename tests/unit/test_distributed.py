@@ -197,6 +197,7 @@ def errors(scene: Path, name: str) -> list[str]:
 COMMON = ["train", "psnr.toml", "--data", "data", "--val", "data", "--iterations", "3", "--device", "cpu"]
 
 
+@pytest.mark.slow
 def test_two_processes_lose_what_one_loses_with_the_same_batch(scene, codes, texup, monkeypatch):
     monkeypatch.chdir(scene)
     said = [(scene / f"both.{rank}.err").read_text() for rank in range(2)]
@@ -236,6 +237,7 @@ def test_torchrun_starts_the_same_run(scene, codes):
     assert {path.name for path in (scene / "torchrun").iterdir()} == {path.name for path in (scene / "both").iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gan", "unet"])
 def test_a_gan_stays_in_step(scene, codes, name):
     assert codes[name] == [0, 0], (scene / f"{name}.0.err").read_text()
@@ -247,6 +249,7 @@ def test_a_gan_stays_in_step(scene, codes, name):
     assert (scene / f"{name}.1.err").read_text().count("iteration") == 0
 
 
+@pytest.mark.slow
 def test_a_run_of_two_processes_goes_on_bit_for_bit(scene, codes):
     assert codes["killed"][0] == 9
     assert codes["killed"][1] != 0
@@ -257,11 +260,13 @@ def test_a_run_of_two_processes_goes_on_bit_for_bit(scene, codes):
     assert (scene / "gan.0.hash").read_text() == (scene / "resumed.1.hash").read_text()
 
 
+@pytest.mark.slow
 def test_the_first_process_writes_the_parts_of_the_checkpoint(scene, codes):
     assert codes["parted"] == [0, 0]
     assert len(list((scene / "parted").glob("checkpoint*.part"))) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "code"), CODES.items())
 def test_the_trouble_of_one_ends_all_with_one_line(scene, codes, name, code):
     assert codes[name] == [code, code]
@@ -270,6 +275,7 @@ def test_the_trouble_of_one_ends_all_with_one_line(scene, codes, name, code):
     assert not list((scene / name).glob("*.safetensors")) or name == "wild"
 
 
+@pytest.mark.slow
 def test_the_line_says_what_the_trouble_was(scene, codes):
     assert codes.keys() == SCENARIOS.keys()
     assert "a batch of 3 cannot be shared by 2 processes; change batch" in errors(scene, "uneven")[0]

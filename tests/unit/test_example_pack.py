@@ -41,6 +41,7 @@ def opened() -> Iterator[tuple[str, Image.Image]]:
             yield path.relative_to(PACK).as_posix(), image
 
 
+@pytest.mark.slow
 def test_the_script_draws_the_committed_pack(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-W", "error", DATA / "draw_n64_textures.py", tmp_path], check=True, timeout=300)
     drawn = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
