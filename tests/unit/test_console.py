@@ -103,6 +103,7 @@ ERRORS = {
     errors.DecoderDied: 3,
     errors.WeightsError: 4,
     errors.LostDevice: 1,
+    errors.LostStore: 1,
     errors.OutputError: 5,
     errors.LockedError: 6,
 }
