@@ -116,6 +116,11 @@ def _replace(temp: Path, path: Path) -> None:
     os.replace(temp, path)
 
 
+def _temporary(path: Path) -> Path:
+    """Return a new name beside a file: its own, as the final one may already be 255 bytes long."""
+    return path.parent / f"{_mark(path)}{secrets.token_hex(3)}{TEMP_SUFFIX}"
+
+
 def atomic_write(path: Path, data: bytes | Iterable[bytes]) -> int:
     """Put ``data``, whole or in pieces, at ``path`` so that a file under that name is always whole and durable.
 
@@ -129,8 +134,7 @@ def atomic_write(path: Path, data: bytes | Iterable[bytes]) -> int:
         BadTarget: no file can have this name.
         OutputError: no permission, no space, or any other failure of the file system.
     """
-    # A name of its own, not the final one with something added: that may already be 255 bytes long.
-    temp = path.parent / f"{_mark(path)}{secrets.token_hex(3)}{TEMP_SUFFIX}"
+    temp = _temporary(path)
     try:
         make_folder(path.parent)
         try:
@@ -159,7 +163,7 @@ def atomic_link(source: Path, path: Path) -> bool:
         BadTarget: no file can have this name.
         OutputError: no permission, no space, or any other failure of the file system.
     """
-    temp = path.parent / f"{_mark(path)}{secrets.token_hex(3)}{TEMP_SUFFIX}"
+    temp = _temporary(path)
     try:
         make_folder(path.parent)
         try:
