@@ -23,7 +23,7 @@ from texup.engines.steps import PROBLEMS, Finished, failure, finish, next_reques
 from texup.errors import TextureError
 from texup.manifest.record import Outcome
 
-LANES = 4
+LANES = 4  # of a device that IN_FLIGHT is meant for; each four more have as many textures again on their way
 IN_FLIGHT_PIXELS = 1 << 24  # pixels of their results, unless one texture, or a batch for each lane, is larger
 PATIENCE = 3.0  # seconds for the files on their way when a signal ends the process; to code the largest takes ten
 MIN_TILE = 32  # below this, context costs ten times the core; memory that small does not exist

@@ -89,10 +89,11 @@ def upscale_sheet(texture: Texture, policy: Policy, passes: Sequence[Pass], sett
     own = policy if is_grid else replace(policy, edges=("clamp", "clamp"))
     parts = [cut(texture, box) for box in boxes]
     seed = content_seed(parts[0].pixels) if is_grid else None  # the grain of an animation must not flicker
-    kinds = {(part.pixels.shape, part.pixels.tobytes()): part for part in parts}  # equal cells are done once
+    keys = [(part.pixels.shape, part.pixels.tobytes()) for part in parts]
+    kinds = dict(zip(keys, parts, strict=True))  # equal cells are done once
     results = yield from _together([upscale_texture(part, own, passes, settings, seed) for part in kinds.values()])
     made = dict(zip(kinds, results, strict=True))
-    results = [made[part.pixels.shape, part.pixels.tobytes()] for part in parts]
+    results = [made[key] for key in keys]
     return _placed(join_cells(results, boxes, texture, settings.scale), settings.scale)
 
 
