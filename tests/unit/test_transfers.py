@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
@@ -123,13 +124,18 @@ def upscale_side_by_side(device, batches):
 
 
 def test_one_batch_comes_while_another_is_computed_and_a_third_goes_back(nearest_model):
-    """Each of the three waits until the others have begun, which would never be if one waited for another's end."""
-    together = threading.Barrier(3)
-    meeting = {("back", 0), ("net", 1), ("come", 2)}
+    """Each of the three waits until the others have begun, which would never be if one waited for another's end.
 
-    def at(kind, batch):
-        if (kind, batch) in meeting:
-            together.wait(timeout=20)
+    Which batch is the first, second, or third of a queue is open: threads hand them over.
+    """
+    together = threading.Barrier(3)
+    meeting = {("back", 1), ("net", 2), ("come", 3)}
+    turns: Counter[str] = Counter()
+
+    def at(kind, _batch):
+        turns[kind] += 1
+        if (kind, turns[kind]) in meeting:
+            together.wait(timeout=60)
 
     queues = RecordedQueues(at)
     batches = [[samples("u1", k)] for k in range(6)]
