@@ -53,7 +53,8 @@ def test_what_no_net_has_is_refused_before_spandrel_is_asked(monkeypatch, extra,
     assert reason in refusal(state)
 
 
-def test_a_window_that_would_fill_the_memory_is_refused():
+def test_a_window_that_would_fill_the_memory_is_refused(monkeypatch):
+    monkeypatch.setattr(bounds, "BORROWED_BYTES", 1 << 30)  # the whole of it takes 15 seconds to fill
     state = state_of("SwinIR")
     for key in [key for key in state if key.endswith("relative_position_bias_table")]:
         state[key] = torch.zeros((2 * 120 - 1) ** 2, 2)  # tables of 14400 x 14400 places follow from it
@@ -63,7 +64,7 @@ def test_a_window_that_would_fill_the_memory_is_refused():
     began = time.monotonic()
     assert refusal(state)
     assert time.monotonic() - began < 30
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 7 << 20  # KiB
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2 << 20  # KiB
 
 
 def test_a_net_far_larger_than_its_weights_is_refused():

@@ -17,7 +17,7 @@ def every(some: int):
     return pytest.mark.parametrize("every", [some, pytest.param(1, marks=pytest.mark.slow)])
 
 
-@every(15)
+@every(23)
 def test_p01_the_source_is_not_touched_wherever_a_run_is_killed(scene, every):
     for _ in scene.killed(every=every):
         scene.assert_source()
@@ -34,7 +34,7 @@ def no_point_tears(scene, **more) -> None:
     print(f"{points} points")
 
 
-@every(5)
+@every(9)
 def test_p02_no_final_name_is_ever_torn(scene, every):
     """A kill before calls that write, and in the long run before each, and so after each."""
     no_point_tears(scene, every=every)
@@ -45,12 +45,12 @@ def test_p02_no_final_name_is_ever_torn_with_decoders_as_processes(scene_of):
     no_point_tears(scene_of("dolphin"), decoders=True)
 
 
-@every(2)
+@every(4)
 def test_p02_a_kill_in_the_middle_of_a_write_tears_no_final_name(some_scene, every):
     no_point_tears(some_scene, action="tear", kinds=WRITE, every=every)
 
 
-@pytest.mark.parametrize(("first", "second"), [(23, 19), pytest.param(4, 3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("first", "second"), [(41, 29), pytest.param(4, 3, marks=pytest.mark.slow)])
 def test_p03_a_run_that_is_killed_twice_goes_on(some_scene, first, second):
     scene, points = some_scene, 0
     remains = scene.folder / "remains"
@@ -70,7 +70,7 @@ def test_p03_a_run_that_is_killed_twice_goes_on(some_scene, first, second):
 @pytest.mark.parametrize(
     ("name", "options"), [("tga", ["--no-color-fix"]), ("ppsspp", ["--force"]), ("minecraft", ["--scale", "2"])]
 )
-@every(7)
+@every(13)
 def test_p03_a_redo_that_is_killed_leaves_no_mixture(scene_of, name, options, every):
     """A finished pack is done again with other settings, and then with the old ones: sizes alone would not tell."""
     scene = scene_of(name)
@@ -82,7 +82,7 @@ def test_p03_a_redo_that_is_killed_leaves_no_mixture(scene_of, name, options, ev
     print(f"{points} points")
 
 
-@every(3)
+@every(7)
 def test_p04_the_next_run_removes_its_own_leftovers_and_nothing_else(some_scene, every):
     """What looks alike stays: a user's own file, and where no lock is held another file's temporary one."""
     scene, left = some_scene, 0
