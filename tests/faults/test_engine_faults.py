@@ -153,7 +153,7 @@ def test_p17_sizes_that_did_not_fit_are_not_tried_again(pack, tiny_model, undist
     assert set(notes) == {"large.png", "soft.png"}
     assert all(re.fullmatch(r"memory was short: done in tiles of (32|36)", note) for (note,) in notes.values())
     assert all("memory" not in note for o in found.values() if o.path not in notes for note in o.notes)
-    assert device.tile == MIN_TILE
+    assert MIN_TILE <= device.tile <= 36
     assert device.batch_pixels <= 2 * limit
     assert plan.failures <= 12
     before = plan.failures

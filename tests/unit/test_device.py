@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -20,6 +21,7 @@ from texup.engines.devices.device import (
     pick_device,
 )
 from texup.engines.devices.precision import half_of, multiplies_bfloat16, pick_precision
+from texup.engines.devices.threads import SWITCH
 from texup.errors import DeviceError
 
 CPU = torch.device("cpu")
@@ -405,3 +407,12 @@ def test_a_gpu_gives_what_the_cpu_gives(tiny_model, precision):
     theirs = Device([tiny_model], CPU).upscale(0, batch)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a.plane, b.plane, atol=4 / 255 if precision == "bf16" else 1 / 255)
+
+
+def test_lanes_take_turns_often_and_leave_the_process_as_it_was(of_net):
+    device, before = Device([of_net(nn.Identity())], CPU), (torch.get_num_threads(), sys.getswitchinterval())
+    with device.ready():
+        with device.ready():  # two runs of one process
+            assert (torch.get_num_threads(), sys.getswitchinterval()) == pytest.approx((1, SWITCH))
+        assert (torch.get_num_threads(), sys.getswitchinterval()) == pytest.approx((1, SWITCH))
+    assert (torch.get_num_threads(), sys.getswitchinterval()) == pytest.approx(before)

@@ -77,7 +77,7 @@ def test_textures_of_one_size_share_calls_of_the_net(logged, dice, tmp_path):
 def test_nearby_sizes_and_tiles_of_large_textures_share_calls(logged, dice, tmp_path):
     for name, shape in {"a": (13, 15), "b": (16, 14), "c": (16, 16), "d": (64, 32)}.items():
         write_picture(tmp_path / "in" / f"{name}.png", dice.integers(0, 256, (*shape, 3), np.uint8))
-    device = Device([logged], CPU, tile=16)
+    device = Device([logged], CPU, batch_pixels=1 << 14, tile=16)
     device.at_once = 1 << 20
     outcomes_of(LocalEngine(device, 4), run_for(tmp_path / "in", tmp_path / "out", [logged]))
     assert sum(shape[0] for shape in logged.net.log) == 3 + 8

@@ -186,3 +186,28 @@ def test_the_same_bytes_by_any_threads_and_in_any_order():
     for worker in workers:
         worker.join()
     assert [found[k] for k in range(len(planes))] == alone[1]
+
+
+@pytest.mark.parametrize("told", [UNTOLD, ("wrap", "clamp")])
+@pytest.mark.parametrize("name", ["texup-x4-psnr", "texup-x4-pixel"])
+def test_small_planes_go_together_and_are_what_they_are_alone(name, told, monkeypatch):
+    """Batches form by chance: their size is the shape's own, and each plane has its own centre."""
+    device = Device([only(name).load()], CPU, "bf16")
+    seen, forward = [], Device._forward
+
+    def noted(net, planes, told):
+        seen.append(len(planes))
+        return forward(net, planes, told)
+
+    monkeypatch.setattr(Device, "_forward", staticmethod(noted))
+    dice, channels = np.random.default_rng(3), device.models[0].in_channels
+    planes = [
+        share * dice.random((16, 16, channels), np.float32) for share in np.linspace(0.1, 1, 11, dtype=np.float32)
+    ]
+    alone = [device.upscale(0, [plane], told)[0].plane for plane in planes]
+    assert set(seen) == {8}
+    for order in (range(11), range(10, -1, -3)):
+        found = device.upscale(0, [planes[k] for k in order], told)
+        assert [result.plane.tobytes() for result in found] == [alone[k].tobytes() for k in order]
+    device.upscale(0, [np.zeros((40, 60, channels), np.float32)] * 2)
+    assert set(seen) == {8, 1}

@@ -34,16 +34,12 @@ LEAST_SLOPE = 1e-6  # flatter than this, a unit's other side would be too steep
 
 
 class _Flat(NamedTuple):
-    """What one layer makes of a flat picture, and what follows from it; each (1, C, 1, 1)."""
+    """What one layer makes of flat pictures, one for each plane; each (N, C, 1, 1) in float32."""
 
-    edge: Tensor
-    """What a zero beyond the border of the layer's input is as a difference, in bfloat16."""
-    before: Tensor
-    """The result of the convolution."""
     above: Tensor
-    """Its positive part."""
+    """The positive part of the result of the convolution."""
     below: Tensor
-    """How far it is below zero."""
+    """How far that is below zero."""
     behind: Tensor
     """The result of the PReLU."""
 
@@ -57,12 +53,11 @@ class _Layer:
         self.bias, self.sums = bias.float(), weight.sum((2, 3)).float()
         self.gain = None if slopes is None else _as_plane(slopes - 1).float()
 
-    def flat(self, centre: Tensor) -> _Flat:
-        """Return what the layer makes of a flat picture."""
-        before = _as_plane(self.sums @ centre.flatten() + self.bias)
+    def flat(self, colour: Tensor) -> Tensor:
+        """Return what the layer makes of a flat picture whose channels are (C): (3, C), as ``_Flat`` names them."""
+        before = self.sums @ colour + self.bias
         above, below = before.clamp(min=0), -before.clamp(max=0)
-        behind = before if self.gain is None else before - self.gain * below
-        return _Flat(-centre.bfloat16(), before, above, below, behind)
+        return torch.stack((above, below, before if self.gain is None else before - self.gain.flatten() * below))
 
     def bend(self, x: Tensor, flat: _Flat) -> Tensor:
         """Turn differences before the PReLU into those behind it, in place."""
@@ -94,7 +89,7 @@ class CentredStack(nn.Module):
                 slopes = torch.where(turned, 1 / slopes, slopes)
                 flat = torch.where(flat < 0, slopes * flat, flat)
             self.layers.append(_Layer(weight, bias, slopes, torch.bfloat16 if self.layers else torch.float32))
-        self.flats = lru_cache(TABLES)(self._flats)
+        self.tables = lru_cache(TABLES)(self._table)
         self.told: Borders = (None, None)
 
     def told_of(self, told: Borders) -> CentredStack:
@@ -109,18 +104,19 @@ class CentredStack(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, h, w) in float32 to what the stack makes of it, in float32."""
-        flats = self.flats(_centre(x))
+        flats = self._flats_of(x)
         first, *hidden, last = self.layers
         (n, _, h, w), width = x.shape, len(first.bias)
-        x = self._first(x).sub_(flats[0].before)
+        x = self._first(x).sub_(flats[0].above).add_(flats[0].below)
         framed = torch.empty((n, width, h + 2, w + 2), dtype=torch.bfloat16, memory_format=torch.channels_last)
         inner, rows = framed[:, :, 1:-1, 1:-1], max(1, STRIP // (n * width * w))
-        framed.copy_(flats[1].edge)  # all of it: for usual textures that is quicker than four borders
+        # What a zero beyond a border is as a difference. All is filled: for usual textures quicker than four borders.
+        framed.copy_(-flats[0].behind)
         inner.copy_(first.bend(x, flats[0]))
         laid_round(framed, self.told)
-        for layer, flat, following in zip(hidden, flats[1:], flats[2:], strict=False):
+        for layer, flat in zip(hidden, flats[1:], strict=False):
             made = F.conv2d(framed, layer.weight)
-            framed.copy_(following.edge)
+            framed.copy_(-flat.behind)
             for strip, place in zip(torch.split(made, rows, 2), torch.split(inner, rows, 2), strict=True):
                 place.copy_(layer.bend(strip.float(), flat))
             laid_round(framed, self.told)
@@ -132,13 +128,19 @@ class CentredStack(nn.Module):
         x = wrapped(F.pad(x, (right, right, down, down), "replicate"), self.told, down, right)
         return F.conv2d(x, self.layers[0].weight, self.layers[0].bias, padding=(1 - down, 1 - right))
 
-    def _flats(self, centre: tuple[int, ...]) -> list[_Flat]:
-        """Return what the layers make of a flat picture, whose colour is given in steps of ``CENTRES``."""
-        colour, flats = torch.tensor(centre) / CENTRES, []
+    def _flats_of(self, x: Tensor) -> list[_Flat]:
+        """Return what the layers make of flat pictures of about the mean colours of planes."""
+        rows = torch.stack([self.tables(centre) for centre in _centres(x)])[..., None, None]
+        widths = [3 * len(layer.bias) for layer in self.layers]
+        return [_Flat(*part.chunk(3, 1)) for part in torch.split(rows, widths, 1)]
+
+    def _table(self, centre: tuple[int, ...]) -> Tensor:
+        """Return what the layers make of a flat picture whose colour is given in steps of ``CENTRES``, all in a row."""
+        colour, parts = torch.tensor(centre) / CENTRES, []
         for layer in self.layers:
-            flats.append(layer.flat(colour))
-            colour = flats[-1].behind
-        return flats
+            parts.append(layer.flat(colour))
+            colour = parts[-1][2]
+        return torch.cat([part.flatten() for part in parts])
 
 
 def _as_plane(values: Tensor) -> Tensor:
@@ -146,7 +148,7 @@ def _as_plane(values: Tensor) -> Tensor:
     return values.view(1, -1, 1, 1)
 
 
-def _centre(x: Tensor) -> tuple[int, ...]:
-    """Return the mean colour of planes in steps of ``CENTRES``; summed in whole levels, so that no order changes it."""
-    total = (x * LEVELS).round_().to(torch.int64).sum((0, 2, 3)).tolist()
-    return tuple(round(CENTRES * value * x.shape[1] / (LEVELS * x.numel())) for value in total)
+def _centres(x: Tensor) -> list[tuple[int, ...]]:
+    """Return the mean colour of each plane in steps of ``CENTRES``; summed in whole levels, so no order changes it."""
+    totals = (x * LEVELS).round_().to(torch.int64).sum((2, 3)).tolist()
+    return [tuple(round(CENTRES * value / (LEVELS * x.shape[2] * x.shape[3])) for value in total) for total in totals]

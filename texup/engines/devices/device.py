@@ -25,7 +25,7 @@ from texup.engines.engine import UNTOLD, Execution, Plane, Request, Told
 from texup.errors import DeviceError, LostDevice
 from texup.models.model import UpscaleModel
 
-CPU_BATCH_PIXELS = 1 << 14  # a core gains nothing from larger batches, and small ones keep every core busy to the end
+CPU_BATCH_PIXELS = 1 << 11  # a core gains nothing from larger batches, and small ones keep every core busy to the end
 CPU_TILE = 160  # texels: wide enough that the context around it is a fifth, small enough to give each core some
 MEMORY_SHARE = 0.6  # of the free memory; the allocator's own waste and the user's desktop take the rest
 MAX_BATCH_PIXELS = 1 << 20
@@ -106,7 +106,7 @@ class Device:
         self.models, self.device, self.precision = list(models), device, pick_precision(precision, device)
         self.precisions = [precision_for(model, precision, device) for model in self.models]
         self.wide: set[int] = set()  # nets that turned out to run in fp32 only
-        # A CPU's kernels round otherwise for other batches, which form by chance; and one plane at a time is no slower.
+        # A CPU's kernels round otherwise for other batches, which form by chance.
         self.at_once = 1 if device.type == "cpu" else MAX_BATCH_PIXELS
         self.grid = 1 if self.at_once == 1 else ACCELERATOR_GRID
         self.lanes = (os.cpu_count() or 1) if device.type == "cpu" else CARD_LANES.get(device.type, 1)
@@ -141,7 +141,7 @@ class Device:
         layout = torch.preserve_format if model.needs.plain else _layout(self.device)
         net = copy.deepcopy(model.net)
         if self.device.type == "cpu" and dtype == torch.bfloat16 and centre(net):
-            return Fitted(net, model, torch.float32)
+            return Fitted(net, model, torch.float32, is_quick=True)
         net = net.to(self.device, dtype, memory_format=layout)  # type: ignore[call-overload]
         return Fitted(net, model, dtype)
 
@@ -244,9 +244,15 @@ class Device:
 
     @torch.inference_mode()
     def _run(self, model: int, batch: Sequence[Plane], told: Told) -> list[Upscaled]:
-        count = 1 if self.models[model].needs.one_at_a_time else self.at_once
-        parts = (batch[k : k + count] for k in range(0, len(batch), count))
-        return [result for part in parts for result in self._through_net(model, part, told)]
+        count, texels = self.at_once, batch[0].shape[0] * batch[0].shape[1]
+        if self.models[model].needs.one_at_a_time:
+            count = 1
+        elif count == 1 and self.nets[model].is_quick:
+            count = max(1, CPU_BATCH_PIXELS // texels)  # whatever was asked for, or learnt
+        parts = [[*batch[k : k + count]] for k in range(0, len(batch), count)]
+        if self.at_once == 1:  # never fewer, so that all are rounded alike
+            parts[-1] += parts[-1][-1:] * (count - len(parts[-1]))
+        return [result for part in parts for result in self._through_net(model, part, told)][: len(batch)]
 
     def _through_net(self, model: int, planes: Sequence[Plane], told: Told) -> list[Upscaled]:
         precision = self.precision_of(model)

@@ -22,10 +22,13 @@ class Fitted(nn.Module):
     are too small, or whose sides do not suit, go on beyond their far edges by reflection.
     """
 
-    def __init__(self, net: nn.Module, model: UpscaleModel, takes: torch.dtype) -> None:
-        """Wrap ``net``, a copy of the net of ``model`` on some device that takes planes of some type."""
+    def __init__(self, net: nn.Module, model: UpscaleModel, takes: torch.dtype, *, is_quick: bool = False) -> None:
+        """Wrap ``net``, a copy of the net of ``model`` on some device that takes planes of some type.
+
+        ``is_quick`` tells that a small plane is through before its many steps are asked for, so that several gain.
+        """
         super().__init__()
-        self.takes = takes
+        self.takes, self.is_quick = takes, is_quick
         self.net, self.scale, self.channels, self.needs = net, model.scale, model.in_channels, model.needs
         self.multiple_of = model.multiple_of
         self.told: dict[Told, nn.Module] = {}  # the net again, by the edges that it is told of
