@@ -148,11 +148,11 @@ def test_a_stack_turns_units_that_are_negative_but_not_the_last_ones():
     stack = CentredStack(net.hidden, [0.25] * 4)
     first, last = stack.layers[0], stack.layers[-1]
     slopes = net.hidden[1].weight
-    turned = (first.gain.flatten() + 1 - slopes).abs() > 1e-3
+    turned = (first.slopes - slopes).abs() > 1e-3
     assert turned.any()
-    torch.testing.assert_close((first.gain.flatten() + 1)[turned] * slopes[turned], torch.ones(int(turned.sum())))
+    torch.testing.assert_close(first.slopes[turned] * slopes[turned], torch.ones(int(turned.sum())))
     assert not turned[0], "a slope of zero has no other side"
-    torch.testing.assert_close(last.gain.flatten() + 1, net.hidden[-1].weight.detach())
+    torch.testing.assert_close(last.slopes, net.hidden[-1].weight.detach())
 
 
 def test_nets_of_other_kinds_are_rounded_as_they_are(tiny_model):
@@ -205,9 +205,9 @@ def test_small_planes_go_together_and_are_what_they_are_alone(name, told, monkey
         share * dice.random((16, 16, channels), np.float32) for share in np.linspace(0.1, 1, 11, dtype=np.float32)
     ]
     alone = [device.upscale(0, [plane], told)[0].plane for plane in planes]
-    assert set(seen) == {8}
+    assert set(seen) == {16}
     for order in (range(11), range(10, -1, -3)):
         found = device.upscale(0, [planes[k] for k in order], told)
         assert [result.plane.tobytes() for result in found] == [alone[k].tobytes() for k in order]
-    device.upscale(0, [np.zeros((40, 60, channels), np.float32)] * 2)
-    assert set(seen) == {8, 1}
+    device.upscale(0, [np.zeros((50, 60, channels), np.float32)] * 2)
+    assert set(seen) == {16, 1}

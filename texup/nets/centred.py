@@ -27,7 +27,7 @@ from texup.nets.borders import Borders, laid_round, wrapped
 
 LEVELS = 255
 CENTRES = 8  # steps of the mean colours that are told apart; finer ones gain nothing that can be measured
-TABLES = 256  # of constants that are kept, 10 kB each; a pack has few mean colours
+TABLES = 256  # of constants that are kept, 6 kB each; a pack has few mean colours
 TYPICAL = 0.25  # mean of textures of four packs, from 0 to 1; it only decides which units are turned
 STRIP = 1 << 16  # values of a layer's result that are turned into the next one's input at once: a core's own cache
 LEAST_SLOPE = 1e-6  # flatter than this, a unit's other side would be too steep
@@ -36,10 +36,8 @@ LEAST_SLOPE = 1e-6  # flatter than this, a unit's other side would be too steep
 class _Flat(NamedTuple):
     """What one layer makes of flat pictures, one for each plane; each (N, C, 1, 1) in float32."""
 
-    above: Tensor
-    """The positive part of the result of the convolution."""
-    below: Tensor
-    """How far that is below zero."""
+    before: Tensor
+    """The result of the convolution."""
     behind: Tensor
     """The result of the PReLU."""
 
@@ -51,17 +49,16 @@ class _Layer:
         """Keep what is given in float64 as it is used: the kernel in ``dtype``, the rest in float32."""
         self.weight = weight.to(dtype).contiguous(memory_format=torch.channels_last)
         self.bias, self.sums = bias.float(), weight.sum((2, 3)).float()
-        self.gain = None if slopes is None else _as_plane(slopes - 1).float()
+        self.slopes = None if slopes is None else slopes.float()
 
     def flat(self, colour: Tensor) -> Tensor:
-        """Return what the layer makes of a flat picture whose channels are (C): (3, C), as ``_Flat`` names them."""
+        """Return what the layer makes of a flat picture whose channels are (C): (2, C), as ``_Flat`` names them."""
         before = self.sums @ colour + self.bias
-        above, below = before.clamp(min=0), -before.clamp(max=0)
-        return torch.stack((above, below, before if self.gain is None else before - self.gain.flatten() * below))
+        return torch.stack((before, self.bend(before[None])[0]))
 
-    def bend(self, x: Tensor, flat: _Flat) -> Tensor:
-        """Turn differences before the PReLU into those behind it, in place."""
-        return x if self.gain is None else x.addcmul_(torch.minimum(x + flat.above, flat.below), self.gain)
+    def bend(self, x: Tensor) -> Tensor:
+        """Return the PReLU of what the convolution gives."""
+        return x if self.slopes is None else F.prelu(x, self.slopes)
 
 
 class CentredStack(nn.Module):
@@ -107,20 +104,19 @@ class CentredStack(nn.Module):
         flats = self._flats_of(x)
         first, *hidden, last = self.layers
         (n, _, h, w), width = x.shape, len(first.bias)
-        x = self._first(x).sub_(flats[0].above).add_(flats[0].below)
         framed = torch.empty((n, width, h + 2, w + 2), dtype=torch.bfloat16, memory_format=torch.channels_last)
         inner, rows = framed[:, :, 1:-1, 1:-1], max(1, STRIP // (n * width * w))
         # What a zero beyond a border is as a difference. All is filled: for usual textures quicker than four borders.
         framed.copy_(-flats[0].behind)
-        inner.copy_(first.bend(x, flats[0]))
+        inner.copy_(first.bend(self._first(x)).sub_(flats[0].behind))
         laid_round(framed, self.told)
         for layer, flat in zip(hidden, flats[1:], strict=False):
             made = F.conv2d(framed, layer.weight)
             framed.copy_(-flat.behind)
             for strip, place in zip(torch.split(made, rows, 2), torch.split(inner, rows, 2), strict=True):
-                place.copy_(layer.bend(strip.float(), flat))
+                place.copy_(layer.bend(strip.float().add_(flat.before)).sub_(flat.behind))
             laid_round(framed, self.told)
-        return last.bend(F.conv2d(framed, last.weight).float(), flats[-1]).add_(flats[-1].behind)
+        return last.bend(F.conv2d(framed, last.weight).float().add_(flats[-1].before))
 
     def _first(self, x: Tensor) -> Tensor:
         """Return the first convolution of planes."""
@@ -131,21 +127,16 @@ class CentredStack(nn.Module):
     def _flats_of(self, x: Tensor) -> list[_Flat]:
         """Return what the layers make of flat pictures of about the mean colours of planes."""
         rows = torch.stack([self.tables(centre) for centre in _centres(x)])[..., None, None]
-        widths = [3 * len(layer.bias) for layer in self.layers]
-        return [_Flat(*part.chunk(3, 1)) for part in torch.split(rows, widths, 1)]
+        widths = [2 * len(layer.bias) for layer in self.layers]
+        return [_Flat(*part.chunk(2, 1)) for part in torch.split(rows, widths, 1)]
 
     def _table(self, centre: tuple[int, ...]) -> Tensor:
         """Return what the layers make of a flat picture whose colour is given in steps of ``CENTRES``, all in a row."""
         colour, parts = torch.tensor(centre) / CENTRES, []
         for layer in self.layers:
             parts.append(layer.flat(colour))
-            colour = parts[-1][2]
+            colour = parts[-1][1]
         return torch.cat([part.flatten() for part in parts])
-
-
-def _as_plane(values: Tensor) -> Tensor:
-    """Return (C) as (1, C, 1, 1)."""
-    return values.view(1, -1, 1, 1)
 
 
 def _centres(x: Tensor) -> list[tuple[int, ...]]:

@@ -25,7 +25,7 @@ from texup.engines.engine import UNTOLD, Execution, Plane, Request, Told
 from texup.errors import DeviceError, LostDevice
 from texup.models.model import UpscaleModel
 
-CPU_BATCH_PIXELS = 1 << 11  # a core gains nothing from larger batches, and small ones keep every core busy to the end
+CPU_BATCH_PIXELS = 1 << 12  # a core gains nothing from larger batches, and small ones keep every core busy to the end
 CPU_TILE = 160  # texels: wide enough that the context around it is a fifth, small enough to give each core some
 MEMORY_SHARE = 0.6  # of the free memory; the allocator's own waste and the user's desktop take the rest
 MAX_BATCH_PIXELS = 1 << 20
