@@ -180,8 +180,8 @@ def test_the_fidelity_net_is_for_shaded_sprites_as_well():
 
 def test_several_pictures_get_grain_by_the_size_of_one_and_cut_outs_none():
     seen = texture(colour=surface())
-    halves, small = Cells("texels", 32, 64), Cells("texels", 16, 16)
-    found = [policy_for(seen, Treatment(cells=cells)).grain for cells in ("whole", halves, small, "islands")]
+    quarters, small = Cells("texels", 32, 32), Cells("texels", 16, 16)
+    found = [policy_for(seen, Treatment(cells=cells)).grain for cells in ("whole", quarters, small, "islands")]
     assert found[0] == 1 > found[1] > found[2] == found[3] == 0
     assert policy_for(seen, Treatment(cells="islands", grain=0.5)).grain == 0.5
 

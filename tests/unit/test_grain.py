@@ -362,6 +362,14 @@ def test_only_what_shows_decides_how_much():
     assert surface_grain(texture(pixels), "constant", CLAMP, (64, 64)) == 0
 
 
+def test_a_small_picture_with_holes_is_a_drawn_thing_more_often_than_a_small_surface():
+    pixels = levels(np.concatenate([rough(32, 32), np.ones((32, 32, 1))], axis=2))
+    surface = surface_grain(texture(pixels), "binary", WRAP, (32, 32))
+    pixels[:4, :4, 3] = 0
+    assert 0.5 < surface < 1
+    assert surface_grain(texture(pixels), "binary", WRAP, (32, 32)) < surface / 2
+
+
 def test_a_large_texture_is_judged_by_its_middle():
     pixels = np.full((700, 900, 1), 128, np.uint8)
     pixels[200:500, 300:600] = levels(rough(300, 300, 1))

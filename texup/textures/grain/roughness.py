@@ -27,7 +27,8 @@ DIRECTION_SIGMA = 5.0  # texels around one that tell its direction; of fewer noi
 USUAL = 1.0  # strength of grain on a texture that is rough all over
 SPREAD = (0.4, 0.6)  # of mean local contrast off edges to that of the whole; art and skies have less, surfaces more
 FLAT = 0.3 / 255  # contrast of a texture that holds nothing fine
-SIDES = (16.0, 64.0)  # texels a side, between which a picture gets large enough to show a surface
+SIDES = (12.0, 48.0)  # texels a side, between which a picture gets large enough to show a surface
+CUT_SIDES = (16.0, 64.0)  # of one with holes, which is more often a drawn thing
 MEASURED = 512  # texels a side that are looked at, from the middle
 LEAST = 0.2  # strength: less cannot be seen
 GRAIN_STEPS = 20  # of strength 1: so coarse that no last bit decides about pixels
@@ -166,6 +167,7 @@ def surface_grain(texture: Texture, alpha_kind: AlphaKind, edges: Edges, size: t
     contrast = contrast_inside(band, edges)
     inside = surface_part(contrast) * np.sqrt(off_edges(luma, contrast, edges))
     spread = float(np.average(inside, weights=weight) / whole)
+    sides = SIDES if shown is None or weight.all() else CUT_SIDES
     found, asked = np.array([spread], np.float32), np.array([np.sqrt(size[0] * size[1])], np.float32)
-    strength = round(USUAL * float(ramp(found, SPREAD)[0] * ramp(asked, SIDES)[0]) * GRAIN_STEPS) / GRAIN_STEPS
+    strength = round(USUAL * float(ramp(found, SPREAD)[0] * ramp(asked, sides)[0]) * GRAIN_STEPS) / GRAIN_STEPS
     return strength if strength >= LEAST else 0.0
