@@ -370,6 +370,14 @@ def test_a_small_picture_with_holes_is_a_drawn_thing_more_often_than_a_small_sur
     assert surface_grain(texture(pixels), "binary", WRAP, (32, 32)) < surface / 2
 
 
+def test_joints_do_not_hide_that_the_tiles_between_them_are_rough():
+    tiles = rough(96, 96, contrast=0.03)
+    tiles[::24], tiles[:, ::24] = 0.2, 0.2
+    assert surface_grain(texture(levels(tiles)), "none", WRAP, (96, 96)) > 0.8
+    tiles[tiles != np.float32(0.2)] = 0.5
+    assert surface_grain(texture(levels(tiles)), "none", WRAP, (96, 96)) == 0
+
+
 def test_a_large_texture_is_judged_by_its_middle():
     pixels = np.full((700, 900, 1), 128, np.uint8)
     pixels[200:500, 300:600] = levels(rough(300, 300, 1))

@@ -26,6 +26,8 @@ DIRECTION_SIGMA = 5.0  # texels around one that tell its direction; of fewer noi
 
 USUAL = 1.0  # strength of grain on a texture that is rough all over
 SPREAD = (0.4, 0.6)  # of mean local contrast off edges to that of the whole; art and skies have less, surfaces more
+JOINTS = 2.5  # times the contrast of a rough place, to which joints and rivets are cut: a tiled floor is rough as well
+ROUGHEST = 0.8  # share of the places that are less rough than such a one
 FLAT = 0.3 / 255  # contrast of a texture that holds nothing fine
 SIDES = (12.0, 48.0)  # texels a side, between which a picture gets large enough to show a surface
 CUT_SIDES = (16.0, 64.0)  # of one with holes, which is more often a drawn thing
@@ -161,10 +163,14 @@ def surface_grain(texture: Texture, alpha_kind: AlphaKind, edges: Edges, size: t
     luma = luma_of(planes.colour if shown is None else bleed(planes.colour, shown, edges))
     weight = np.ones_like(luma) if shown is None else (shown > 0).astype(np.float32)
     band = detail(luma, edges)
-    whole = np.sqrt(np.average(band * band, weights=weight)) if weight.any() else 0.0
-    if whole < FLAT:
+    if not weight.any():
         return 0.0
     contrast = contrast_inside(band, edges)
+    most = np.float32(JOINTS) * np.quantile(contrast[weight > 0], ROUGHEST)
+    held = np.clip(band, -most, most)
+    whole = np.sqrt(np.average(held * held, weights=weight))
+    if whole < FLAT:
+        return 0.0
     inside = surface_part(contrast) * np.sqrt(off_edges(luma, contrast, edges))
     spread = float(np.average(inside, weights=weight) / whole)
     sides = SIDES if shown is None or weight.all() else CUT_SIDES
