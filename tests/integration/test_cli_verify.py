@@ -333,4 +333,6 @@ def test_without_a_manifest_it_is_wrong_use(tmp_path, make, message):
 def test_the_help_has_an_example():
     result = CliRunner().invoke(main, ["verify", "--help"])
     assert result.exit_code == 0
-    assert "\n  Example:\n    texup verify ./n64_textures_x4\n" in result.output
+    assert (
+        "\n  Examples:\n    texup verify ./n64_textures_x4\n    texup verify s3://textures/pack_hd\n" in result.output
+    )

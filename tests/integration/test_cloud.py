@@ -383,3 +383,59 @@ def test_inspect_and_python_take_stores_too(s3, texup, tmp_path):
     check_manifest(s3.tree("out"))
     with pytest.raises(UsageError, match="give a place"):
         api.upscale(PACK, device="cpu")
+
+
+def spoil(s3) -> list[tuple[str, str]]:
+    """Harm an output in every way that ``verify`` knows; return its paths and problems."""
+    tree = s3.tree("out")
+    s3.put("out/t0.png", tree["t0.png"][:-1] + b"x")  # of the same size
+    s3.put("out/t2.png", b"short")
+    s3.delete("out/t4.png")
+    s3.put("out/ui/mine.txt", b"mine")
+    s3.put("out/ui/.texup-0123456789ab.tmp", b"half")
+    s3.put("out/a\\b.png", b"x")
+    s3.put("out/.DS_Store", b"x")
+    wrong = {"t0.png": "changed", "t2.png": "changed", "t4.png": "missing", "ui/mine.txt": "extra"}
+    return sorted({**wrong, "ui/.texup-0123456789ab.tmp": "extra", "a\\b.png": "extra"}.items())
+
+
+def test_what_lies_in_a_store_is_verified_there(s3, upscale, texup, tmp_path, monkeypatch):
+    assert upscale().code == 0
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    s3.asked.clear()
+    s3.puts.clear()
+    found = texup("verify", OUT)
+    assert (found.code, found.out, found.err.splitlines()[-1]) == (0, "", "8 files checked: all as recorded")
+    assert {key: n for key, n in s3.asked.items() if key[1] != "?"} == {
+        ("GET", f"/{BUCKET}/out/{path}"): 1 for path in s3.tree("out")
+    }, "each object is read once, whatever the cache has"
+    assert s3.puts == []
+    wanted = spoil(s3)
+    found = texup("verify", OUT, "--json")
+    assert (found.code, found.json["checked"]) == (3, 8)
+    assert sorted((each["path"], each["problem"]) for each in found.json["findings"]) == wanted
+    assert not list(tmp_path.glob("texup-*")), "nothing of it stays here"
+
+
+@pytest.mark.parametrize("kind", ["nothing", "a pack", "damaged", "lost"])
+def test_what_cannot_be_verified_in_a_store_is_one_line(s3, upscale, texup, kind):
+    place, code, said = OUT, 2, f"{OUT}: no manifest of texup there"
+    if kind == "a pack":
+        place, said = PACK, f"{PACK}: no manifest of texup there"
+    elif kind == "damaged":
+        s3.put(f"out/{MANIFEST}", b"no manifest")
+        said = f"{OUT}/{MANIFEST}: not a manifest of texup"
+    elif kind == "lost":
+        assert upscale().code == 0
+        s3.faults.append(lambda request: request.cut() if "t3.png" in request.path else None)
+        code, said = 1, f"{OUT}/ui/t3.png: cannot fetch: "
+    found = texup("verify", place)
+    assert (found.code, found.err.splitlines()[-1].startswith(f"texup: error: {said}")) == (code, True), found.err
+    assert len(found.err.splitlines()) == (2 if kind == "lost" else 1)
+
+
+def test_objects_that_are_verified_are_bounded(s3, upscale, texup, monkeypatch):
+    assert upscale().code == 0
+    monkeypatch.setattr("texup.bounds.STORE_OBJECTS", FILES)
+    found = texup("verify", OUT)
+    assert (found.code, f"{OUT}: more than 8 objects" in found.err) == (2, True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -31,19 +31,34 @@ def verify(out: Path, history: History) -> Iterator[Difference]:
         out: the output pack.
         history: what its manifest says, from :func:`texup.manifest.history.history_of`.
     """
+    left = (leftover.relative_to(out).as_posix() for leftover in leftovers(out))
+    return differences(history, walk(out), lambda path: sha256_of(out / path), left)
+
+
+def differences(
+    history: History, entries: Iterable[Entry], hash_of: Callable[[str], str], left: Iterable[str] = ()
+) -> Iterator[Difference]:
+    """Yield each difference of an output from its manifest, wherever it lies.
+
+    Args:
+        history: what the manifest says.
+        entries: the files of the output; no recorded path is looked up but among them.
+        hash_of: returns the SHA-256 of one of them; it may raise OSError.
+        left: paths of the temporary files there, taken after all entries.
+    """
     targets, orphans = history.targets(), history.orphans()
     if history.damaged:
         yield Difference(NAME, "changed", f"{history.damaged} damaged lines were ignored")
     for name, latest in history.latest.items():
         if latest.outcome == "failed":
             yield Difference(name, "failed", latest.reason)
-    for entry in walk(out):
+    for entry in entries:
         target = targets.pop(entry.path, None)
-        difference = _compared(out, entry, target) if target else _unclaimed(entry, orphans)
+        difference = _compared(entry, target, hash_of) if target else _unclaimed(entry, orphans)
         if difference is not None:
             yield difference
-    for leftover in leftovers(out):
-        yield Difference(leftover.relative_to(out).as_posix(), "extra", "leftover of an interrupted run")
+    for path in left:
+        yield Difference(path, "extra", "leftover of an interrupted run")
     for name in sorted(targets):
         yield Difference(name, "missing", "recorded, but not there")
 
@@ -65,13 +80,13 @@ def _unclaimed(entry: Entry, orphans: set[str]) -> Difference:
     return Difference(entry.path, "extra", entry.reason or "not in the manifest")
 
 
-def _compared(out: Path, entry: Entry, target: Written) -> Difference | None:
+def _compared(entry: Entry, target: Written, hash_of: Callable[[str], str]) -> Difference | None:
     if entry.kind == "refused":
         return Difference(entry.path, "changed", entry.reason or "refused")
     if entry.size != target.size:
         return Difference(entry.path, "changed", f"{entry.size} bytes instead of {target.size}")
     try:
-        same = sha256_of(out / entry.path) == target.sha256
+        same = hash_of(entry.path) == target.sha256
     except OSError as error:
         return Difference(entry.path, "changed", f"cannot be read: {error.strerror}")
     return None if same else Difference(entry.path, "changed", "other content than was written")

@@ -20,11 +20,11 @@ from texup import bounds
 from texup.errors import LockedError, OutputError, PackError, UsageError
 from texup.files import make_folder, output_error
 from texup.locks import output_lock
-from texup.packs.portability import Names, windows_problem
+from texup.packs.portability import Names
 from texup.packs.remote.index import Index, Stamp
-from texup.packs.remote.store import ENDPOINTS, Store, StoredObject
+from texup.packs.remote.store import ENDPOINTS, Store, StoredObject, problem_of
 from texup.packs.remote.url import StoreUrl
-from texup.packs.walk import MANIFEST_NAME, is_litter, is_own, is_safe
+from texup.packs.walk import MANIFEST_NAME, is_litter, is_own
 from texup.places import cache_folder
 
 Tell = Callable[[str], None]
@@ -108,7 +108,7 @@ class Mirror:
                 raise PackError(f"{self.url}: one object; texup reads folders of stores, so fetch it yourself")
             if any(is_litter(part) for part in path.split("/")) or not self._is_of_pack(path):
                 continue
-            problem = _problem(path, stored)
+            problem = problem_of(path, stored)
             if problem is None and (first := names.clash(path)):
                 problem = f"one name with {first}"
             if problem is not None:
@@ -256,20 +256,3 @@ def _stamp_of(path: Path) -> Stamp | None:
         status = path.lstat()
         return status.st_size, status.st_mtime_ns
     return None
-
-
-def _problem(path: str, stored: StoredObject) -> str | None:
-    """Return why an object cannot be a file of a pack."""
-    parts = path.split("/")
-    wrong = (
-        (len(parts) > bounds.ARCHIVE_DEPTH, f"more than {bounds.ARCHIVE_DEPTH} folders deep"),
-        (len(path) > bounds.ARCHIVE_PATH, f"a path of more than {bounds.ARCHIVE_PATH:,} characters"),
-        (
-            max(len(part.encode("utf-8", "replace")) for part in parts) > bounds.ARCHIVE_NAME,
-            "a name that is too long for a file",
-        ),
-        (not is_safe(path), "an unsafe path, which could leave the folder"),
-        (os.name == "nt" and windows_problem(path), "Windows cannot hold this name"),
-        (stored.size > bounds.STORE_OBJECT, f"larger than {bounds.STORE_OBJECT >> 30} GiB"),
-    )
-    return next((text for found, text in wrong if found), None)

@@ -12,9 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from texup import bounds
 from texup.errors import LostStore, PackError, TexupError, UsageError
-from texup.files import FULL, make_folder, output_error
+from texup.files import FULL, make_folder, output_error, sha256_of
+from texup.packs.portability import windows_problem
 from texup.packs.remote.url import PACKAGES, StoreUrl, without_secrets
+from texup.packs.walk import is_safe
 
 T = TypeVar("T")
 WAITS = (1.0, 4.0)
@@ -78,15 +81,8 @@ class Store:
             LostStore: the store does not answer, or not with as many bytes as it said.
             OutputError: the disk is full.
         """
-
-        def get() -> None:
-            self._fs.get_file(self._key(path), str(incoming))
-            size = incoming.stat().st_size
-            if size != stored.size:
-                raise ConnectionError(f"{size:,} bytes came instead of {stored.size:,}")
-
         try:
-            self._tried("fetch", path, get)
+            self._get(path, stored, incoming)
             with incoming.open("rb+") as file:
                 os.fsync(file.fileno())
             if stored.changed:
@@ -95,6 +91,20 @@ class Store:
             os.replace(incoming, target)
         except OSError as error:
             raise output_error(target, error) from error
+        finally:
+            incoming.unlink(missing_ok=True)
+
+    def sha256_of(self, path: str, stored: StoredObject, incoming: Path) -> str:
+        """Return the SHA-256 of an object, which is fetched to a file that is then removed.
+
+        Raises:
+            PackError, OutputError, LostStore: as for :meth:`fetch`.
+        """
+        try:
+            self._get(path, stored, incoming)
+            return sha256_of(incoming)
+        except OSError as error:
+            raise output_error(incoming, error) from error
         finally:
             incoming.unlink(missing_ok=True)
 
@@ -114,6 +124,15 @@ class Store:
             return stored
 
         return self._tried("put", path, put)
+
+    def _get(self, path: str, stored: StoredObject, incoming: Path) -> None:
+        def get() -> None:
+            self._fs.get_file(self._key(path), str(incoming))
+            size = incoming.stat().st_size
+            if size != stored.size:
+                raise ConnectionError(f"{size:,} bytes came instead of {stored.size:,}")
+
+        self._tried("fetch", path, get)
 
     def _key(self, path: str) -> str:
         return f"{self._root}/{path}" if path else self._root
@@ -142,6 +161,23 @@ class Store:
             text = f"cannot {what}: {text}; run the same command again to go on"
         is_lost = not _is_refusal(error) and self._refusal is PackError
         raise (LostStore if is_lost else self._refusal)(f"{place}: {text}") from error
+
+
+def problem_of(path: str, stored: StoredObject) -> str | None:
+    """Return why an object cannot be a file of a pack."""
+    parts = path.split("/")
+    wrong = (
+        (len(parts) > bounds.ARCHIVE_DEPTH, f"more than {bounds.ARCHIVE_DEPTH} folders deep"),
+        (len(path) > bounds.ARCHIVE_PATH, f"a path of more than {bounds.ARCHIVE_PATH:,} characters"),
+        (
+            max(len(part.encode("utf-8", "replace")) for part in parts) > bounds.ARCHIVE_NAME,
+            "a name that is too long for a file",
+        ),
+        (not is_safe(path), "an unsafe path, which could leave the folder"),
+        (os.name == "nt" and windows_problem(path), "Windows cannot hold this name"),
+        (stored.size > bounds.STORE_OBJECT, f"larger than {bounds.STORE_OBJECT >> 30} GiB"),
+    )
+    return next((text for found, text in wrong if found), None)
 
 
 def _is_refusal(error: Exception) -> bool:
