@@ -15,21 +15,35 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from texup.api.arrays import upscale_array
     from texup.api.model import Model, load_model
-    from texup.api.packs import inspect, upscale
+    from texup.api.packs import inspect, merge, upscale
     from texup.calls.inspection import Inspection
+    from texup.calls.merging import Merged
     from texup.calls.summary import Summary
     from texup.errors import TexupError
 
 __version__ = "0.3.0"
-__all__ = ["Inspection", "Model", "Summary", "TexupError", "inspect", "load_model", "upscale", "upscale_array"]
+__all__ = [
+    "Inspection",
+    "Merged",
+    "Model",
+    "Summary",
+    "TexupError",
+    "inspect",
+    "load_model",
+    "merge",
+    "upscale",
+    "upscale_array",
+]
 
 _HOMES = {
     "Inspection": "texup.calls.inspection",
+    "Merged": "texup.calls.merging",
     "Model": "texup.api.model",
     "Summary": "texup.calls.summary",
     "TexupError": "texup.errors",
     "inspect": "texup.api.packs",
     "load_model": "texup.api.model",
+    "merge": "texup.api.packs",
     "upscale": "texup.api.packs",
     "upscale_array": "texup.api.arrays",
 }

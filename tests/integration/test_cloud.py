@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
 import random
 import sys
 from collections import Counter
@@ -18,7 +19,7 @@ from PIL import Image
 import texup as api
 from texup.calls import sending
 from texup.errors import UsageError
-from texup.packs.remote import store
+from texup.packs.remote import mirror, store
 from texup.packs.remote.mirror import mirrored
 from texup.packs.remote.url import read_url
 
@@ -331,7 +332,7 @@ def test_a_full_disk_is_told_before_anything_is_fetched(s3, upscale, monkeypatch
 
 
 def test_two_runs_do_not_write_to_one_output(s3, upscale):
-    with mirrored(read_url(OUT), is_output=True, tell=lambda _: None):
+    with mirrored(read_url(OUT), "output", tell=lambda _: None):
         found = upscale()
     assert (found.code, found.err.splitlines()[-1]) == (
         6,
@@ -439,3 +440,142 @@ def test_objects_that_are_verified_are_bounded(s3, upscale, texup, monkeypatch):
     monkeypatch.setattr("texup.bounds.STORE_OBJECTS", FILES)
     found = texup("verify", OUT)
     assert (found.code, f"{OUT}: more than 8 objects" in found.err) == (2, True)
+
+
+OF = 2
+PARTS = [f"s3://{BUCKET}/out/part{k}" for k in range(1, OF + 1)]
+JOINED = f"s3://{BUCKET}/out/joined"
+
+
+@pytest.fixture(scope="module")
+def shards_before() -> dict[str, bytes]:
+    return {}
+
+
+@pytest.fixture
+def parts(s3, upscale, shards_before) -> list[str]:
+    """The shards of the pack, each in a folder of the store, made by another machine."""
+    if not shards_before:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TEXUP_CACHE", f"{Path(os.environ['TEXUP_CACHE'])}-of-shards")
+            for k, url in enumerate(PARTS, 1):
+                assert upscale("--shard", f"{k}/{OF}", out=url).code == 0
+        shards_before.update(s3.tree("out"))
+    else:
+        for path, data in shards_before.items():
+            s3.put(f"out/{path}", data)
+    s3.asked.clear()
+    s3.puts.clear()
+    return list(PARTS)
+
+
+def test_shards_in_stores_become_in_a_store_what_one_run_makes(s3, parts, local, texup):
+    found = texup("merge", *reversed(parts), "-o", JOINED, "--json")
+    assert (found.code, found.json["counts"], found.json["url"]) == (0, {"copied": 1, "upscaled": 7}, JOINED)
+    tree = s3.tree("out/joined")
+    assert results(tree) == local()
+    check_manifest(tree)
+    gets = [path for method, path in s3.asked.elements() if method == "GET" and path != "?" and "/part" in path]
+    assert len(gets) == len(set(gets)) == FILES + OF, "files and manifests of the shards are fetched once"
+    assert texup("verify", JOINED).code == 0
+    s3.asked.clear()
+    s3.puts.clear()
+    again = texup("merge", *parts, "-o", JOINED)
+    assert (again.code, "8 unchanged" in again.err, s3.puts) == (0, True, [])
+    assert f"written to {JOINED}" in again.err
+    assert {path for _, path in s3.asked} == {"?"}, "nothing was fetched again"
+    whole = texup("upscale", PACK, "-o", JOINED, "--scale", 4, "--copy-other", "--json")
+    assert whole.json["counts"] == {"unchanged": FILES}
+
+
+def test_shards_may_lie_here_and_there_and_python_does_the_same(s3, parts, upscale, local, tmp_path):
+    assert upscale("--shard", "1/2", out=tmp_path / "part1").code == 0
+    steps: list[tuple] = []
+    merged = api.merge([tmp_path / "part1", parts[1]], tmp_path / "whole", progress=lambda *step: steps.append(step))
+    assert (merged.url, merged.output, merged.counts) == (None, tmp_path / "whole", {"copied": 1, "upscaled": 7})
+    assert [step[:2] for step in steps] == [(k, FILES) for k in range(1, FILES + 1)]
+    files = {path.relative_to(merged.output).as_posix(): path.read_bytes() for path in merged.output.rglob("*.*")}
+    assert results(files) == local()
+    merged = api.merge([tmp_path / "part1", parts[1]], JOINED)
+    assert (merged.url, results(s3.tree("out/joined"))) == (JOINED, local())
+
+
+@pytest.mark.parametrize("number", [0, *(pytest.param(k, marks=SLOW) for k in (1, 2, 5, 9))])
+def test_a_merge_that_loses_the_store_goes_on(s3, parts, local, texup, number, monkeypatch):
+    monkeypatch.setattr(sending, "EVERY", 0.0)
+    s3.faults.append(break_at(number))
+    broken = texup("merge", *parts, "-o", JOINED)
+    assert (broken.code, broken.err.splitlines()[-1].startswith(f"texup: error: {JOINED}/")) == (5, True), broken.err
+    s3.faults.clear()
+    tree = s3.tree("out/joined")
+    if MANIFEST in tree:
+        check_manifest(tree)
+    assert texup("merge", *parts, "-o", JOINED).code == 0
+    tree = s3.tree("out/joined")
+    assert results(tree) == local()
+    check_manifest(tree)
+
+
+def cut_end(s3) -> None:
+    lines = s3.tree("out/part2")[MANIFEST].splitlines(keepends=True)
+    s3.put(f"out/part2/{MANIFEST}", b"".join(lines[:-1]))
+
+
+def spoil_one(s3) -> None:
+    name = next(name for name in s3.tree("out/part2") if name.endswith(".png"))
+    s3.put(f"out/part2/{name}", b"mine")
+
+
+def lose_one(request):
+    return request.cut() if "/part2/" in request.path and request.path.endswith(".png") else None
+
+
+WRONG = {
+    "missing": (lambda s3: None, slice(1), 2, "1 of 2 shards missing: 2/2"),
+    "twice": (lambda s3: None, [0, 0], 2, f"{PARTS[0]} and {PARTS[0]} are both shard 1/2"),
+    "no manifest": (lambda s3: s3.delete(f"out/part2/{MANIFEST}"), slice(2), 2, f"{PARTS[1]}: no manifest of texup"),
+    "not whole": (cut_end, slice(2), 2, f"{PARTS[1]}: its run did not come to its end"),
+    "a file": (spoil_one, slice(2), 2, f"{PARTS[1]}: not as texup wrote it: "),
+    "lost": (lambda s3: s3.faults.append(lose_one), slice(2), 1, f"{PARTS[1]}/"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_shards_of_a_store_that_do_not_fit_are_refused_in_one_line(s3, parts, texup, tmp_path, what):
+    harm, chosen, code, said = WRONG[what]
+    harm(s3)
+    given = parts[chosen] if isinstance(chosen, slice) else [parts[k] for k in chosen]
+    s3.asked.clear()
+    found = texup("merge", *given, "-o", JOINED, "-q")
+    assert (found.code, len(found.err.splitlines()), f"texup: error: {said}" in found.err) == (code, 1, True), found.err
+    assert s3.tree("out/joined") == {}
+    if what in ("missing", "twice", "no manifest", "not whole"):
+        assert not [path for method, path in s3.asked if method == "GET" and path.endswith(".png")], "before its files"
+    found = texup("merge", *given, "-o", tmp_path / "here", "-q")
+    assert (found.code, (tmp_path / "here").exists()) == (code, False)
+
+
+def test_a_shard_to_which_a_run_writes_meanwhile_is_refused(s3, parts, texup, monkeypatch):
+    fetch = mirror.Mirror.fetch_files
+
+    def fetched_late(self, paths, tell):
+        cut_end(s3)
+        fetch(self, paths, tell)
+
+    monkeypatch.setattr(mirror.Mirror, "fetch_files", fetched_late)
+    found = texup("merge", *parts, "-o", JOINED)
+    assert (found.code, f"{PARTS[1]}: a run is writing there" in found.err) == (2, True), found.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["s3://b/part1", "-o", "s3://b/out.zip"], "an archive cannot be made there"),
+        (["s3://b/part1", "s3://b/part2", "-o", "s3://b/part2"], "lies in the input"),
+        (["s3://b/all/part1", "s3://b/part2", "-o", "s3://b/all"], "contains the input"),
+        (["s3://me:word@b/part1", "-o", "x"], "s3://b/part1: no passwords"),
+    ],
+)
+def test_merges_that_make_no_sense_are_refused_before_anything_is_asked(texup, arguments, said):
+    found = texup("merge", *arguments)
+    assert (found.code, said in found.err, "word" not in found.err.replace("passwords", "")) == (2, True, True)

@@ -120,6 +120,23 @@ def test_a_shard_goes_to_a_folder_of_its_own_name_and_python_makes_the_same(texu
     assert found.output == summary.output
 
 
+def test_python_merges_as_the_command_does(texup, pack, tmp_path):
+    outs = made(texup, pack)
+    assert texup("merge", *outs, "-o", "whole").code == 3
+    steps: list[tuple] = []
+    merged = api.merge(map(str, outs), tmp_path / "joined", progress=lambda *step: steps.append(step))
+    assert (merged.shards, merged.is_sound, merged.failures[0].path) == (OF, False, "bad.png")
+    assert tree(tmp_path / "joined") == tree(tmp_path / "whole")
+    assert facts(tmp_path / "joined") == facts(tmp_path / "whole")
+    assert sorted(path for *_, path in steps) == sorted(facts(tmp_path / "whole"))
+    assert steps[-1][:2] == (len(steps), len(steps))
+    assert set(api.merge(outs, "joined").counts) == {"unchanged", "failed"}
+    for wrong, said in ((str(outs[0]), "must be a list of paths"), ([], "outs is empty"), ([3], "must be a path")):
+        with pytest.raises(api.TexupError, match=said):
+            api.merge(wrong, "other")
+    assert not (tmp_path / "other").exists()
+
+
 def test_an_archive_is_cut_too_and_merged_into_one(texup, pack, tmp_path):
     shutil.make_archive("pack", "zip", pack)
     outs = [tmp_path / f"pack_x4_{k}of2" for k in (1, 2)]

@@ -28,7 +28,8 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_list_of_names():
     assert texup.__all__ == [
-        "Inspection", "Model", "Summary", "TexupError", "inspect", "load_model", "upscale", "upscale_array",
+        "Inspection", "Merged", "Model", "Summary", "TexupError", "inspect", "load_model", "merge", "upscale",
+        "upscale_array",
     ]  # fmt: skip
     assert {name: getattr(texup, name).__name__ for name in texup.__all__} == {name: name for name in texup.__all__}
     assert set(texup.__all__) | {"__version__"} <= set(dir(texup))
@@ -124,6 +125,7 @@ reveal_type(net(np.zeros((4, 4, 3), np.float32)))
 reveal_type(texup.upscale_array(np.zeros((4, 4, 3), np.uint8), model=[net], kind="mask"))
 found: Inspection = texup.inspect("pack", estimate=True)
 reveal_type(found.files[0].width)
+reveal_type(texup.merge(["part1", Path("part2")], "whole", progress=told).shards)
 """
 WRONG = """
 import numpy as np
@@ -133,6 +135,7 @@ texup.upscale("pack", method="best")
 texup.upscale_array(np.zeros((4, 4, 3), np.int64))
 texup.inspect("pack").colour
 texup.nothing
+texup.merge([1], "whole")
 """
 
 
@@ -151,8 +154,8 @@ def test_type_checkers_see_it(tmp_path):
     lines = [line for line in result.stdout.splitlines() if line.startswith(("right", "wrong"))]
     notes = [line.rpartition("Revealed type is ")[2].strip('"') for line in lines if line.startswith("right")]
     assert not [line for line in lines if line.startswith("right") and ": error: " in line], result.stdout
-    assert len(notes) == 5, result.stdout
+    assert len(notes) == 6, result.stdout
     assert "Any" not in "".join(notes[:2])
     assert "dtype" in notes[3]
     wrong = {line.split(":")[1] for line in lines if line.startswith("wrong") and ": error: " in line}
-    assert wrong == {"4", "5", "6", "7", "8"}, result.stdout
+    assert wrong == {"4", "5", "6", "7", "8", "9"}, result.stdout

@@ -1,8 +1,9 @@
-"""Whole packs, from Python: ``texup.upscale`` and ``texup.inspect``."""
+"""Whole packs, from Python: ``texup.upscale``, ``texup.inspect`` and ``texup.merge``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
 from typing import Unpack
@@ -11,9 +12,13 @@ from texup.api.asked import PackOptions, PathLike, UpscaleOptions, options_of, p
 from texup.calls.cloud import Place, check_asked, opened_place
 from texup.calls.doing import carried_out, packed, planned, remains_of, summary_of
 from texup.calls.inspection import Inspection, inspection_of
+from texup.calls.merging import Merged, merge_shards
 from texup.calls.summary import Summary
 from texup.calls.tally import Tally
+from texup.errors import UsageError
+from texup.manifest.record import Outcome
 from texup.packs.remote.url import is_url, read_url
+from texup.policy.rule_values import shown
 from texup.upscaling.planning import Plan
 from texup.upscaling.run import plan_of
 
@@ -82,6 +87,34 @@ def inspect(pack: PathLike, *, estimate: bool = False, **options: Unpack[PackOpt
     with opened_place(_place(pack, "pack"), None, asked, tell=_silent) as (run, archive, _):
         plan, why = plan_of(run)
         return inspection_of(run, plan, why, archive, has_estimate=estimate)
+
+
+def merge(outs: Iterable[PathLike], output: PathLike, *, progress: Progress | None = None) -> Merged:
+    """Make one pack of the outputs of all its shards, as ``texup merge`` does.
+
+    Call it again to go on after an interruption: files that are there are not brought again.
+
+    Args:
+        outs: what ``upscale(..., shard="K/N")`` wrote for each K, in any order: folders, also of object stores.
+        output: the folder of the whole pack, also of a store, or a zip.
+        progress: as for ``upscale``; files here are those of the pack.
+
+    Raises:
+        UsageError: wrong use, or shards that do not belong together or are not whole; nothing was written.
+        LostStore: the object store of a shard stopped answering.
+        OutputError: the output cannot be written, or the disk is full; what was brought stays.
+        LockedError: another run writes to the same output.
+    """
+
+    def took(done: int, total: int, outcome: Outcome) -> None:
+        if progress is not None:
+            progress(done, total, outcome.path)
+
+    if isinstance(outs, str | os.PathLike) or not isinstance(outs, Iterable):
+        raise UsageError(f"outs must be a list of paths, not {shown(outs)}")
+    if not (places := [_place(out, "outs") for out in outs]):
+        raise UsageError("outs is empty; give the outputs of all shards")
+    return merge_shards(places, _place(output, "output"), took, tell=_silent)
 
 
 def _place(value: object, name: str) -> Place:

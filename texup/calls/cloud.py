@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -70,11 +70,9 @@ def opened_place(
         try:
             local, out, sending = source, output, None
             if isinstance(source, StoreUrl):
-                local = stack.enter_context(mirrored(source, is_output=False, tell=tell)).root
+                local = stack.enter_context(mirrored(source, "source", tell=tell)).root
             if isinstance(output, StoreUrl):
-                mirror = stack.enter_context(
-                    mirrored(output, is_output=True, tell=tell, keep_existing=options.keep_existing)
-                )
+                mirror = stack.enter_context(mirrored(output, "output", tell=tell, keep_existing=options.keep_existing))
                 sending, out = stack.enter_context(Sending(mirror)), mirror.root
                 sending.send_rest(tell)
             assert isinstance(local, Path)
@@ -86,10 +84,8 @@ def opened_place(
                 run = replace(run, place=folders_of(local))  # a copy, into which nothing is remembered
                 run = run if output is not None else replace(run, out=Path(run.out.name))  # only shown
             yield run, archive, sending
-        except UsageError as error:  # nobody knows the mirrors by their names
-            for place, folder in ((source, local), (output, out)):
-                if isinstance(place, StoreUrl):
-                    error.args = tuple(str(arg).replace(str(folder), str(place)) for arg in error.args)
+        except UsageError as error:
+            name_places(error, {place: folder for place, folder in ((source, local), (output, out)) if place})
             raise
 
 
@@ -105,3 +101,10 @@ def _check_places(source: Place, output: Place | None, options: Options) -> None
         raise UsageError(f"{output}: only folders are upscaled into a store; unpack {source}, or give a folder")
     if isinstance(output, StoreUrl) and output.parts[-1].lower().endswith(SUFFIXES):
         raise UsageError(f"{output}: an archive cannot be made there; give a folder")
+
+
+def name_places(error: UsageError, mirrors: Mapping[Place, Place | None]) -> None:
+    """Let an error name places in stores instead of the mirrors that stand for them, whose names nobody knows."""
+    for place, folder in mirrors.items():
+        if isinstance(place, StoreUrl):
+            error.args = tuple(str(arg).replace(str(folder), str(place)) for arg in error.args)

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from texup import bounds
+from texup.calls.cloud import Place
 from texup.errors import PackError, UsageError
 from texup.files import is_temp
 from texup.manifest.history import History, history_of
@@ -22,9 +22,6 @@ from texup.packs.remote.store import Store, StoredObject, problem_of
 from texup.packs.remote.url import StoreUrl
 from texup.packs.temporary import temporary_folder
 from texup.packs.walk import MANIFEST_NAME, Entry, is_litter, is_own
-
-if TYPE_CHECKING:
-    from texup.calls.cloud import Place  # whose module waits for torch, which is not needed here
 
 AHEAD = 4 * LANES  # entries that are looked at before the one whose hash is asked for
 

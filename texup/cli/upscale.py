@@ -233,7 +233,7 @@ def _copy_hint(plan: Plan) -> str:
     return f"; copy the folder {top} in it {where} of {convention.title}"
 
 
-def orphans_line(orphans: Sequence[str], out: Place) -> str:
+def orphans_line(orphans: Sequence[str], out: Place | str) -> str:
     """Return one line about files in an output that its newest run has no use for."""
     count = f"{len(orphans)} files" if len(orphans) > 1 else "a file"
     names = ", ".join(orphans[:3]) + (", ..." if len(orphans) > 3 else "")

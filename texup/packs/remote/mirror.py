@@ -11,10 +11,11 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 from texup import bounds
 from texup.errors import LockedError, OutputError, PackError, UsageError
@@ -35,18 +36,21 @@ SPARE = 256 << 20  # bytes that a disk keeps free
 SHOWN = 5  # names in a refusal
 WAIT = 0.5  # seconds between two looks at a lock
 NO_STAMP: Stamp = (-1, 0)
+Role = Literal["source", "output", "part"]
+"""A pack that is read, an output that is written to, or an output of other runs that is read."""
 
 
 class Mirror:
     """The folder of one URL; made by :func:`mirrored`."""
 
-    def __init__(self, store: Store, base: Path, *, is_output: bool) -> None:
+    def __init__(self, store: Store, base: Path, role: Role) -> None:
         """Open it; the caller holds its lock."""
         self.url, self.store = store.url, store
         self.root = base.joinpath("files", *store.url.parts)
         """Where the files lie, in folders of the names that the URL has."""
         self.index = Index(base / "index.jsonl")
-        self._incoming, self._is_output = base / "incoming", is_output
+        self._incoming = base / "incoming"
+        self._is_output, self._has_manifest = role == "output", role != "source"
         shutil.rmtree(self._incoming, ignore_errors=True)
         make_folder(self._incoming)
         make_folder(self.root)
@@ -94,6 +98,36 @@ class Mirror:
             (self.root / MANIFEST_NAME).unlink(missing_ok=True)
             if manifest is not None:
                 objects[MANIFEST_NAME] = manifest
+        self._make(objects, tell, may_keep=may_keep)
+
+    def fetch_manifest(self) -> None:
+        """Fetch only the manifest of a part, which may be refused before its files are fetched.
+
+        Raises:
+            PackError: nothing is there, or no permission; UsageError: there is no manifest.
+            LostStore: the store stopped answering.
+        """
+        manifest = self._objects().get(MANIFEST_NAME)
+        if manifest is None:
+            raise UsageError(f"{self.url}: no manifest of texup there; give the folder that texup upscale wrote to")
+        if not self._stands(MANIFEST_NAME, manifest, may_keep=False):
+            self._fetch(MANIFEST_NAME, manifest)
+
+    def fetch_files(self, paths: Collection[str], tell: Tell) -> None:
+        """Fetch these files of a part whose manifest names them, those of them that are there.
+
+        Raises:
+            UsageError: the manifest is another by now; too much for this disk.
+            LostStore, OutputError: as for :meth:`fetch`.
+        """
+        objects = {path: stored for path, stored in self._objects().items() if path in paths or path == MANIFEST_NAME}
+        manifest = objects.get(MANIFEST_NAME)
+        if manifest is None or not self._stands(MANIFEST_NAME, manifest, may_keep=False):
+            raise UsageError(f"{self.url}: a run is writing there; wait for it, and run the same command again")
+        self._make(objects, tell, may_keep=False)
+
+    def _make(self, objects: dict[str, StoredObject], tell: Tell, *, may_keep: bool) -> None:
+        """Make the folder have these files and no others, but for work that is still to be sent."""
         self._remove_others(objects, may_keep=may_keep)
         wanted = {path: stored for path, stored in objects.items() if not self._stands(path, stored, may_keep=may_keep)}
         if wanted:
@@ -122,7 +156,7 @@ class Mirror:
 
     def _is_of_pack(self, path: str) -> bool:
         name = path.rpartition("/")[2]
-        return path != "" and (not is_own(name) or (self._is_output and path == MANIFEST_NAME))
+        return path != "" and (not is_own(name) or (self._has_manifest and path == MANIFEST_NAME))
 
     def _is_ours(self, manifest: StoredObject | None) -> bool:
         """Tell whether only this machine has written to the store since it last did, by the manifest there."""
@@ -201,25 +235,27 @@ class Mirror:
 
 
 @contextmanager
-def mirrored(url: StoreUrl, *, is_output: bool, tell: Tell, keep_existing: bool = False) -> Iterator[Mirror]:
-    """Give the mirror of a URL as the store is now.
+def mirrored(url: StoreUrl, role: Role, *, tell: Tell, keep_existing: bool = False) -> Iterator[Mirror]:
+    """Give the mirror of a URL as the store is now; of a part it has only what is asked of it then.
 
-    That of an output is held by one run at a time; that of a source only while it is fetched, and others wait for it.
+    That of an output is held by one run at a time, that of a part likewise, but others wait for it; that of a source
+    only while it is fetched.
 
     Raises:
         UsageError: no such place, or one that is refused, or a package is missing.
         LockedError: another run of this machine writes to this output.
         LostStore, OutputError: the store stopped answering.
     """
-    store = Store(url, OutputError if is_output else PackError)
+    store = Store(url, OutputError if role == "output" else PackError)
     endpoint = [os.environ.get(name, "") for name in ENDPOINTS]
-    key = hashlib.sha256("\n".join([str(url), str(is_output), *endpoint]).encode()).hexdigest()[:16]
+    key = hashlib.sha256("\n".join([str(url), role, *endpoint]).encode()).hexdigest()[:16]
     base = cache_folder() / "cloud" / key
-    with _held(base, url, waits=not is_output) as release:
-        mirror = Mirror(store, base, is_output=is_output)
+    with _held(base, url, waits=role != "output") as release:
+        mirror = Mirror(store, base, role)
         try:
-            mirror.fetch(tell, keep_existing=keep_existing)
-            if not is_output:
+            if role != "part":
+                mirror.fetch(tell, keep_existing=keep_existing)
+            if role == "source":
                 mirror.index.close()
                 release()
             yield mirror
