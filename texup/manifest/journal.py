@@ -16,6 +16,7 @@ from typing import Any
 
 from texup.errors import OutputError
 from texup.files import CHUNK, atomic_write, output_error, read_pieces
+from texup.locks import LOCK_NAME
 from texup.manifest.history import FORMAT, NAME, SCHEMA, History, history_of
 from texup.manifest.record import Outcome, line_of, values_of
 from texup.manifest.shard import Shard
@@ -48,7 +49,7 @@ class Manifest:
         """
         self._path = out / NAME
         said = asdict(header)
-        self._opening = line_of({"format": FORMAT, **said, "began": time.time()})
+        self._opening = line_of({"format": FORMAT, **said, "began": _time_in(out)})
         self._ahead = b""
         self.history = History()
         """What earlier runs have done."""
@@ -164,6 +165,18 @@ class Manifest:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _time_in(out: Path) -> float:
+    """Return the Unix time by the clock that files in an output get theirs from, when its lock was taken.
+
+    On a file server that is another clock than this machine's, which may be hours ahead: a file that a killed run wrote
+    would then look older than the run, and be taken for the user's own.
+    """
+    try:
+        return (out / LOCK_NAME).stat().st_mtime
+    except OSError:
+        return time.time()
 
 
 def _whole_size(path: Path) -> int:
