@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import logging
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -86,9 +88,9 @@ def check(out, expected, pack):
     assert all(record["outcome"] in ("upscaled", "skipped") for record in records.values())
 
 
-def texup(*arguments):
+def texup(*arguments, **more):
     command = [sys.executable, "-m", "texup", *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "RAY_ADDRESS": "local"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "RAY_ADDRESS": "local", **more}
     return subprocess.Popen(
         command,
         env=environment,
@@ -175,15 +177,20 @@ def test_a_killed_driver_goes_on_where_it_was(nodes, pack, expected, weights, tm
     engine = f"ray://{nodes.address}"
     arguments = ("upscale", pack, "-o", out, "--model", weights, "--device", "cpu", "--engine", engine, "-q")
     command, moment = texup(*arguments), random.Random(seed).randrange(1, FILES - 5)
-    until = time.monotonic() + 120
-    while len(lines_of(out)) < moment + 1 and command.poll() is None and time.monotonic() < until:
-        time.sleep(0.02)
+    wait_for_lines(out, moment + 1, command)
     command.kill()
     command.communicate()
     again = texup(*arguments)
     _, err = again.communicate(timeout=400)
     assert (again.returncode, err) == (0, "")
     check(out, expected, pack)
+
+
+def wait_for_lines(out, count, command):
+    """Wait until a manifest has so many lines, or its command is over."""
+    until = time.monotonic() + 120
+    while len(lines_of(out)) < count and command.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
 
 
 def lines_of(out):
@@ -199,9 +206,7 @@ def test_an_interrupt_ends_all_workers(nodes, pack, expected, weights, tmp_path)
     out, engine = tmp_path / "out", f"ray://{nodes.address}"
     arguments = ("upscale", pack, "-o", out, "--model", weights, "--device", "cpu", "--engine", engine, "-q")
     command = texup(*arguments)
-    until = time.monotonic() + 120
-    while len(lines_of(out)) < 6 and time.monotonic() < until:
-        time.sleep(0.02)
+    wait_for_lines(out, 6, command)
     command.send_signal(signal.SIGINT)
     began = time.monotonic()
     _, err = command.communicate(timeout=60)
@@ -341,23 +346,27 @@ def test_a_cluster_without_cards_is_refused(nodes, pack, weights, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-FULL = """
-import errno, texup.files as f
+UNWRITABLE = """
+import errno, os, texup.files as f
 real, seen = f._replace, []
 def replace(temp, path):
     seen.append(path)
     if len(seen) == 7:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(errno.{number}, os.strerror(errno.{number}))
     real(temp, path)
 f._replace = replace
 """
 
 
 @pytest.mark.slow
-def test_a_full_disk_of_a_worker_ends_the_run_with_its_code(nodes, pack, expected, weights, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "said"), [("ENOSPC", "disk is full"), ("EROFS", "Read-only"), ("ESTALE", "Stale"), ("EIO", "error")]
+)
+def test_a_disk_of_a_worker_that_takes_nothing_ends_the_run(nodes, pack, expected, weights, tmp_path, number, said):
     whole(nodes)
-    with pytest.raises(OutputError, match="disk is full"):
-        list(upscale_pack(spoiled(pack, tmp_path / "out", weights, FULL)))
+    with pytest.raises(OutputError, match=said) as raised:
+        list(upscale_pack(spoiled(pack, tmp_path / "out", weights, UNWRITABLE.format(number=number))))
+    assert str(raised.value).startswith(socket.gethostname())
     list(upscale_pack(build_run(pack, tmp_path / "out", options(weights))))
     check(tmp_path / "out", expected, pack)
 
@@ -468,3 +477,187 @@ def test_where_nothing_answers_or_no_cluster_takes_this_machine_one_line_says_so
 def test_an_engine_that_is_none_is_refused(engine):
     with pytest.raises(ValueError, match="local, ray or ray://HOST:PORT"):
         read_engine(engine)
+
+
+def mount(source, place):
+    subprocess.run(["mount", "--bind", source, place], check=True, capture_output=True)
+
+
+class Share:
+    """A shared folder that can be pulled away and brought back."""
+
+    def __init__(self, place, way):
+        self.place, self.way, self.stored = place, way, place.with_name(f"{place.name}-stored")
+        if way == "unmounted":
+            self.stored.mkdir()
+            place.mkdir(exist_ok=True)
+            try:
+                mount(self.stored, place)
+            except (OSError, subprocess.CalledProcessError):
+                pytest.skip("no mounts here")
+        else:
+            place.mkdir()
+
+    def pull(self):
+        if self.way == "unmounted":
+            subprocess.run(["umount", "--lazy", self.place], check=True)
+        else:
+            self.place.rename(self.stored)
+
+    def bring_back(self):
+        if self.way == "unmounted":
+            mount(self.stored, self.place)
+        else:
+            self.stored.rename(self.place)
+
+    def close(self):
+        if self.way == "unmounted":
+            subprocess.run(["umount", "--lazy", self.place], check=False, capture_output=True)
+
+
+@pytest.fixture
+def share(tmp_path, request):
+    share = Share(tmp_path / "share", request.param)
+    yield share
+    share.close()
+
+
+WAYS = pytest.mark.parametrize("share", ["renamed", "unmounted"], indirect=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
+@WAYS
+def test_an_output_that_is_pulled_away_ends_the_run_and_the_next_goes_on(nodes, pack, expected, weights, share, seed):
+    whole(nodes)
+    out, moment, seen = share.place / "out", random.Random(seed).randrange(1, FILES - 5), []
+    outcomes = upscale_pack(build_run(pack, out, options(weights)))
+    seen += itertools.islice(outcomes, moment)
+    share.pull()
+    with pytest.raises(OutputError, match="run the same command again") as raised:
+        seen += outcomes
+    assert "\n" not in str(raised.value)
+    share.bring_back()
+    list(upscale_pack(build_run(pack, out, options(weights))))
+    check(out, expected, pack)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
+@WAYS
+def test_a_pack_that_is_pulled_away_fails_by_name_and_the_next_goes_on(
+    nodes, pack, expected, weights, tmp_path, share, seed
+):
+    whole(nodes)
+    shutil.copytree(pack, share.place, dirs_exist_ok=True)
+    out, moment, seen = tmp_path / "out", random.Random(seed).randrange(1, FILES - 5), []
+    for outcome in upscale_pack(build_run(share.place, out, options(weights))):
+        seen.append(outcome)
+        if len(seen) == moment:
+            share.pull()
+    assert len(seen) == len({outcome.path for outcome in seen}) == FILES + 1
+    failed = [outcome for outcome in seen if outcome.outcome == "failed"]
+    assert {outcome.reason for outcome in failed} <= {"cannot read: No such file or directory"}
+    share.bring_back()
+    list(upscale_pack(build_run(share.place, out, options(weights))))
+    check(out, expected, pack)
+
+
+@pytest.mark.slow
+def test_the_command_says_in_one_line_that_its_output_is_gone(nodes, pack, expected, weights, tmp_path):
+    whole(nodes)
+    out, engine = tmp_path / "share" / "out", f"ray://{nodes.address}"
+    arguments = ("upscale", pack, "-o", out, "--model", weights, "--device", "cpu", "--engine", engine, "-q")
+    command = texup(*arguments)
+    wait_for_lines(out, 6, command)
+    (tmp_path / "share").rename(tmp_path / "stored")
+    _, err = command.communicate(timeout=60)
+    assert (command.returncode, err.count("\n"), err.startswith("texup: error: ")) == (5, 1, True), err
+    assert "run the same command again" in err
+    (tmp_path / "stored").rename(tmp_path / "share")
+    again = texup(*arguments)
+    _, err = again.communicate(timeout=400)
+    assert (again.returncode, err) == (0, "")
+    check(out, expected, pack)
+
+
+SKEW = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <time.h>
+int clock_gettime(clockid_t id, struct timespec *now)
+{
+    int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+    int result = real(id, now);
+    if (result == 0 && id == CLOCK_REALTIME)
+        now->tv_sec += atol(getenv("SKEW"));
+    return result;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def clock(tmp_path_factory) -> Path:
+    """A library that moves the clock of the process that loads it."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("no C compiler here, or no Linux")
+    folder = tmp_path_factory.mktemp("clock")
+    (folder / "skew.c").write_text(SKEW)
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", folder / "skew.so", folder / "skew.c", "-ldl"], check=True)
+    return folder / "skew.so"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("hours", [5, -5])
+def test_a_driver_whose_clock_is_hours_off_is_killed_and_goes_on(
+    nodes, pack, expected, weights, tmp_path, clock, hours, seed
+):
+    whole(nodes)
+    out, engine = tmp_path / "out", f"ray://{nodes.address}"
+    arguments = ("upscale", pack, "-o", out, "--model", weights, "--device", "cpu", "--engine", engine, "-q")
+    skewed = texup(*arguments, LD_PRELOAD=str(clock), SKEW=str(3600 * hours))
+    wait_for_lines(out, random.Random(seed).randrange(1, FILES - 5) + 1, skewed)
+    skewed.kill()
+    skewed.communicate()
+    again = texup(*arguments)
+    _, err = again.communicate(timeout=400)
+    assert (again.returncode, err) == (0, "")
+    check(out, expected, pack)
+
+
+OTHER_TIMES = """
+import os, pathlib, time, texup.files as f
+time.time = lambda real=time.time: real() + {seconds}
+def replace(temp, path, real=f._replace):
+    os.utime(temp, (time.time(),) * 2)
+    real(temp, path)
+def touch(path, real=pathlib.Path.touch):
+    real(path)
+    os.utime(path, (time.time(),) * 2)
+f._replace, pathlib.Path.touch = replace, touch
+"""
+"""A clock that is off, and a folder that takes the time of a file from who writes it."""
+
+
+@pytest.mark.slow
+def test_workers_whose_clocks_are_hours_ahead_change_no_byte(nodes, pack, expected, weights, tmp_path):
+    whole(nodes)
+    code = OTHER_TIMES.format(seconds=5 * 3600)
+    with closing(upscale_pack(spoiled(pack, tmp_path / "out", weights, code))) as outcomes:
+        for _ in range(FILES // 2):
+            next(outcomes)
+    list(upscale_pack(spoiled(pack, tmp_path / "out", weights, code)))
+    check(tmp_path / "out", expected, pack)
+    assert {o.outcome for o in upscale_pack(build_run(pack, tmp_path / "out", options(weights)))} == {"unchanged"}
+
+
+@pytest.mark.slow
+def test_a_worker_whose_files_look_older_than_the_run_is_refused_by_name(nodes, pack, weights, tmp_path):
+    whole(nodes)
+    with pytest.raises(UsageError, match="too old there; set its clock") as raised:
+        list(upscale_pack(spoiled(pack, tmp_path / "out", weights, OTHER_TIMES.format(seconds=-5 * 3600))))
+    assert str(raised.value).startswith(socket.gethostname())
+    assert files_of(tmp_path / "out") == {}

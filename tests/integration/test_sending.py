@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import time
 from dataclasses import fields
 
 import numpy as np
@@ -12,9 +14,12 @@ from PIL import Image
 from texup.calls.options import Options
 from texup.calls.setup import build_run
 from texup.engines.cluster.shards import Shard
-from texup.engines.cluster.worker import Facts, Worker, folders_of
+from texup.engines.cluster.worker import Facts, Trouble, Worker, folders_of
 from texup.errors import OutputError, WeightsError
 from texup.locks import LOCK_NAME, output_lock
+from texup.manifest.history import history_of
+from texup.manifest.journal import Manifest
+from texup.manifest.verification import verify
 from texup.upscaling.pack import upscale_pack
 from texup.upscaling.run import Run, plan_of
 from texup.upscaling.starting import Starting, job_of
@@ -113,6 +118,45 @@ def test_a_worker_that_outlives_its_run_writes_nothing_more(pack, tmp_path, monk
     assert "is over" in trouble.text, "the lock of another run"
     (run.out / LOCK_NAME).unlink()
     assert files_of(run.out) == before
+
+
+def test_a_worker_whose_output_is_pulled_away_stops_and_the_next_run_goes_on(pack, tmp_path, monkeypatch):
+    monkeypatch.setattr("texup.engines.cluster.worker.locked", set())
+    share, stored = tmp_path / "share", tmp_path / "stored"
+    run = build_run(pack, share / "out", Options(device="cpu", jobs=1))
+    plan, _ = plan_of(run)
+    jobs = tuple(job_of(file, pack, run.out) for file in plan.files if file.action == "upscale")
+    worker, said = Worker(run.load_engine, Starting(run, plan.convention), 1, 1), []
+    with output_lock(run.out), Manifest(run.out, run.header(plan.convention.id)) as manifest:
+        assert isinstance(worker.ready(folders_of(jobs[0])), Facts)
+        manifest.begin()
+        for part in worker.run(Shard(1, jobs, is_careful=True)):  # one at a time
+            said.append(part)
+            if len(said) == 2:
+                share.rename(stored)
+    (trouble,) = said[2:]
+    assert (trouble.kind, "was moved, removed or unmounted" in trouble.text) == (OutputError, True)
+    assert not share.exists()
+    stored.rename(share)
+    assert {outcome.outcome for outcome in upscale_pack(run)} == {"upscaled", "skipped"}
+    list(upscale_pack(build_run(pack, tmp_path / "local", Options(device="cpu", jobs=1))))
+    assert files_of(run.out) == files_of(tmp_path / "local")
+    assert list(verify(run.out, history_of(run.out))) == []
+
+
+@pytest.mark.parametrize(("hours", "is_refused"), [(-5, True), (5, False)])
+def test_a_worker_whose_files_look_older_than_the_run_is_refused(pack, tmp_path, monkeypatch, hours, is_refused):
+    monkeypatch.setattr("texup.engines.cluster.worker.locked", set())
+    run = build_run(pack, tmp_path / "out", Options(device="cpu", jobs=1))
+    plan, _ = plan_of(run)
+    job = next(job_of(file, pack, run.out) for file in plan.files if file.action == "upscale")
+    worker = Worker(run.load_engine, Starting(run, plan.convention), 1, 1)
+    with output_lock(run.out):
+        os.utime(run.out / LOCK_NAME, (time.time() - hours * 3600,) * 2)
+        said = worker.ready(folders_of(job))
+    assert isinstance(said, Trouble if is_refused else Facts)
+    assert not is_refused or "18,000 seconds too old there; set its clock" in said.text
+    assert files_of(run.out) == {}
 
 
 def test_weights_that_differ_elsewhere_are_refused(pack, tmp_path, catalog, monkeypatch):

@@ -18,7 +18,7 @@ from texup.engines.cluster.joining import import_ray, join, kind_of, own_signals
 from texup.engines.cluster.shards import Shards
 from texup.engines.cluster.worker import Folders, Load, Start, Trouble, Worker, folders_of
 from texup.engines.engine import Job, Task
-from texup.errors import LostDevice, TexupError, UsageError
+from texup.errors import LostDevice, OutputError, TexupError, UsageError
 from texup.files import remove_leftovers, sha256_of
 from texup.manifest.record import Outcome, Written
 
@@ -236,5 +236,8 @@ class _Run:
         targets = []
         for target in outcome.targets:
             path = self._out / target.path
-            targets.append(Written(target.path, sha256_of(path), path.stat().st_size))
+            try:
+                targets.append(Written(target.path, sha256_of(path), path.stat().st_size))
+            except OSError as error:
+                raise OutputError(f"{path}: cannot be read back: {error.strerror}") from error
         return replace(outcome, targets=targets)

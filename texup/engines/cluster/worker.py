@@ -21,6 +21,7 @@ from texup.engines.engine import Engine, Job, Task
 from texup.errors import DeviceError, LostDevice, OutputError, TexupError, UsageError, WeightsError
 from texup.files import TEMP_PREFIX, TEMP_SUFFIX, locked
 from texup.locks import LOCK_NAME
+from texup.manifest.history import CLOCKS
 from texup.manifest.record import Outcome
 
 TOGETHER = 0.25  # seconds: results that come within it are sent as one message
@@ -120,9 +121,13 @@ class Worker:
         try:
             probe = out / f"{TEMP_PREFIX}{secrets.token_hex(6)}{TEMP_SUFFIX}"
             probe.touch()
+            behind = _seconds_before_lock(probe, out)
             probe.unlink()
         except OSError as error:
             return Trouble(UsageError, f"{out}: cannot write there: {error.strerror}")
+        if behind > CLOCKS:  # after a kill, files without a record would look as if they had been there before the run
+            what = f"files from this machine are {behind:,.0f} seconds too old there; set its clock"
+            return Trouble(UsageError, f"{out}: {what}")
         locked.add(out)  # or an output that is removed meanwhile would be made anew
         try:
             self._engine = self._load(self._cores)
@@ -158,8 +163,9 @@ class Worker:
         Raises:
             OutputError: it is, or another run writes there.
         """
-        if _lock_in(job.out) != self._lock:
-            raise OutputError(f"{job.out}: the run that locked it is over")
+        if (lock := _lock_in(job.out)) != self._lock:
+            what = "was moved, removed or unmounted" if lock is None else "was taken over by another run"
+            raise OutputError(f"{job.out}: {what}, or its run is over; run the same command again")
         return self._start(job)
 
 
@@ -172,6 +178,13 @@ def _size_of(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return -1
+
+
+def _seconds_before_lock(probe: Path, out: Path) -> float:
+    """Return how much older than the lock a new file is: most file systems use one clock, some that of who writes."""
+    if not (out / LOCK_NAME).exists():
+        return 0.0
+    return (out / LOCK_NAME).stat().st_mtime - probe.stat().st_mtime
 
 
 def _lock_in(out: Path) -> bytes | None:
