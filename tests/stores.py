@@ -1,8 +1,10 @@
-"""A real S3 server on this machine, with faults put before it."""
+"""A real S3 server on this machine, with faults put before it; emulators of other stores."""
 
 from __future__ import annotations
 
+import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -15,6 +17,11 @@ import pytest
 Fault = Callable[["Request"], Iterable[bytes] | None]
 """Answers a request in the server's place, or delays it and returns None."""
 BUCKET = "textures"
+AZURITE = (
+    "devstoreaccount1",
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
+)
+"""The account that every Azurite has, and its key, which its documentation tells."""
 
 
 class Request:
@@ -135,3 +142,68 @@ def s3_server() -> Iterator[S3]:
             thread.join()
             server.server_close()
             client.close()
+
+
+class Objects:
+    """The objects of a store that fsspec reaches, as another program sees them."""
+
+    def __init__(self, protocol: str) -> None:
+        import fsspec
+
+        self.protocol = protocol
+        self._fs: Any = fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False)
+
+    def put(self, key: str, data: bytes) -> None:
+        self._fs.pipe_file(f"{BUCKET}/{key}", data)
+
+    def delete(self, key: str) -> None:
+        self._fs.rm_file(f"{BUCKET}/{key}")
+
+    def tree(self, prefix: str) -> dict[str, bytes]:
+        """Return every object below a prefix by its relative path."""
+        facts = self._fs.find(f"{BUCKET}/{prefix}", detail=True)
+        read = {name: self._fs.cat_file(name) if fact["size"] else b"" for name, fact in facts.items()}
+        return {name.removeprefix(f"{BUCKET}/{prefix}/"): data for name, data in read.items()}
+
+
+@contextmanager
+def gcs_server() -> Iterator[Objects]:
+    """Start an emulator of Google Cloud Storage in a thread, and point all clients to it."""
+    for package in ("gcsfs", "gcp_storage_emulator"):
+        pytest.importorskip(package, reason=f"no {package}: pip install gcsfs gcp-storage-emulator")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # which asks by gRPC, in which no emulator answers
+        patch.setenv("FSSPEC_GS_TOKEN", "anon")
+        from gcp_storage_emulator.server import create_server
+
+        server = create_server("127.0.0.1", 0, in_memory=True, default_bucket=BUCKET)
+        server.start()
+        try:
+            patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{server._api._httpd.server_port}")
+            yield Objects("gs")
+        finally:
+            server.stop()
+
+
+@contextmanager
+def azure_server() -> Iterator[Objects]:
+    """Start Azurite, the emulator of Azure, as a process, and point all clients to it."""
+    pytest.importorskip("adlfs", reason="no adlfs: pip install adlfs")
+    program = shutil.which("azurite-blob")
+    if program is None:
+        pytest.skip("no azurite-blob on the path: npm install azurite")
+    options = ("--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck", "--silent")
+    server = subprocess.Popen([program, *options, "--blobPort", "0"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        address = next(line.rpartition("listens on ")[2].strip() for line in server.stdout if "listens on" in line)
+        parts = ("DefaultEndpointsProtocol=http", f"AccountName={AZURITE[0]}", f"AccountKey={AZURITE[1]}")
+        with pytest.MonkeyPatch.context() as patch:
+            place = f"BlobEndpoint={address}/{AZURITE[0]}"
+            patch.setenv("AZURE_STORAGE_CONNECTION_STRING", ";".join((*parts, place)))
+            objects = Objects("az")
+            objects._fs.mkdir(BUCKET)
+            yield objects
+    finally:
+        server.terminate()
+        server.communicate()

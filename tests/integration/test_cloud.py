@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import random
+import subprocess
 import sys
 from collections import Counter
 from itertools import count
@@ -28,6 +29,7 @@ from ..stores import BUCKET, s3_server
 pytestmark = pytest.mark.filterwarnings("ignore")  # of sockets and clients that libraries leave open
 MANIFEST = "texup-manifest.jsonl"
 PACK, OUT = f"s3://{BUCKET}/pack", f"s3://{BUCKET}/out"
+ROOT = Path(__file__).parents[2]
 FILES = 8
 SLOW = pytest.mark.slow
 MOMENTS = [
@@ -262,6 +264,22 @@ def test_a_source_that_stops_answering_is_one_line(s3, upscale):
     s3.asked.clear()
     assert upscale().code == 0
     assert s3.asked["GET", f"/{BUCKET}/pack/t0.png"] == 0, "what was fetched stays"
+
+
+@pytest.mark.parametrize(("patience", "tries"), [(60, 3), (-1, 1)])
+def test_tries_end_when_they_take_too_long(s3, texup, monkeypatch, patience, tries):
+    monkeypatch.setattr(store, "PATIENCE", patience)
+    s3.faults.append(lambda request: request.fail() if request.is_listing else None)
+    assert texup("inspect", PACK).code == 1
+    assert s3.asked["GET", "?"] == tries
+
+
+def test_nothing_is_printed_of_what_libraries_log():
+    code = "import logging; from texup.errors import PackError; from texup.packs.remote.url import read_url\n"
+    code += "from texup.packs.remote.store import Store\n"
+    code += "Store(read_url('s3://b/pack'), PackError); logging.getLogger('s3fs').error('a page of traceback')"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert told.stderr == ""
 
 
 @pytest.mark.slow

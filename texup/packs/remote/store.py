@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import random
 import time
@@ -22,6 +23,7 @@ from texup.packs.walk import is_safe
 T = TypeVar("T")
 WAITS = (1.0, 4.0)
 """Seconds before each further try, a half more or less; libraries of stores have tried some times before."""
+PATIENCE = 60.0  # seconds of tries after which there is no further one: some libraries take minutes for each
 NAMES_OF_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "DefaultCredentialsError")
 LONGEST = 200  # characters of what a library says
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "FSSPEC_S3_ENDPOINT_URL", "STORAGE_EMULATOR_HOST")
@@ -51,6 +53,7 @@ class Store:
             UsageError: the package for this store is not installed.
         """
         self.url, self._refusal = url, refusal
+        _hush(PACKAGES[url.protocol])
         try:
             core: Any = importlib.import_module("fsspec.core")  # which has no types
             self._fs, root = core.url_to_fs(str(url), skip_instance_cache=True, use_listings_cache=False)
@@ -139,13 +142,14 @@ class Store:
 
     def _tried(self, what: str, path: str, way: Callable[[], T]) -> T:
         """Return what a way to reach the store gives, after some tries if need be."""
+        until = time.monotonic() + PATIENCE
         for wait in (*WAITS, None):
             try:
                 return way()
             except Exception as error:  # each library of a store has its own
                 if isinstance(error, OSError) and error.errno in FULL:
                     raise
-                if wait is None or _is_refusal(error):
+                if wait is None or _is_refusal(error) or time.monotonic() > until:
                     self._refuse(what, path, error)
             time.sleep(wait * (0.5 + random.random()))
         raise AssertionError
@@ -178,6 +182,13 @@ def problem_of(path: str, stored: StoredObject) -> str | None:
         (stored.size > bounds.STORE_OBJECT, f"larger than {bounds.STORE_OBJECT >> 30} GiB"),
     )
     return next((text for found, text in wrong if found), None)
+
+
+def _hush(package: str) -> None:
+    """Keep a package from printing what it logs where nobody has asked for logs; texup tells what is wrong itself."""
+    logger = logging.getLogger(package)
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
 
 
 def _is_refusal(error: Exception) -> bool:
