@@ -61,7 +61,9 @@ def output_error(path: Path, error: OSError) -> OutputError:
         return OutputError(f"{path}: the disk is full; free some space and run the same command again to go on")
     if error.errno in NAMES and error.filename is not None:  # of a name: a write or a sync names no file
         return BadTarget(path, error.strerror or str(error))
-    return OutputError(f"{path}: cannot write: {error.strerror or error}")
+    is_gone = error.errno in (errno.ENOENT, errno.ESTALE) and error.filename is not None
+    rest = "; its folder was moved or removed meanwhile; run the same command again" if is_gone else ""
+    return OutputError(f"{path}: cannot write: {error.strerror or error}{rest}")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -390,3 +390,14 @@ def test_a_link_to_a_folder_of_other_case_leads_elsewhere_where_case_counts(tmp_
     (tmp_path / "textures").symlink_to("Textures")
     with pytest.raises(OutputError, match="leads elsewhere"):
         check_inside(tmp_path, "textures/a.png")
+
+
+def test_a_folder_that_goes_in_the_middle_of_a_write_is_told_as_that(tmp_path):
+    def pieces():
+        yield b"some"
+        (tmp_path / "a").rename(tmp_path / "away")
+        yield b"more"
+
+    with pytest.raises(OutputError, match="its folder was moved or removed meanwhile; run the same command again"):
+        atomic_write(tmp_path / "a" / "file", pieces())
+    assert not (tmp_path / "a").exists()

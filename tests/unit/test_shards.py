@@ -106,6 +106,32 @@ def test_the_slowest_shares_its_rest_with_an_idle_worker_and_the_first_result_co
     assert shards.is_over
 
 
+@pytest.mark.parametrize("end", ["done", "failed", "lost"])
+def test_a_failure_is_no_result_while_another_worker_has_the_job(make, end):
+    clock = Clock()
+    shards = Shards(iter(make([16] * 4)), clock)
+    shards.fill(1)
+    shard = shards.take("slow", 1)
+    while more := shards.take("other", 1):
+        for job in more.jobs:
+            shards.first("other", job.path)
+        shards.ended("other")
+    clock.now = SLOW
+    again = shards.take("idle", 2)
+    assert [shards.first("idle", job.path, has_failed=True) for job in again.jobs] == [False] * len(again.jobs)
+    shards.ended("idle")
+    assert not shards.is_over
+    if end == "lost":
+        shards.lost("slow", is_blamed=False)
+        rest = shards.take("new", 1).jobs
+        assert {job.path for job in rest} == {job.path for job in shard.jobs}
+        assert all(shards.first("new", job.path, has_failed=True) for job in rest)
+    else:
+        has_failed = end == "failed"
+        assert all(shards.first("slow", job.path, has_failed=has_failed) for job in shard.jobs)
+    assert shards.is_over
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_every_job_has_one_result_whatever_becomes_of_the_workers(make, seed):
     chance = random.Random(seed)
@@ -135,7 +161,8 @@ def test_every_job_has_one_result_whatever_becomes_of_the_workers(make, seed):
             failed += [outcome.path for outcome in gone]
             del workers[name]
         elif todo:
-            results[todo[0].path] += shards.first(name, todo.pop(0).path)
+            has_failed = chance.random() < 0.1
+            results[todo[0].path] += shards.first(name, todo.pop(0).path, has_failed=has_failed)
             if not todo:
                 shards.ended(name)
                 workers[name] = None

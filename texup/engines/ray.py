@@ -188,7 +188,7 @@ class _Run:
                 yield from self._take(member, replace(outcome, node=member.seat.name, shard=member.shard))
 
     def _take(self, member: Member, outcome: Outcome) -> Iterator[Outcome]:
-        if not self._shards.first(member.key, outcome.path):
+        if not self._shards.first(member.key, outcome.path, has_failed=outcome.outcome == "failed"):
             return
         self._crew.worked(member)
         if outcome.path in self._shards.twice:

@@ -95,12 +95,18 @@ class Shards:
             return None
         return self._part_of_slowest(worker)
 
-    def first(self, worker: str, path: str) -> bool:
-        """Take in that a worker has done a job, and return whether this is its first result."""
+    def first(self, worker: str, path: str, *, has_failed: bool = False) -> bool:
+        """Take in that a worker has done a job, and return whether this is its first result.
+
+        A failure is none as long as another worker has the job too: that one may have written its files already, as
+        where the pack is pulled away between the two, and files without a record would be taken for the user's own.
+        """
         given = self._given.get(worker)
         if given is not None and given.left.pop(path, None) is not None:
             given.done += self._waiting.weights[path]
             self._rates[worker] = given.done / max(1e-3, self._clock() - given.began)
+        if has_failed and any(path in other.left for name, other in self._given.items() if name != worker):
+            return False
         is_first = path in self._open
         self._open.discard(path)
         return is_first
