@@ -230,14 +230,14 @@ def workers():
 class Spoiling:
     """A loader whose workers run some code before they begin."""
 
-    def __init__(self, loader, code, *, mixed=False):
+    def __init__(self, loader, code, *, mixed=False, device="cpu"):
         import ray
 
         from texup.engines.ray import RayEngine
 
         ray.cloudpickle.register_pickle_by_value(sys.modules[type(self).__module__])
         self.loader = loader
-        self.engine = RayEngine(None, lambda kind: Spoiled(loader._for(kind), code), "cpu", mixed=mixed)
+        self.engine = RayEngine(None, lambda kind: Spoiled(loader._for(kind), code), device, mixed=mixed)
 
     def __call__(self):
         return self.engine
@@ -266,9 +266,9 @@ def _spoiled(load, code):
     return load
 
 
-def spoiled(pack, out, weights, code, **more):
+def spoiled(pack, out, weights, code, *, device="cpu", **more):
     run = build_run(pack, out, options(weights, **more))
-    return replace(run, load_engine=Spoiling(run.load_engine, code, **more))
+    return replace(run, load_engine=Spoiling(run.load_engine, code, device=device, **more))
 
 
 KILLER = "walls/033.png"
@@ -340,10 +340,71 @@ def test_other_versions_may_be_allowed_and_the_manifest_says_so(nodes, pack, exp
 
 
 @pytest.mark.slow
-def test_a_cluster_without_cards_is_refused(nodes, pack, weights, tmp_path):
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "all", "cuda:0,cuda:1"])
+def test_a_cluster_without_cards_is_refused(nodes, pack, weights, tmp_path, device):
+    whole(nodes)
     with pytest.raises(DeviceError, match="no GPUs"):
-        list(upscale_pack(build_run(pack, tmp_path / "out", replace(options(weights), device="cuda"))))
+        list(upscale_pack(build_run(pack, tmp_path / "out", replace(options(weights), device=device))))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_cluster_without_cards_is_told_in_one_line(nodes, pack, weights, tmp_path):
+    whole(nodes)
+    engine = f"ray://{nodes.address}"
+    command = texup("upscale", pack, "-o", tmp_path / "out", "--model", weights, "--device", "cuda", "--engine", engine)
+    _, err = command.communicate(timeout=300)
+    line = f"texup: error: the cluster at {nodes.address} has no GPUs; use --device cpu, or start Ray there with"
+    assert (command.returncode, err.count("\n"), err.startswith(line)) == (2, 1, True), err
+    assert not (tmp_path / "out").exists()
+
+
+CARD = """
+import os, pathlib, ray, torch, texup.engines.devices.cards as cards
+here = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
+told = pathlib.Path({folder!r}, str(os.getpid()))
+def pick_devices(asked):
+    told.write_text(asked + " " + here + " " + ray.get_runtime_context().get_node_id())
+    return [torch.device("cpu")]
+cards.pick_devices = pick_devices
+"""
+"""A card that is not there: the worker notes which it was given, and computes on the CPU."""
+
+
+@pytest.fixture
+def cards(nodes):
+    """A node that says it has two cards, for one test."""
+    whole(nodes)
+    node = nodes.add_node(num_cpus=1, num_gpus=2, object_store_memory=80 << 20)
+    yield node
+    nodes.remove_node(node)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("device", ["auto", "cuda", "all"])
+def test_every_card_has_a_worker_of_its_own(nodes, cards, pack, expected, weights, tmp_path, device):
+    (tmp_path / "told").mkdir()
+    run = spoiled(pack, tmp_path / "out", weights, CARD.format(folder=str(tmp_path / "told")), device=device)
+    outcomes = list(upscale_pack(run))
+    assert len(outcomes) == FILES + 1
+    told = sorted(path.read_text().split() for path in (tmp_path / "told").iterdir())
+    assert told == [["cuda", "0", cards.node_id], ["cuda", "1", cards.node_id]]
+    check(tmp_path / "out", expected, pack)
+
+
+@pytest.mark.slow
+def test_the_card_of_a_lost_worker_is_given_to_the_next(nodes, cards, pack, expected, weights, tmp_path):
+    (tmp_path / "told").mkdir()
+    run = spoiled(pack, tmp_path / "out", weights, CARD.format(folder=str(tmp_path / "told")), device="cuda")
+    with closing(upscale_pack(run)) as outcomes:
+        next(outcome for outcome in outcomes if outcome.outcome == "upscaled")
+        members = [member for member in run.load_engine().crew.members if member.facts]
+        os.kill(members[0].facts.pid, signal.SIGKILL)
+        list(outcomes)
+    told = {path.name: path.read_text().split()[1] for path in (tmp_path / "told").iterdir()}
+    assert set(told.values()) == {"0", "1"}
+    assert len(told) <= 3, "a card has one worker at a time"
+    check(tmp_path / "out", expected, pack)
 
 
 UNWRITABLE = """

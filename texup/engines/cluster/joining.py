@@ -42,7 +42,7 @@ def kind_of(device: str, resources: dict[str, float], address: str | None) -> st
         DeviceError: the cluster has none.
     """
     has_cards = resources.get("GPU", 0) >= 1
-    wanted = device.partition(":")[0]
+    wanted = "cuda" if device == "all" else device.partition(":")[0]  # every worker has one card, all are used
     if wanted == "cuda" and not has_cards:
         where = f"at {address} " if address else ""
         raise DeviceError(f"the cluster {where}has no GPUs; use --device cpu, or start Ray there with --num-gpus")
