@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from texup.textures.color import resample
+from texup.textures.hidden import keep_hidden
 from texup.textures.planes import bleed, classify_alpha, finish_alpha, with_alpha
 from texup.textures.seams import pad
 from texup.textures.texture import Container, Texture
@@ -283,3 +286,27 @@ def test_two_halves_become_colour_of_the_first_and_red_of_the_second(channels, o
         assert np.array_equal(joined.pixels[..., k], high[0][..., k if channels >= 3 else 0])
     assert np.array_equal(joined.pixels[..., 3], high[1][..., 0])
     assert joined.container == Container("png", grab=(1, 2))
+
+
+@pytest.mark.parametrize("edges", [CLAMP, WRAP])
+def test_colour_is_bled_as_many_rings_as_asked_and_those_as_ever(edges):
+    colour = np.random.default_rng(3).random((24, 24, 3), np.float32)
+    alpha = np.zeros((24, 24, 1), np.float32)
+    alpha[8:14, 9:12] = 1
+    far, near = bleed(colour, alpha, edges), bleed(colour, alpha, edges, rings=3)
+    np.testing.assert_array_equal(near[5:17, 6:15], far[5:17, 6:15])
+    np.testing.assert_allclose(near[0, 0], colour[8:14, 9:12].mean(axis=(0, 1)), rtol=1e-5)
+
+
+@given(st.integers(0, 99))
+def test_hidden_colour_comes_through_the_same_whether_all_of_it_is_one_or_not(seed):
+    dice = np.random.default_rng(seed)
+    source = np.full((16, 20, 3), dice.random(3), np.float32)
+    source[:, 10:] = dice.random((16, 10, 3), np.float32)
+    alpha, result = np.zeros((64, 80, 1), np.float32), np.zeros((64, 80, 3), np.float32)
+    both = keep_hidden(result.copy(), source, alpha, CLAMP)
+    alpha[:, 40:] = 1
+    one = keep_hidden(result.copy(), source, alpha, CLAMP)
+    np.testing.assert_array_equal(one[:, :36], both[:, :36])
+    np.testing.assert_array_equal(one[:, :36], np.broadcast_to(source[0, 0], (64, 36, 3)))
+    assert not one[:, 36:].any()

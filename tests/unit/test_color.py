@@ -8,8 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from texup.textures.color import area, blur, correct_drift, over_blocks, reduce_plane, resample, to_linear, to_srgb
+from texup.textures.color import (
+    area,
+    blur,
+    correct_drift,
+    over_blocks,
+    over_channels,
+    reduce_plane,
+    resample,
+    to_linear,
+    to_srgb,
+)
+from texup.textures.planes import Planes, merge
 from texup.textures.seams import EDGES
+from texup.textures.texture import Container, Texture
 
 MODEST = settings(deadline=None, derandomize=True, max_examples=40)
 CLAMP, WRAP = ("clamp", "clamp"), ("wrap", "wrap")
@@ -289,8 +301,20 @@ def test_whole_factors_enlarge_as_pillow_does(kernel, down, across):
 
 def test_bands_change_nothing(monkeypatch):
     plane, weight, result = noise(21, 6, 3), noise(21, 6, 1, seed=1), noise(84, 24, 3, seed=2)
-    whole = blur(plane, 1.5, WRAP), correct_drift(result.copy(), plane, weight, WRAP)
+
+    def made():
+        like = Texture(np.zeros((1, 1, 4), np.uint16), Container("png", bits=16))
+        merged = merge(Planes(plane, weight, "soft"), like).pixels
+        return merged, blur(plane, 1.5, WRAP), correct_drift(result.copy(), plane, weight, WRAP)
+
+    whole = made()
     monkeypatch.setattr("texup.textures.color.BAND", 1)
-    parts = blur(plane, 1.5, WRAP), correct_drift(result.copy(), plane, weight, WRAP)
-    for one, other in zip(whole, parts, strict=True):
+    for one, other in zip(whole, made(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@given(st.integers(1, 4), st.integers(0, 99))
+def test_over_channels_is_numpys_own(channels, seed):
+    plane = noise(5, 7, channels, seed=seed)
+    np.testing.assert_array_equal(over_channels(np.maximum, plane), plane.max(axis=2))
+    np.testing.assert_allclose(over_channels(np.add, plane), plane.sum(axis=2), rtol=1e-6)

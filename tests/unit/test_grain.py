@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from texup.textures.color import area, blur, resample
 from texup.textures.grain.adding import add_grain, balance_grain, content_seed
 from texup.textures.grain.noise import DIRECTIONS, noise_of, spectrum
-from texup.textures.grain.roughness import contrast_inside, detail, directions, off_edges, surface_grain
+from texup.textures.grain.roughness import RINGS, contrast_inside, detail, directions, off_edges, surface_grain
 from texup.textures.planes import Planes, merge, split
 from texup.textures.seams import EDGES
 from texup.textures.texture import Container, Texture
@@ -360,6 +360,22 @@ def test_only_what_shows_decides_how_much():
     assert found[0] == found[1] > 0.5
     pixels[..., 3] = 0
     assert surface_grain(texture(pixels), "constant", CLAMP, (64, 64)) == 0
+
+
+@pytest.mark.parametrize("edges", [CLAMP, WRAP])
+@pytest.mark.parametrize("seed", range(4))
+def test_colour_bled_further_than_it_is_here_changes_no_strength(seed, edges, monkeypatch):
+    pixels = levels(np.concatenate([rough(64, 64, seed=seed), np.ones((64, 64, 1))], axis=2))
+    y, x = places(64, 64)
+    pixels[np.hypot(y - 30, x - 28)[..., 0] > 20 + seed, 3] = 0
+    module = "texup.textures.grain.roughness"
+    monkeypatch.setattr(f"{module}.SPREAD", (0.0, 2.0))  # so that the last bit counts
+    monkeypatch.setattr(f"{module}.GRAIN_STEPS", 1 << 24)
+    strengths = []
+    for rings in (RINGS, 30):
+        monkeypatch.setattr(f"{module}.RINGS", rings)
+        strengths.append(surface_grain(texture(pixels), "binary", edges, (64, 64)))
+    assert strengths[0] == strengths[1] > 0
 
 
 def test_a_small_picture_with_holes_is_a_drawn_thing_more_often_than_a_small_surface():

@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from texup.textures.color import over_channels
 from texup.textures.texture import Pixels
 
 Table = Literal["colour cube", "strip", "ramp", "palette", "smooth table"]
@@ -66,13 +67,22 @@ def _cubes(pixels: Pixels) -> Iterator[NDArray[np.float32]]:
     """Yield a picture as brightness (blue, green, red) of a colour cube, if it has the shape of one."""
     height, width, _ = pixels.shape
     side, root = min(height, width), round(max(height, width) ** (1 / 3))
-    shades = pixels[..., :3].mean(axis=2, dtype=np.float32) / np.float32(np.iinfo(pixels.dtype).max)
     if MIN_CUBE <= side <= MAX_CUBE and height * width == side**3:
+        shades = _shades(pixels)
         across = shades.reshape(side, -1, side).swapaxes(0, 1)
         yield across if height == side else shades.reshape(side, side, side)
     elif height == width == root**3 and MIN_CUBE <= root**2 <= MAX_CUBE:
         n = root**2
-        yield shades.reshape(root, n, root, n).swapaxes(1, 2).reshape(n, n, n)
+        yield _shades(pixels).reshape(root, n, root, n).swapaxes(1, 2).reshape(n, n, n)
+
+
+def _shades(pixels: Pixels) -> NDArray[np.float32]:
+    """Return the mean of the colour channels (H, W), 0 to 1."""
+    colours = pixels[..., :3].astype(np.float32)
+    shades: NDArray[np.float32] = over_channels(np.add, colours)
+    shades /= np.float32(colours.shape[2])
+    shades /= np.float32(np.iinfo(pixels.dtype).max)
+    return shades
 
 
 def _is_graded(cube: NDArray[np.float32]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,14 @@ def over_blocks(join: np.ufunc, plane: Plane, factor: int) -> Plane:
         for j in range(1, factor):
             join(columns, rows[:, j * c + k :: factor * c], out=columns)
         joined[..., k] = columns
+    return joined
+
+
+def over_channels(join: np.ufunc, plane: NDArray[Any]) -> NDArray[Any]:
+    """Return ``join`` over the channels (H, W) of a plane, one by one, as numpy is slow along so short an axis."""
+    joined = plane[..., 0].copy()
+    for k in range(1, plane.shape[2]):
+        join(joined, plane[..., k], out=joined)
     return joined
 
 
@@ -194,13 +202,22 @@ def reduce_plane(plane: Plane, size: tuple[int, int], edges: Edges, *, light: bo
 
 def blur(plane: Plane, sigma: float, edges: Edges) -> Plane:
     """Return a Gaussian blur of standard deviation ``sigma`` texels, cut at three of them."""
-    radius = int(3 * sigma + 0.5)
-    taps = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
-    taps = (taps / taps.sum()).astype(np.float32)
+    taps = _gaussian(sigma)
+    radius = len(taps) // 2
     padded, blurred = pad(plane, (radius,) * 4, edges), np.empty_like(plane)
     for band in bands_of(plane):
         _blur_inside(padded[band.start : band.stop + 2 * radius], taps, blurred[band])
     return blurred
+
+
+@lru_cache(maxsize=64)
+def _gaussian(sigma: float) -> NDArray[np.float32]:
+    """Return the weights of texels from three deviations before the middle one to as many behind it."""
+    radius = int(3 * sigma + 0.5)
+    taps = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
+    weights: NDArray[np.float32] = (taps / taps.sum()).astype(np.float32)
+    weights.flags.writeable = False  # all callers share them
+    return weights
 
 
 def _blur_inside(padded: Plane, taps: NDArray[np.float32], blurred: Plane) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from texup.textures.color import Plane, area, local_greatest, local_range, over_blocks, repeat, resample
+from texup.textures.color import Plane, area, local_greatest, local_range, over_blocks, over_channels, repeat, resample
 from texup.textures.seams import Edges
 from texup.textures.texture import Pixels
 
@@ -44,7 +44,8 @@ def goes_on(pixels: Pixels) -> bool:
     if hidden.all() or hidden.sum() < min(MIN_HIDDEN, HIDDEN_SHARE * hidden.size):
         return False
     colour = pixels[..., :-1].astype(np.float32)
-    steps = [np.abs(np.diff(colour, axis=axis)).mean(axis=2) for axis in (0, 1)]
+    changes = np.abs(colour[1:] - colour[:-1]), np.abs(colour[:, 1:] - colour[:, :-1])
+    steps = [over_channels(np.add, change) / np.float32(colour.shape[2]) for change in changes]
     pairs = [(hidden[1:], hidden[:-1]), (hidden[:, 1:], hidden[:, :-1])]
     borders = [one ^ other for one, other in pairs]
     level = np.iinfo(pixels.dtype).max / 255
@@ -91,15 +92,20 @@ def keep_hidden(result: Plane, source: Plane, alpha: Plane, edges: Edges) -> Pla
     if result.shape[2] < channels:
         result = result.repeat(channels, axis=2)
     for k in range(channels):
-        result[..., k][where] = _enlarged(source[..., k : k + 1], scale, edges)[..., 0][where]
+        np.copyto(result[..., k], _enlarged(source[..., k : k + 1], kept, scale, edges)[..., 0], where=where)
     return result
 
 
-def _enlarged(plane: Plane, scale: int, edges: Edges) -> Plane:
-    """Return a plane (H, W, 1) enlarged by bicubic detail, of each block as much as stays in its neighbours' range."""
+def _enlarged(plane: Plane, kept: NDArray[np.bool_], scale: int, edges: Edges) -> Plane:
+    """Return a plane (H, W, 1) enlarged by bicubic detail, of each block as much as stays in its neighbours' range.
+
+    Only where it is kept (H, W) it has to be right.
+    """
+    lowest, highest = local_range(plane, edges)
+    if (lowest == highest)[kept].all():  # as on most sprites: one colour, so that there is no detail
+        return repeat(plane, scale)
     smooth = resample(plane, (plane.shape[0] * scale, plane.shape[1] * scale), "bicubic", edges)
     detail = smooth - repeat(area(smooth, scale), scale)
-    lowest, highest = local_range(plane, edges)
     above = (highest - plane) / np.maximum(over_blocks(np.maximum, detail, scale), 1e-6)
     below = (plane - lowest) / np.maximum(-over_blocks(np.minimum, detail, scale), 1e-6)
     detail *= repeat(np.minimum(np.minimum(above, below), 1), scale)

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from texup.textures.texture import Pixels
 
 Colours = NDArray[np.int16]  # (H, W, 4) in 0..255
+Codes = NDArray[np.uint32]  # (H, W), the four bytes of each colour
 Mask = NDArray[np.bool_]
 
 # All values that 3, 3 and 2 bits of red, green and blue stand for.
 LEVELS_332 = [np.array([round(level * 255 / most) for level in range(most + 1)]) for most in (7, 7, 3)]
-_IS_LEVEL = [np.isin(np.arange(256), levels) for levels in LEVELS_332]
+COLOURS_332 = 256  # that they make
 
 MAX_SIDE = 256  # texels; nothing larger was drawn texel by texel, and a drawing that large needs no rule for lines
 SMALL_SIDE = 64  # a larger one must be clearly so
@@ -80,31 +81,36 @@ def detect_pixel_art(pixels: Pixels, *, alpha: bool) -> PixelArt:
     height, width, _ = pixels.shape
     if max(height, width) > MAX_SIDE:
         return PixelArt(is_pixel_art=False, reason="too large")
-    colours = _colours(pixels, alpha=alpha)
-    visible = colours[..., 3] > 0
-    codes = np.ascontiguousarray(colours.astype(np.uint8)).view(np.uint32)[..., 0]
-    counts = np.unique(codes[visible], return_counts=True)[1]
+    codes = _codes(pixels, alpha=alpha)
+    visible = codes.view(np.uint8).reshape(height, width, 4)[..., 3] > 0
+    seen, counts = np.unique(codes[visible], return_counts=True)
     if len(counts) < 1 or (len(counts) == 1 and visible.all()):
         return PixelArt(is_pixel_art=False, reason="one colour", colours=len(counts))
-    return _judged(_measured(colours, visible, codes, counts), max(height, width))
+    return _judged(_measured(codes, visible, seen, counts), max(height, width))
 
 
-def _colours(pixels: Pixels, *, alpha: bool) -> Colours:
-    """Return RGBA of 8 bits, black where nothing shows."""
-    values = (pixels if pixels.dtype == np.uint8 else pixels >> 8).astype(np.int16)
+def _codes(pixels: Pixels, *, alpha: bool) -> Codes:
+    """Return RGBA of 8 bits as one number each, black where nothing shows."""
+    values = pixels if pixels.dtype == np.uint8 else pixels >> 8
     has_alpha = values.shape[2] in (2, 4)
-    colour = values[..., :-1] if has_alpha else values
-    full = np.full((*values.shape[:2], 4), 255, np.int16)
-    full[..., :3] = colour  # grey fills all three
+    full = np.full((*values.shape[:2], 4), 255, np.uint8)
+    full[..., :3] = values[..., :-1] if has_alpha else values  # grey fills all three
+    codes: Codes = full.view(np.uint32)[..., 0]
     if alpha and has_alpha:
         full[..., 3] = values[..., -1]
-        full[full[..., 3] == 0] = 0
-    return full
+        codes[full[..., 3] == 0] = 0
+    return codes
 
 
-def _measured(colours: Colours, visible: Mask, codes: NDArray[np.uint32], counts: NDArray[np.intp]) -> PixelArt:
-    """Return the facts, without a verdict."""
-    even = _with_even_levels(colours)
+def _colours_of(codes: Codes) -> Colours:
+    """Return the channels of colours."""
+    return codes[..., None].view(np.uint8).astype(np.int16)
+
+
+def _measured(codes: Codes, visible: Mask, seen: Codes, counts: NDArray[np.intp]) -> PixelArt:
+    """Return the facts, without a verdict, about colours of which those that are visible occur so often each."""
+    colours, is_whole = _colours_of(codes), bool(visible.all())
+    even = _with_even_levels(colours) if _has_even_levels(seen) else colours
     both = [_steps(even, visible, axis) for axis in (0, 1)]
     steps = np.concatenate(both)
     unequal = steps[steps > 0]
@@ -116,21 +122,27 @@ def _measured(colours: Colours, visible: Mask, codes: NDArray[np.uint32], counts
         texels_each=round(float(counts.sum() / len(counts)), 2),
         equal=round(equal, 3),
         step=float(np.median(unequal)) if len(unequal) else 0.0,
-        soft=round(float((unequal <= SOFT_STEP).mean()), 3) if len(unequal) else 0.0,
+        soft=round(float(np.count_nonzero(unequal <= SOFT_STEP) / len(unequal)), 3) if len(unequal) else 0.0,
         ramp=round(_ramp(colours, visible), 3),
         lone=round(_lone(codes, visible), 3),
-        cut_out=not bool(visible.all()),
+        cut_out=not is_whole,
         order=round(max(_order(steps, counts) for steps in both), 3),
     )
 
 
+def _has_even_levels(seen: Codes) -> bool:
+    """Tell whether all colours that are seen are of 3, 3 and 2 bits."""
+    if len(seen) > COLOURS_332:
+        return False
+    colours = _colours_of(seen)
+    return all(np.isin(colours[..., channel], levels).all() for channel, levels in enumerate(LEVELS_332))
+
+
 def _with_even_levels(colours: Colours) -> Colours:
-    """Return colours of 3, 3 and 2 bits with levels ``SOFT_STEP`` apart, any others as they are.
+    """Return colours of 3, 3 and 2 bits with levels ``SOFT_STEP`` apart.
 
     A photograph that is stored so has steps of 36 and 85, yet its neighbours are no more than one level apart.
     """
-    if not all(is_level[colours[..., channel]].all() for channel, is_level in enumerate(_IS_LEVEL)):
-        return colours
     even = colours.copy()
     for channel, levels in enumerate(LEVELS_332):
         even[..., channel] = SOFT_STEP * np.searchsorted(levels, colours[..., channel])
@@ -142,12 +154,13 @@ def _order(steps: NDArray[np.int16], counts: NDArray[np.intp]) -> float:
     by_chance = float(((counts / counts.sum()) ** 2).sum())
     if by_chance == 1 or not len(steps):
         return 1.0 if by_chance == 1 else 0.0
-    return float(min(1.0, abs((steps == 0).mean() - by_chance) / (1 - by_chance)))
+    equal = np.count_nonzero(steps == 0) / len(steps)
+    return float(min(1.0, abs(equal - by_chance) / (1 - by_chance)))
 
 
 def _steps(colours: Colours, visible: Mask, axis: int) -> NDArray[np.int16]:
     """Return the differences of visible neighbours along an axis, in their most different channel."""
-    rows, shown = colours.swapaxes(0, axis), visible.swapaxes(0, axis)
+    rows, shown = colours.swapaxes(axis, 0), visible.swapaxes(axis, 0)
     changes = np.abs(rows[1:] - rows[:-1])
     most = changes[..., 0]
     for channel in range(1, changes.shape[2]):  # numpy's own maximum over so few takes eight times as long
@@ -157,25 +170,27 @@ def _steps(colours: Colours, visible: Mask, axis: int) -> NDArray[np.int16]:
 
 
 def _ramp(colours: Colours, visible: Mask) -> float:
-    luma = colours[..., :3] @ np.array([77, 150, 29], np.int32)
+    red, green, blue = (colours[..., k].astype(np.int32) for k in range(3))
+    luma = 77 * red + 150 * green + 29 * blue
     between = stepping = 0
     for axis in (0, 1):
-        rows, shown = luma.swapaxes(0, axis), visible.swapaxes(0, axis)
-        steps = np.sign(np.diff(rows, axis=0))
+        rows, shown = luma.swapaxes(axis, 0), visible.swapaxes(axis, 0)
+        rises, falls = rows[1:] > rows[:-1], rows[1:] < rows[:-1]
+        steps = rises | falls
         seen = shown[2:] & shown[1:-1] & shown[:-2]
-        between += int(np.count_nonzero((steps[1:] * steps[:-1] > 0) & seen))
-        stepping += int(np.count_nonzero(((steps[1:] != 0) | (steps[:-1] != 0)) & seen))
+        between += int(np.count_nonzero(((rises[1:] & rises[:-1]) | (falls[1:] & falls[:-1])) & seen))
+        stepping += int(np.count_nonzero((steps[1:] | steps[:-1]) & seen))
     return float(between / max(stepping, 1))
 
 
 def _lone(codes: NDArray[np.uint32], visible: Mask) -> float:
     has_twin = np.zeros(codes.shape, np.bool_)
     for axis in (0, 1):
-        rows, found = codes.swapaxes(0, axis), has_twin.swapaxes(0, axis)
+        rows, found = codes.swapaxes(axis, 0), has_twin.swapaxes(axis, 0)
         same = rows[1:] == rows[:-1]
         found[1:] |= same
         found[:-1] |= same
-    return float(1 - has_twin[visible].mean())
+    return float(1 - np.count_nonzero(has_twin & visible) / np.count_nonzero(visible))
 
 
 def _judged(facts: PixelArt, side: int) -> PixelArt:

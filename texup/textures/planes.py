@@ -19,11 +19,11 @@ copy      never found, only asked for                    every texel repeated
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from texup.textures.color import Plane, local_range, repeat, resample
+from texup.textures.color import Plane, bands_of, local_range, repeat, resample
 from texup.textures.hidden import goes_on
 from texup.textures.screen_doors import fade, screen_doors
 from texup.textures.seams import Edges, pad
@@ -71,16 +71,23 @@ def as_grey(colour: Plane) -> Plane:
 
 def merge(planes: Planes, like: Texture) -> Texture:
     """Return planes as a texture with the channels, sample type and container of ``like``; the inverse of ``split``."""
-    height, width, _ = planes.colour.shape
+    height, width, given = planes.colour.shape
     pixels = np.empty((height, width, like.pixels.shape[2]), like.pixels.dtype)
     colours = pixels.shape[2] - (planes.alpha is not None)
-    channels = [planes.colour[..., k % planes.colour.shape[2]] for k in range(colours)]  # grey fills all three
-    if planes.alpha is not None:
-        channels.append(planes.alpha[..., 0])
-    full = np.float32(np.iinfo(pixels.dtype).max)
-    for k, channel in enumerate(channels):  # one at a time: a large texture must not be in memory twice
-        pixels[..., k] = np.rint(np.clip(channel, 0, 1) * full)
+    for band in bands_of(planes.colour):  # a large texture must not be in memory twice
+        levels = _levels(planes.colour[band], pixels.dtype)
+        for k in range(colours):
+            pixels[band, :, k] = levels[..., k % given]  # grey fills all three
+        if planes.alpha is not None:
+            pixels[band, :, -1] = _levels(planes.alpha[band], pixels.dtype)[..., 0]
     return Texture(pixels, like.container)
+
+
+def _levels(plane: Plane, dtype: np.dtype[Any]) -> Pixels:
+    """Return a plane in [0, 1] as samples."""
+    levels = np.clip(plane, 0, 1)
+    levels *= np.float32(np.iinfo(dtype).max)
+    return np.rint(levels, out=levels).astype(dtype)
 
 
 def with_alpha(colour: Texture, mask: Texture) -> Texture:
@@ -110,18 +117,21 @@ def classify_alpha(pixels: Pixels) -> AlphaKind:
 def _sum3(plane: Plane, edges: Edges) -> Plane:
     """Return the sums over 3x3 neighbourhoods."""
     padded = pad(plane, (1, 1, 1, 1), edges)
-    rows = padded[:-2] + padded[1:-1] + padded[2:]
-    sums: Plane = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    rows = padded[:-2] + padded[1:-1]
+    rows += padded[2:]
+    sums: Plane = rows[:, :-2] + rows[:, 1:-1]
+    sums += rows[:, 2:]
     return sums
 
 
-def bleed(colour: Plane, alpha: Plane, edges: Edges) -> Plane:
+def bleed(colour: Plane, alpha: Plane, edges: Edges, rings: int = RINGS) -> Plane:
     """Replace colour under alpha 0 by that of the nearest visible texels, ring by ring, so that no edge gets a fringe.
 
     Args:
         colour: (H, W, C).
         alpha: (H, W, 1).
         edges: how both go on beyond their borders.
+        rings: how far, in texels; all beyond gets the mean colour.
 
     Returns:
         (H, W, C); visible texels are untouched, and a wholly invisible plane is returned as it is.
@@ -131,14 +141,15 @@ def bleed(colour: Plane, alpha: Plane, edges: Edges) -> Plane:
         return colour
     far = (colour * known).sum(axis=(0, 1)) / known.sum()
     joined = np.concatenate([colour * known, known], axis=2)
-    for _ in range(RINGS):
-        sums, unknown = _sum3(joined, edges), joined[..., -1] == 0
-        reached = np.nonzero(unknown & (sums[..., -1] > 0))
-        if not len(reached[0]):
+    texels = joined.reshape(-1, joined.shape[2])
+    for _ in range(rings):
+        sums = _sum3(joined, edges).reshape(texels.shape)
+        ring = np.flatnonzero((texels[:, -1] == 0) & (sums[:, -1] > 0))
+        if not len(ring):
             break
-        joined[reached] = sums[reached] / sums[reached][:, -1:]  # also marks them as known
-    filled, known = joined[..., :-1], joined[..., -1:]
-    return np.where(known > 0, filled, far).astype(np.float32)
+        around = sums.take(ring, axis=0)
+        texels[ring] = around / around[:, -1:]  # also marks them as known
+    return np.where(joined[..., -1:] > 0, joined[..., :-1], far).astype(np.float32, copy=False)
 
 
 def finish_alpha(upscaled: Plane | None, source: Plane, scale: int, kind: AlphaKind, edges: Edges) -> Plane:
@@ -151,12 +162,11 @@ def finish_alpha(upscaled: Plane | None, source: Plane, scale: int, kind: AlphaK
         kind: the class to keep.
         edges: how the source goes on beyond its borders.
     """
-    own = repeat(source, scale)
     if kind == "few":
         voted = _vote_levels(source, scale, edges) if upscaled is None else _nearest_levels(source, upscaled)
-        return np.where(repeat(screen_doors(source)[..., None], scale), own, voted)
+        return np.where(repeat(screen_doors(source)[..., None], scale), repeat(source, scale), voted)
     if upscaled is None:
-        return own
+        return repeat(source, scale)
     if kind == "data":
         return np.clip(upscaled, 0, 1)
     lowest, highest = local_range(source, edges)
@@ -166,7 +176,8 @@ def finish_alpha(upscaled: Plane | None, source: Plane, scale: int, kind: AlphaK
     if kind == "binary":
         doors = screen_doors(source)[..., None]
         if doors.any():
-            np.copyto(held, np.where(own > 0.5, np.float32(np.inf), np.float32(-np.inf)), where=repeat(doors, scale))
+            own = np.where(source > 0.5, np.float32(np.inf), np.float32(-np.inf))
+            np.copyto(held, repeat(own, scale), where=repeat(doors, scale))
         return (held > _coverage_threshold(held, float((source >= 0.5).mean()))).astype(np.float32)
     return np.clip(held, 0, 1).astype(np.float32)
 

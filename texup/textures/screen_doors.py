@@ -52,8 +52,9 @@ def fade(alpha: Plane, edges: Edges) -> Plane:
 
 def _equal(values: NDArray[np.float32], period: int, axis: int) -> NDArray[np.bool_]:
     """Return which texels equal the one ``period`` further on an axis, which gets that much shorter."""
-    rows = np.moveaxis(values, axis, 0)
-    return np.moveaxis(rows[period:] == rows[:-period], 0, axis)
+    rows = values.swapaxes(axis, 0)
+    equal: NDArray[np.bool_] = rows[period:] == rows[:-period]
+    return equal.swapaxes(0, axis)
 
 
 def _window(period: int, axis: int) -> tuple[int, int]:
@@ -64,6 +65,8 @@ def _window(period: int, axis: int) -> tuple[int, int]:
 def _means(mask: NDArray[np.bool_], window: tuple[int, int]) -> NDArray[np.float64]:
     """Return the share of set texels of every window (rows, columns) that fits into a mask."""
     rows, columns = window
-    sums = np.pad(np.cumsum(np.cumsum(mask, axis=0, dtype=np.int64), axis=1), ((1, 0), (1, 0)))
+    sums = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.int32)
+    inner = sums[1:, 1:]
+    np.cumsum(np.cumsum(mask, axis=0, out=inner), axis=1, out=inner)
     counts = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
     return counts / (rows * columns)

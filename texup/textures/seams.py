@@ -6,7 +6,7 @@ Edges are a pair (vertical axis, horizontal axis) of "wrap", "mirror" or "clamp"
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,28 +64,44 @@ def detect_edges(pixels: NDArray[np.uint8] | NDArray[np.uint16], *, alpha: bool)
         pixels: (H, W, C), straight alpha last when ``alpha`` is set.
         alpha: whether the last channel is opacity.
     """
-    levels: NDArray[Any] = pixels.astype(np.float32) * (255 / np.iinfo(pixels.dtype).max)
-    opacity: NDArray[Any] = levels[..., -1:] / 255 if alpha else np.ones((*levels.shape[:2], 1), np.float32)
-    if alpha:
-        levels[..., :-1] *= opacity  # colour that does not show must not decide
-    vertical, horizontal = (_detect_axis(levels.swapaxes(0, k), opacity.swapaxes(0, k)) for k in (0, 1))
-    return vertical, horizontal
+    levels = pixels.astype(np.float32)
+    levels *= np.float32(255 / np.iinfo(pixels.dtype).max)
+    opacity = levels[..., -1] / np.float32(255) if alpha else None
+    if opacity is not None:
+        for k in range(levels.shape[2] - 1):
+            levels[..., k] *= opacity  # colour that does not show must not decide
+    vertical = _detect_axis(levels, opacity)
+    return vertical, _detect_axis(levels.swapaxes(0, 1), None if opacity is None else opacity.T)
 
 
-def _detect_axis(rows: NDArray[Any], opacity: NDArray[Any]) -> Edge:
-    visible = np.count_nonzero(opacity, axis=(1, 2))
-    if len(rows) < MIN_SIDE or min(visible[0], visible[-1]) <= VISIBLE_RATIO * visible.mean():
+def _detect_axis(rows: NDArray[np.float32], opacity: NDArray[np.float32] | None) -> Edge:
+    """Tell whether rows (N, M, C) go on from the last to the first; all of their texels show without ``opacity``."""
+    if len(rows) < MIN_SIDE or (opacity is not None and _ends_in_tips(opacity)):
         return "clamp"
-    steps = np.abs(rows - _before(rows)).mean(axis=2)
-    shown = np.maximum(opacity, _before(opacity))[..., 0] > 0
-    means = np.where(shown, steps, 0).sum(axis=1) / np.maximum(shown.sum(axis=1), 1)  # the first is the step across
+    changes = np.abs(_steps(np.subtract, rows))  # the first is the one across
+    steps = changes[..., 0].copy()
+    for k in range(1, rows.shape[2]):  # numpy's own mean over so few takes eight times as long
+        steps += changes[..., k]
+    steps /= rows.shape[2]
+    if opacity is None:
+        means = steps.sum(axis=1) / rows.shape[1]
+    else:
+        shown = _steps(np.maximum, opacity) > 0
+        means = np.where(shown, steps, 0).sum(axis=1) / np.maximum(shown.sum(axis=1), 1)
     third_largest = np.sort(means[1:])[-3]
     bound = max(MEAN_RATIO * means[1:].mean(), REPEAT_RATIO * third_largest, SAME)
     return "wrap" if means[0] <= bound else "clamp"
 
 
-def _before(rows: NDArray[Any]) -> NDArray[Any]:
-    """Return for each row the one before it; what ``np.roll`` makes, in a fifth of its time for small textures."""
-    before = np.empty_like(rows)
-    before[0], before[1:] = rows[-1], rows[:-1]
-    return before
+def _ends_in_tips(opacity: NDArray[np.float32]) -> bool:
+    """Tell whether the first or the last row shows so little that it is the tip of a sprite."""
+    visible = np.count_nonzero(opacity, axis=1)
+    return bool(min(visible[0], visible[-1]) <= VISIBLE_RATIO * visible.mean())
+
+
+def _steps(join: np.ufunc, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return ``join`` of each row and the one before it, of the first and the last first."""
+    steps = np.empty_like(rows)
+    join(rows[1:], rows[:-1], out=steps[1:])
+    join(rows[0], rows[-1], out=steps[0])
+    return steps

@@ -31,6 +31,7 @@ ROUGHEST = 0.8  # share of the places that are less rough than such a one
 FLAT = 0.3 / 255  # contrast of a texture that holds nothing fine
 SIDES = (12.0, 48.0)  # texels a side, between which a picture gets large enough to show a surface
 CUT_SIDES = (16.0, 64.0)  # of one with holes, which is more often a drawn thing
+RINGS = 7  # texels that colour is bled outward: nothing that is measured where a picture shows looks further
 MEASURED = 512  # texels a side that are looked at, from the middle
 LEAST = 0.2  # strength: less cannot be seen
 GRAIN_STEPS = 20  # of strength 1: so coarse that no last bit decides about pixels
@@ -160,11 +161,13 @@ def surface_grain(texture: Texture, alpha_kind: AlphaKind, edges: Edges, size: t
     middle = tuple(slice(max(0, (side - MEASURED) // 2), (side + MEASURED) // 2) for side in texture.pixels.shape[:2])
     planes = split(Texture(texture.pixels[middle], texture.container), alpha_kind)
     shown = None if alpha_kind in ("none", "data") else planes.alpha
-    luma = luma_of(planes.colour if shown is None else bleed(planes.colour, shown, edges))
-    weight = np.ones_like(luma) if shown is None else (shown > 0).astype(np.float32)
-    band = detail(luma, edges)
-    if not weight.any():
+    weight = np.ones_like(planes.colour[..., :1]) if shown is None else (shown > 0).astype(np.float32)
+    sides = SIDES if weight.all() else CUT_SIDES
+    asked = ramp(np.array([np.sqrt(size[0] * size[1])], np.float32), sides)[0]
+    if not weight.any() or not _strength(asked):
         return 0.0
+    luma = luma_of(planes.colour if shown is None else bleed(planes.colour, shown, edges, RINGS))
+    band = detail(luma, edges)
     contrast = contrast_inside(band, edges)
     most = np.float32(JOINTS) * np.quantile(contrast[weight > 0], ROUGHEST)
     held = np.clip(band, -most, most)
@@ -173,7 +176,10 @@ def surface_grain(texture: Texture, alpha_kind: AlphaKind, edges: Edges, size: t
         return 0.0
     inside = surface_part(contrast) * np.sqrt(off_edges(luma, contrast, edges))
     spread = float(np.average(inside, weights=weight) / whole)
-    sides = SIDES if shown is None or weight.all() else CUT_SIDES
-    found, asked = np.array([spread], np.float32), np.array([np.sqrt(size[0] * size[1])], np.float32)
-    strength = round(USUAL * float(ramp(found, SPREAD)[0] * ramp(asked, sides)[0]) * GRAIN_STEPS) / GRAIN_STEPS
+    return _strength(ramp(np.array([spread], np.float32), SPREAD)[0] * asked)
+
+
+def _strength(share: np.float32) -> float:
+    """Return a share of ``USUAL`` in whole steps, 0 if it cannot be seen."""
+    strength = round(USUAL * float(share) * GRAIN_STEPS) / GRAIN_STEPS
     return strength if strength >= LEAST else 0.0
