@@ -10,6 +10,8 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from texup.manifest.gating import SCORES, Gate, GateScores, ScoreName
 from texup.manifest.record import Outcome, Written, line_of, outcome_from, value_of, values_of
@@ -17,7 +19,7 @@ from texup.policy.classify import Policy
 from texup.textures.color import resample
 from texup.textures.planes import classify_alpha
 from texup.upscaling.quality.gate import LIMITS, wrong_scores
-from texup.upscaling.quality.scoring import scores_of
+from texup.upscaling.quality.scoring import _medians, _percentile, scores_of
 
 TORUS = ("wrap", "wrap")
 SHA = "0" * 64
@@ -167,3 +169,10 @@ def test_the_document_has_the_limits():
     text = (Path(__file__).parents[2] / "docs" / "gate.md").read_text("utf-8")
     for name, limit in LIMITS.items():
         assert f"| {name} | {limit.plain:g} | {limit.grained:g} | {limit.meaning} |" in text
+
+
+@given(st.integers(1, 300), st.integers(1, 99), st.integers(0, 9))
+def test_medians_and_percentiles_are_numpys(count, percent, seed):
+    values = np.random.default_rng(seed).integers(0, 50, (3, count)).astype(np.float32)
+    np.testing.assert_array_equal(_medians(values), np.median(values, axis=1))
+    np.testing.assert_allclose(_percentile(values[0], percent), np.percentile(values[0], percent), rtol=1e-5)

@@ -36,8 +36,11 @@ def seam_of(result: Pixels, wraps: tuple[bool, bool]) -> float | None:
     """
     if not any(wraps):
         return None
-    seen = in_bytes(result) if result.shape[2] in (1, 3) else _seen(result)
-    shown = 0.75 if result.shape[2] in (1, 3) else 1.0  # three of four channels: alpha has no steps
+    channels = result.shape[2]
+    is_opaque = channels in (1, 3) or bool(result[..., -1].min() == np.iinfo(result.dtype).max)
+    seen = in_bytes(result) if is_opaque else _seen(result)
+    # Three of four channels are colour, and alpha that is full has no steps.
+    shown = 0.75 * channels / (channels if channels in (1, 3) else channels - 1) if is_opaque else 1.0
     ratios = []
     for axis in (0, 1):
         if wraps[axis] and seen.shape[axis] > 1:
@@ -49,17 +52,25 @@ def seam_of(result: Pixels, wraps: tuple[bool, bool]) -> float | None:
 
 def _step(one: NDArray[Any], other: NDArray[Any]) -> float:
     """Return the mean difference of lines; of bytes without leaving them, which takes a sixteenth of the time."""
-    steps = np.maximum(one, other) - np.minimum(one, other)
-    return float(steps.mean())
+    steps = np.maximum(one, other)
+    steps -= np.minimum(one, other)
+    if steps.dtype != np.uint8:
+        return float(steps.mean())
+    total = steps.sum(dtype=np.uint32 if steps.size < 1 << 24 else np.uint64)  # numpy's own mean takes thrice as long
+    return float(total / steps.size)
 
 
 def _seen(pixels: Pixels) -> Values:
     """Return RGBA (H, W, 4) in 0..255, colours weighed by alpha."""
     picture = in_bytes(pixels).astype(np.float32)
     height, width, channels = picture.shape
-    seen = np.full((height, width, 4), 255, np.float32)
-    seen[..., :3] = picture[..., : 1 if channels < 3 else 3]
+    seen = picture
+    if channels < 4:
+        seen = np.full((height, width, 4), 255, np.float32)
+        seen[..., :3] = picture[..., : 1 if channels < 3 else 3]
     if channels in (2, 4):
         seen[..., 3] = picture[..., -1]
-        seen[..., :3] *= seen[..., 3:] / 255
+        share = seen[..., 3] / 255
+        for k in range(3):  # numpy is slow along so short an axis
+            seen[..., k] *= share
     return seen

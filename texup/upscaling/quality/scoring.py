@@ -21,7 +21,7 @@ from texup.manifest.gating import GateScores
 from texup.metrics.changes import seam_of
 from texup.policy.classify import DATA, Policy
 from texup.textures.cells import Cells
-from texup.textures.color import area, blur, local_range, over_blocks, resample
+from texup.textures.color import area, blur, local_range, over_blocks, over_channels, resample
 from texup.textures.seams import Edges
 from texup.textures.texture import Pixels
 
@@ -41,10 +41,12 @@ FEWEST = 64  # texels that must show, or means say nothing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pair:
-    """Source and result as levels of 0..255, and their opacity (H, W, 1) in 0 to 1."""
+    """Source and result as levels of 0..255, of all channels, and their opacity (H, W, 1) in 0 to 1."""
 
     scale: int
     edges: Edges
+    colours: int
+    """Channels that are colour; they are the first."""
     source: Plane
     result: Plane
     source_alpha: Plane | None
@@ -72,7 +74,10 @@ def scores_of(source: Pixels, result: Pixels, policy: Policy, scale: int) -> Gat
 
 
 def _levels(pixels: Pixels) -> Plane:
-    return pixels.astype(np.float32) * np.float32(255 / np.iinfo(pixels.dtype).max)
+    levels = pixels.astype(np.float32)
+    if pixels.dtype != np.uint8:
+        levels *= np.float32(255 / np.iinfo(pixels.dtype).max)
+    return levels
 
 
 def _pair_of(source: Pixels, result: Pixels, policy: Policy, scale: int) -> _Pair:
@@ -82,8 +87,9 @@ def _pair_of(source: Pixels, result: Pixels, policy: Policy, scale: int) -> _Pai
     return _Pair(
         scale=scale,
         edges=policy.edges,
-        source=small[..., :colours],
-        result=large[..., :colours],
+        colours=colours,
+        source=small,
+        result=large,
         source_alpha=small[..., -1:] / np.float32(255) if has_opacity else None,
         result_alpha=large[..., -1:] / np.float32(255) if has_opacity else None,
     )
@@ -91,21 +97,36 @@ def _pair_of(source: Pixels, result: Pixels, policy: Policy, scale: int) -> _Pai
 
 def _drift(pair: _Pair) -> float | None:
     """Return how far areas of the result are off, by the means of the colour that shows in each texel."""
-    means: Plane
     if pair.source_alpha is None or pair.result_alpha is None:
-        shows, means = np.full((*pair.source.shape[:2], 1), fill_value=True), area(pair.result, pair.scale)
-    else:
-        opacity = area(pair.result_alpha, pair.scale)
-        means = area(_shown(pair.result, pair.result_alpha), pair.scale)
-        means /= np.maximum(opacity, SHOWN)
-        shows = (pair.source_alpha > SHOWN) & (opacity > SHOWN)
+        off = (area(pair.result, pair.scale) - pair.source)[..., : pair.colours]
+        off = np.abs(blur(off, AREA, pair.edges))
+        return _number(_percentile(over_channels(np.maximum, off), WORST)) if off[..., 0].size >= FEWEST else None
+    opacity = area(pair.result_alpha, pair.scale)
+    shows = (pair.source_alpha > SHOWN) & (opacity > SHOWN)
     if np.count_nonzero(shows) < FEWEST:
         return None
-    weight: Plane = shows.astype(np.float32)
-    if pair.source_alpha is not None:
-        weight = weight * pair.source_alpha
-    off = blur((means - pair.source) * weight, AREA, pair.edges) / np.maximum(blur(weight, AREA, pair.edges), 0.01)
-    return _number(np.percentile(_over(np.maximum, np.abs(off))[shows[..., 0]], WORST))
+    means = area(_shown(pair.result[..., : pair.colours], pair.result_alpha), pair.scale)
+    means /= np.maximum(opacity, SHOWN)
+    weight = shows * pair.source_alpha
+    off = blur((means - pair.source[..., : pair.colours]) * weight, AREA, pair.edges)
+    off /= np.maximum(blur(weight, AREA, pair.edges), 0.01)
+    return _number(_percentile(over_channels(np.maximum, np.abs(off))[shows[..., 0]], WORST))
+
+
+def _percentile(values: NDArray[np.float32], percent: int) -> float:
+    """Return a percentile, between two values if it lies there; numpy's own takes five times as long for so few."""
+    values, place = values.ravel(), percent / 100 * (values.size - 1)
+    first = int(place)
+    both = [first, min(first + 1, values.size - 1)]
+    lower, upper = np.partition(values, both)[both]
+    return float(lower + (upper - lower) * (place - first))
+
+
+def _medians(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the median of each row (N, M); numpy's own takes four times as long for so few."""
+    ordered, last = np.sort(rows, axis=1), rows.shape[1] - 1
+    medians: NDArray[np.float32] = (ordered[:, last // 2] + ordered[:, last - last // 2]) / np.float32(2)
+    return medians
 
 
 def _shown(colour: Plane, alpha: Plane) -> Plane:
@@ -150,50 +171,58 @@ def _drawn(pair: _Pair, is_inside: Mask) -> tuple[float | None, float | None, fl
     small, large = _brightness(pair)
     size, scale, edges = large.shape[:2], pair.scale, pair.edges
     smooth = resample(small, size, "bicubic", edges)
-    known, drawn = _tensor(smooth, scale), _tensor(large, scale)
-    steps, due = (float(np.sqrt(_over(np.add, t[..., :2])[is_inside].mean())) for t in (drawn, known))
+    known, drawn = _tensor(smooth, scale), over_channels(np.add, _squares(large, scale))
+    power = over_channels(np.add, known[..., :2])
+    steps, due = (float(np.sqrt(squares[is_inside].mean())) for squares in (drawn, power))
     fine = large - resample(area(large, scale), size, "bicubic", edges)
     stripes = _excess(blur(_tensor(fine, scale), POOL, edges), blur(known, NEARBY, edges))
-    known = _over(np.add, known[..., :2])
-    is_calm = is_inside & (known <= np.median(known[is_inside]))  # in patterns of the source places differ anyway
+    is_calm = is_inside & (power <= _medians(power[is_inside][None]))  # in patterns of the source places differ anyway
     rows, columns = (places[:: 1 + len(places) // ENOUGH] for places in np.nonzero(is_calm))
     by_place = fine[..., 0].reshape(small.shape[0], scale, small.shape[1], scale)[rows, :, columns]
-    lattice = np.median(by_place.reshape(len(by_place), -1).T.copy(), axis=1).std()
+    lattice = _medians(by_place.reshape(len(by_place), -1).T.copy()).std()
     return _number(steps / max(due, FAINT)), _number(stripes[is_inside].mean()), _number(lattice)
 
 
 def _brightness(pair: _Pair) -> tuple[Plane, Plane]:
     """Return source and result in one channel (H, W, 1); what is clear gets the mean of what shows."""
-    small, large = (_mean(plane) for plane in (pair.source, pair.result))
+    small, large = (_mean(plane, pair.colours) for plane in (pair.source, pair.result))
     if pair.source_alpha is None or pair.result_alpha is None:
         return small, large
     mean = np.float32((small * pair.source_alpha).sum() / max(float(pair.source_alpha.sum()), 1.0))
     return mean + (small - mean) * pair.source_alpha, mean + (large - mean) * pair.result_alpha
 
 
-def _mean(plane: Plane) -> Plane:
-    """Return the mean of the channels (H, W, 1)."""
-    return plane if plane.shape[2] == 1 else _over(np.add, plane)[..., None] / np.float32(plane.shape[2])
+def _mean(plane: Plane, colours: int) -> Plane:
+    """Return the mean of the first channels (H, W, 1).
+
+    As a product with ones and zeros, in a sixth of the time that numpy's own sum takes; sums of bytes are exact.
+    """
+    counts = (np.arange(plane.shape[2]) < colours).astype(np.float32)
+    sums: Plane = plane @ counts
+    return sums[..., None] / np.float32(colours)
 
 
-def _over(join: np.ufunc, plane: Plane) -> Plane:
-    """Return ``join`` over the channels (H, W), one after the other, as numpy is slow along a short axis."""
-    joined = plane[..., 0].copy()
-    for k in range(1, plane.shape[2]):
-        join(joined, plane[..., k], out=joined)
-    return joined
+def _steps(plane: Plane) -> tuple[Plane, Plane]:
+    """Return the steps down and across (H, W, 1) from each pixel; there is none from the last."""
+    down, across = np.empty_like(plane), np.empty_like(plane)
+    np.subtract(plane[1:], plane[:-1], out=down[:-1])
+    np.subtract(plane[:, 1:, 0], plane[:, :-1, 0], out=across[:, :-1, 0])
+    down[-1], across[:, -1] = 0, 0
+    return down, across
+
+
+def _squares(plane: Plane, scale: int) -> Plane:
+    """Return the mean squares of the steps down and across in each texel, (h, w, 2), per texel squared."""
+    squares = (np.square(steps, out=steps) for steps in _steps(plane))
+    return np.concatenate([over_blocks(np.add, square, scale) for square in squares], axis=2)
 
 
 def _tensor(plane: Plane, scale: int) -> Plane:
-    """Return the mean squares and product of the steps down and across in each texel, (h, w, 3), per texel squared."""
-    values = plane[..., 0]
-    down, across = np.empty_like(plane), np.empty_like(plane)
-    np.subtract(values[1:], values[:-1], out=down[:-1, :, 0])
-    np.subtract(values[:, 1:], values[:, :-1], out=across[:, :-1, 0])
-    down[-1], across[:, -1] = 0, 0
-    both = down * across
+    """Return the same, and the mean product of both steps, (h, w, 3)."""
+    down, across = _steps(plane)
+    both = over_blocks(np.add, down * across, scale)
     squares = np.square(down, out=down), np.square(across, out=across)
-    return np.concatenate([over_blocks(np.add, product, scale) for product in (*squares, both)], axis=2)
+    return np.concatenate([*(over_blocks(np.add, square, scale) for square in squares), both], axis=2)
 
 
 def _excess(drawn: Plane, known: Plane) -> Plane:
