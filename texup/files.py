@@ -191,6 +191,8 @@ def check_inside(out: Path, target: str) -> None:
     Raises:
         OutputError: it does.
     """
+    if "/" not in target:  # no folder between
+        return
     parent = (out / target).parent
     real, wanted = os.path.realpath(parent), os.path.join(os.path.realpath(out), *target.split("/")[:-1])
     # Windows spells a real path as the disk does, so that a folder of other case is another word for the same place.

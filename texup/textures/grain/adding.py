@@ -81,7 +81,7 @@ def add_grain(result: Plane, source: Plane, strength: float, edges: Edges, seed:
     rows = max(1, BAND // (scale * scale * w)) * scale
     for top in range(0, h * scale, rows):
         part = result[top : top + rows]
-        part += balance_grain(grain[top : top + rows, :, None] * _tint(part), part, scale, full)
+        part += balance_grain(_tinted(grain[top : top + rows], part), part, scale, full)
     return result
 
 
@@ -138,14 +138,19 @@ def _running(turned: Plane, scale: int, edges: Edges, seed: int) -> Plane:
     for kind, noise in noise_of(kinds, (h, w), scale, seed).items():
         rows, columns = (np.arange(side) % period for side, period in zip(mixed.shape, noise.shape, strict=True))
         spread = noise if noise.shape == mixed.shape else noise[rows][:, columns]
-        mixed += spread * resample(weights[kind], mixed.shape, "bilinear", edges)[..., 0]
+        part = resample(weights[kind], mixed.shape, "bilinear", edges)[..., 0]
+        mixed += np.multiply(part, spread, out=part)
     return mixed
 
 
-def _tint(colour: Plane) -> Plane:
-    """Return by how much each channel takes part in a change of brightness that keeps the hue, (H, W, C)."""
-    tint: Plane = colour / (luma_of(colour) + np.float32(DARKEST))
-    return tint
+def _tinted(grain: Plane, colour: Plane) -> Plane:
+    """Return grain (H, W) as a change of brightness that keeps the hue, (H, W, C); each channel lies together."""
+    bright = luma_of(colour)[..., 0] + np.float32(DARKEST)
+    channels = np.empty((colour.shape[2], *grain.shape), np.float32)
+    for k in range(len(channels)):  # numpy is slow along so short an axis
+        np.divide(colour[..., k], bright, out=channels[k])
+    channels *= grain
+    return channels.transpose(1, 2, 0)
 
 
 def balance_grain(grain: Plane, under: Plane, scale: int, full: int) -> Plane:

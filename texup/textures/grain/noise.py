@@ -68,7 +68,7 @@ def noise_of(kinds: Collection[int], size: tuple[int, int], scale: int, seed: in
         plane = np.fft.irfft2(waves, (period[0] * scale, period[1] * scale)).astype(np.float32, copy=False)
         plane *= np.float32(STEPS) / np.sqrt(np.mean(np.square(plane)))  # the mean is 0
         noise[kind] = np.rint(plane, out=plane)
-        plane /= np.float32(STEPS)
+        plane *= np.float32(1 / STEPS)
     return noise
 
 
