@@ -7,6 +7,7 @@ what it measures, so that a tree which does not run can be measured too.
 A room is a folder directly under ``texup/``, or a module that lies there by itself. A name is public when neither it
 nor a class or module around it begins with an underscore. Functions within functions count as functions, but are not
 public. Imports count wherever they stand, those for types alone included: a reader has to follow them all the same.
+Only circles between modules are of what is imported when it runs.
 """
 
 from __future__ import annotations
@@ -94,12 +95,24 @@ def documented(modules: list[Module]) -> tuple[int, int]:
     return sum(ast.get_docstring(name) is not None for name in names), len(names)
 
 
-def imports(modules: list[Module]) -> dict[str, set[str]]:
-    """Return the modules of the package that each module imports; a name that is no module means the one it is in."""
+def for_types(module: Module) -> set[ast.AST]:
+    """Return what stands under ``if TYPE_CHECKING``."""
+    checks = (node for node in module.tree.body if isinstance(node, ast.If) and isinstance(node.test, ast.Name))
+    return {part for node in checks if node.test.id == "TYPE_CHECKING" for line in node.body for part in ast.walk(line)}
+
+
+def imports(modules: list[Module], *, types: bool = True) -> dict[str, set[str]]:
+    """Return the modules of the package that each module imports; a name that is no module means the one it is in.
+
+    Args:
+        modules: all of the package.
+        types: whether those count that only type checkers see.
+    """
     known = {module.name for module in modules}
     found: dict[str, set[str]] = {name: set() for name in known}
     for module in modules:
-        for node in ast.walk(module.tree):
+        left_out = set() if types else for_types(module)
+        for node in set(ast.walk(module.tree)) - left_out:
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
@@ -184,7 +197,7 @@ def measured(checkout: Path) -> dict[str, str]:
     knots = circles(
         {
             name.removeprefix(f"{PACKAGE}."): {t.removeprefix(f"{PACKAGE}.") for t in targets}
-            for name, targets in between.items()
+            for name, targets in imports(modules, types=False).items()
         }
     )
     calls = long_calls(modules)

@@ -15,17 +15,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import texup
 from texup import bounds
 from texup.errors import UsageError, WeightsError, near
+from texup.models.own import find_own, load_index, own_models, path_in_folder
+from texup.models.reading import SUFFIXES, hash_weights
 from texup.texts import parse_toml, read_text
 
 NAME = "catalog.toml"
-SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 LICENCES = ("license", "licence", "modelspec.license")  # keys in the header of a safetensors file
 RGB = 3
 BLEND = "blend"  # as the catalog's default: the pair, mixed as its own ``blend`` says; no model may have this name
@@ -152,27 +153,38 @@ def resolve(name_or_path: str, folder: Path | None = None) -> CatalogModel:
         UsageError: neither a name of the catalog nor a file, or a name of several.
         WeightsError: the catalog, or what is remembered of the user's models, is damaged; or a file of theirs changed.
     """
-    from texup.models.own import find_own, model_of  # here, as it needs the catalog's values
-
     path = Path(name_or_path)
     is_path = path.name != name_or_path or name_or_path.endswith(SUFFIXES)
     # Path's own questions would raise for a name that is too long or not to be looked at.
     if is_path and os.path.exists(path) and not os.path.isdir(path):
-        return model_of(path)
+        return _model_of(path)
     models = load_catalog(folder).models
     if name_or_path in models:
         return models[name_or_path]
     if os.path.isfile(path):
-        return model_of(path)
+        return _model_of(path)
     if own := find_own(name_or_path):
-        return model_of(own)
+        return _model_of(own)
     raise UsageError(_unknown(name_or_path, models))
+
+
+def _model_of(path: Path) -> CatalogModel:
+    """Return the model of a file: if it lies in the user's folder, with what is remembered of it.
+
+    Raises:
+        WeightsError: the file is no longer the one that was added, or the index is damaged.
+    """
+    name = path_in_folder(path)
+    known = load_index().get(name) if name else None
+    if known is None:
+        return CatalogModel(path.stem, path)
+    if hash_weights(path) != known.sha256:
+        raise WeightsError(f"{path}: changed after it was added; if that was you: texup models add {path}")
+    return CatalogModel(path.stem, path, **asdict(known))
 
 
 def _unknown(name: str, models: Collection[str]) -> str:
     """Return what to say of a name that is of no model."""
-    from texup.models.own import own_models
-
     own = [path.rpartition(".")[0] for path in own_models()]
     if found := near(name, [*models, *own]):
         return f"no model {name}; did you mean {found!r}?"

@@ -16,8 +16,7 @@ from typing import Any, Literal
 
 from texup import bounds
 from texup.errors import UsageError, WeightsError
-from texup.models.catalog import SUFFIXES, CatalogModel
-from texup.models.reading import hash_weights
+from texup.models.reading import SUFFIXES, hash_weights
 from texup.places import models_folder
 from texup.texts import parse_json
 
@@ -80,21 +79,6 @@ def path_in_folder(path: Path) -> str | None:
         return Path(os.path.abspath(path)).relative_to(os.path.abspath(models_folder())).as_posix()
     except ValueError:
         return None
-
-
-def model_of(path: Path) -> CatalogModel:
-    """Return the model of a file: if it lies in the user's folder, with what is remembered of it.
-
-    Raises:
-        WeightsError: the file is no longer the one that was added, or the index is damaged.
-    """
-    name = path_in_folder(path)
-    known = load_index().get(name) if name else None
-    if known is None:
-        return CatalogModel(path.stem, path)
-    if hash_weights(path) != known.sha256:
-        raise WeightsError(f"{path}: changed after it was added; if that was you: texup models add {path}")
-    return CatalogModel(path.stem, path, **asdict(known))
 
 
 def state_of(name: str, known: OwnModel | None) -> Literal["ok", "not added", "CHANGED"]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from texup import bounds
 from texup.errors import WeightsError
 
+SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 LOOKALIKES = {  # what a failed download leaves behind
     b"version https://git-lfs": "a Git LFS pointer, not the weights; fetch the file itself (git lfs pull)",
     b"<!doctype": "a web page, not weights; the download went wrong",

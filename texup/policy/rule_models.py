@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from texup.models.catalog import SUFFIXES, load_catalog
+from texup.models.catalog import load_catalog
 from texup.models.own import find_own
+from texup.models.reading import SUFFIXES
 from texup.packs.walk import is_safe
 from texup.policy.rule_values import shown
 

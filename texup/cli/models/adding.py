@@ -57,8 +57,8 @@ def _files_of(source: Path) -> list[tuple[Path, str]]:
     Raises:
         UsageError: there are none.
     """
-    from texup.models.catalog import SUFFIXES
     from texup.models.own import path_in_folder
+    from texup.models.reading import SUFFIXES
 
     if not source.is_dir():
         if source.suffix.lower() not in SUFFIXES:

@@ -146,7 +146,7 @@ def bench(names: tuple[str, ...], device: str, precision: str, seconds: float, a
 
 def _list_folder(folder: Path, as_json: bool) -> None:
     """Print what each file of weights of a folder holds, or why it is refused; each as soon as it is known."""
-    from texup.models.catalog import SUFFIXES
+    from texup.models.reading import SUFFIXES
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")

@@ -34,7 +34,8 @@ def doctor(ctx: click.Context, device: str, seconds: float, as_json: bool) -> No
       texup doctor
       texup doctor --json > doctor.json
     """
-    from texup.cli.usage import examining  # here, so that the help of texup stays light
+    from texup.cli.upscale import upscale  # here, so that the help of texup stays light
+    from texup.cli.usage import examining
     from texup.cli.usage.examining import looked
 
     problems: list[Problem] = []
@@ -44,7 +45,7 @@ def doctor(ctx: click.Context, device: str, seconds: float, as_json: bool) -> No
         "speed": looked(lambda: examining.speed(device, seconds), "speed", problems) if seconds else None,
         "weights": looked(examining.weights, "weights", problems),
         "folders": looked(examining.folders, "your files", problems),
-        "defaults": looked(lambda: user_defaults(ctx), "your defaults", problems),
+        "defaults": looked(lambda: user_defaults(ctx, upscale), "your defaults", problems),
         "extras": examining.extras(),
     }
     problems += _missing(facts)

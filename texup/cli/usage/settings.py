@@ -122,19 +122,21 @@ def _checked_values(ctx: click.Context) -> dict[str, Any]:
     return found
 
 
-def user_defaults(ctx: click.Context) -> dict[str, Any]:
+def user_defaults(ctx: click.Context, command: click.Command) -> dict[str, Any]:
     """Return every default of the user's own: variables of the environment, then keys of the file, each converted once.
+
+    Args:
+        ctx: the call that asks.
+        command: one that has an option for every key, as ``upscale``.
 
     Raises:
         UsageError: a key that texup does not know, or a value that no option takes.
     """
-    from texup.cli.upscale import upscale
-
     variables = [PREFIX + key.upper() for key in KEYS]
     found: dict[str, Any] = {name: os.environ[name] for name in variables if os.environ.get(name)}
-    options = {param.key: param for param in upscale.params if isinstance(param, Setting)}
-    trial = click.Context(upscale, parent=ctx.find_root(), info_name="upscale")
+    options = {param.key: param for param in command.params if isinstance(param, Setting)}
+    trial = click.Context(command, parent=ctx.find_root(), info_name=command.name)
     models_folder()
-    for param in options.values():  # every key is one of upscale's
+    for param in options.values():
         param.handle_parse_result(trial, {}, [])
     return found | {f"{config_file()}: {key}": value for key, value in _checked_values(ctx).items()}
