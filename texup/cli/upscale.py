@@ -12,15 +12,7 @@ import click
 
 from texup.cli.console import finding_lines, print_json, report, report_error
 from texup.cli.options import CommandOptions, processing_options
-from texup.cli.running.output_options import (
-    COPY_OTHER_OPTION,
-    FORCE_OPTION,
-    GATE_OPTION,
-    KEEP_EXISTING_OPTION,
-    QUIET_OPTION,
-    SHARD_OPTION,
-    VERBOSE_OPTION,
-)
+from texup.cli.running.output_options import SHARD_OPTION, writing_options
 from texup.cli.usage.sections import PACK, Sectioned
 from texup.cli.usage.settings import setting
 from texup.cli.usage.values import EngineType, PlaceType
@@ -45,9 +37,7 @@ if TYPE_CHECKING:
     help="Where to write; of several inputs, the folder for all of them. [default: INPUT_xN beside INPUT]",
 )
 @processing_options
-@COPY_OTHER_OPTION
-@FORCE_OPTION
-@KEEP_EXISTING_OPTION
+@writing_options
 @click.option(
     "--remember",
     is_flag=True,
@@ -55,7 +45,6 @@ if TYPE_CHECKING:
 )
 @click.option("--fail-fast", is_flag=True, help="Stop at the first texture that fails.")
 @SHARD_OPTION
-@GATE_OPTION
 @setting(
     "--engine",
     type=EngineType(),
@@ -70,8 +59,6 @@ if TYPE_CHECKING:
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else on standard output."
 )
-@QUIET_OPTION
-@VERBOSE_OPTION
 @click.pass_context
 def upscale(
     ctx: click.Context, /, sources: tuple[Place, ...], output: Place | None, gallery: bool, options: CommandOptions

@@ -11,14 +11,7 @@ import click
 
 from texup.cli.console import finding_lines, report
 from texup.cli.options import CommandOptions, processing_options
-from texup.cli.running.output_options import (
-    COPY_OTHER_OPTION,
-    FORCE_OPTION,
-    GATE_OPTION,
-    KEEP_EXISTING_OPTION,
-    QUIET_OPTION,
-    VERBOSE_OPTION,
-)
+from texup.cli.running.output_options import writing_options
 from texup.cli.usage.sections import PACK, Sectioned
 from texup.errors import ExitCode, UsageError
 
@@ -52,12 +45,7 @@ SILENT = ("unchanged", "skipped", "joined", "gone")  # outcomes that are told on
     help="End, with code 0 or 3, when nothing new came for so long. [default: run until Ctrl-C]",
 )
 @processing_options
-@COPY_OTHER_OPTION
-@FORCE_OPTION
-@KEEP_EXISTING_OPTION
-@GATE_OPTION
-@QUIET_OPTION
-@VERBOSE_OPTION
+@writing_options
 @click.pass_context
 def watch(
     ctx: click.Context,

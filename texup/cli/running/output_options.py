@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Callable
+from typing import Any, get_args
 
 import click
 
@@ -32,3 +33,10 @@ GATE_OPTION = setting(
 )
 QUIET_OPTION = click.option("-q", "--quiet", is_flag=True, help="Print failures only.")
 VERBOSE_OPTION = click.option("-v", "--verbose", is_flag=True, help="Print a line for every file.")
+
+
+def writing_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what the commands have in common that make a pack: what is written, what the gate does, what is told."""
+    for option in (VERBOSE_OPTION, QUIET_OPTION, GATE_OPTION, KEEP_EXISTING_OPTION, FORCE_OPTION, COPY_OTHER_OPTION):
+        command = option(command)
+    return command
