@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from texup.engines.batching import Order
 from texup.engines.devices.cards import AnyDevice
@@ -22,7 +24,7 @@ def answer_alone(requests: list[Request], device: AnyDevice) -> list[Plane]:
     with device.ready(), ThreadPoolExecutor(device.lanes, thread_name_prefix="texup-nets") as lanes:
         while True:
             order = Order(None, requests, device.tile_of(requests), grid=device.grid)
-            problem = _fill(order, device, lanes)
+            problem = fill(order, device, lanes.map)
             if problem is None:
                 return order.planes
             side = order.largest_core()
@@ -31,10 +33,16 @@ def answer_alone(requests: list[Request], device: AnyDevice) -> list[Plane]:
             device.shrink(requests, max(MIN_TILE, min(order.tile, side) // 2))
 
 
-def _fill(order: Order, device: AnyDevice, lanes: ThreadPoolExecutor) -> str | None:
-    """Put every tile of an order in its place; return the first problem, if any."""
+def fill(order: Order, device: AnyDevice, each: Callable[..., Iterable[Any]] = map) -> str | None:
+    """Put every tile of an order in its place; return the first problem, if any.
+
+    Args:
+        order: of one texture.
+        device: what upscales its tiles.
+        each: does so with all of them, as ``map`` one after the other, or an executor's side by side.
+    """
     pieces = order.pieces()
-    results = lanes.map(lambda piece: device.upscale(piece.model, [piece.plane], piece.told)[0], pieces)
+    results = each(lambda piece: device.upscale(piece.model, [piece.plane], piece.told)[0], pieces)
     for piece, result in zip(pieces, results, strict=True):
         if result.plane is None:
             return result.problem or "memory"

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from texup.engines.alone import fill
 from texup.engines.batching import Order
 from texup.engines.devices.device import Device
 from texup.engines.engine import Plane, Request, drive
@@ -97,15 +98,11 @@ def _answer(requests: list[Request], runner: Device, tile: int) -> list[Plane]:
     """
     order, (model,) = Order(None, requests, tile, grid=runner.grid), runner.models
     h, w = requests[0].plane.shape[:2]
-    for piece in order.pieces():
-        (result,) = runner.upscale(piece.model, [piece.plane], piece.told)
-        if result.plane is None and result.problem == "memory":
-            raise DeviceError(
-                f"{runner.device}: out of memory with a picture of {w}x{h}; use --crop or another --device"
-            )
-        if result.problem == "refused":
-            raise WeightsError(f"{model.name}: does not take a picture of {w}x{h}; use --crop or another model")
-        if result.plane is None:
-            raise WeightsError(f"{model.name}: its result is not finite; the weights are damaged or untrained")
-        piece.put(result.plane)
+    problem = fill(order, runner)
+    if problem == "memory":
+        raise DeviceError(f"{runner.device}: out of memory with a picture of {w}x{h}; use --crop or another --device")
+    if problem == "refused":
+        raise WeightsError(f"{model.name}: does not take a picture of {w}x{h}; use --crop or another model")
+    if problem is not None:
+        raise WeightsError(f"{model.name}: its result is not finite; the weights are damaged or untrained")
     return order.planes
