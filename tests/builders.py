@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -27,9 +28,12 @@ from texup.packs.pack import Finding, Pack
 from texup.packs.walk import MANIFEST_NAME, NOT_SELECTED, Entry
 from texup.textures.codecs.files import SUFFIXES, encode
 from texup.textures.codecs.png import SIGNATURE
+from texup.textures.seams import Edge
 from texup.textures.texture import Container, Texture
 from texup.upscaling.run import Route, Run, Settings, plan_passes
 from texup.upscaling.starting import start
+
+EDGES = get_args(Edge)
 
 
 def encoded(pixels, format_="png", **facts) -> bytes:

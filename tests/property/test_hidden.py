@@ -13,8 +13,10 @@ from PIL import Image
 from texup.policy.classify import Treatment, policy_for
 from texup.textures.color import area
 from texup.textures.hidden import goes_on, is_picture
-from texup.textures.seams import EDGES, pad
+from texup.textures.seams import pad
 from texup.textures.texture import Container, Texture
+
+from ..builders import EDGES
 
 MODEST = settings(deadline=None, derandomize=True, max_examples=40)
 CASES = Path(__file__).parents[3] / "shared" / "cases"

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from texup.textures.planes import Planes, bleed, classify_alpha, finish_alpha, merge, split
-from texup.textures.seams import EDGES
 from texup.textures.texture import Container, Texture
+
+from ..builders import EDGES
 
 MODEST = settings(deadline=None, derandomize=True, max_examples=60)
 

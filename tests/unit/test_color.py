@@ -20,8 +20,9 @@ from texup.textures.color import (
     to_srgb,
 )
 from texup.textures.planes import Planes, merge
-from texup.textures.seams import EDGES
 from texup.textures.texture import Container, Texture
+
+from ..builders import EDGES
 
 MODEST = settings(deadline=None, derandomize=True, max_examples=40)
 CLAMP, WRAP = ("clamp", "clamp"), ("wrap", "wrap")

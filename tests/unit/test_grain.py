@@ -14,8 +14,9 @@ from texup.textures.grain.adding import add_grain, balance_grain, content_seed
 from texup.textures.grain.noise import DIRECTIONS, noise_of, spectrum
 from texup.textures.grain.roughness import RINGS, contrast_inside, detail, directions, off_edges, surface_grain
 from texup.textures.planes import Planes, merge, split
-from texup.textures.seams import EDGES
 from texup.textures.texture import Container, Texture
+
+from ..builders import EDGES
 
 FEW = settings(deadline=None, derandomize=True, max_examples=25)
 CLAMP, WRAP = ("clamp", "clamp"), ("wrap", "wrap")

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from texup.textures.codecs.files import read_texture
 from texup.textures.planes import classify_alpha
-from texup.textures.seams import EDGES, MIN_SIDE, detect_edges, pad, reach
+from texup.textures.seams import MIN_SIDE, detect_edges, pad, reach
+
+from ..builders import EDGES
 
 MODEST = settings(deadline=None, derandomize=True, max_examples=60)
 NUMPY_MODES = {"wrap": "wrap", "mirror": "symmetric", "clamp": "edge"}

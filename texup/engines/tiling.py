@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 
@@ -109,13 +108,3 @@ def place(plane: NDArray[Any], piece: NDArray[Any], tile: Tile, margin: int, sca
     source = tile.core.within(tile.context).scaled(scale)
     target = tile.core.within(Box(margin, 0, margin, 0)).scaled(scale)
     plane[target.slices] = piece[source.slices]
-
-
-def stitch(pieces: Sequence[NDArray[Any]], tiles: Sequence[Tile], margin: int, scale: int) -> NDArray[Any]:
-    """Join upscaled contexts by their cores into one plane without margin; see ``place`` for the arguments."""
-    last = tiles[-1].core
-    shape = ((last.bottom - margin) * scale, (last.right - margin) * scale, pieces[0].shape[2])
-    plane = np.empty(shape, pieces[0].dtype)
-    for piece, tile in zip(pieces, tiles, strict=True):
-        place(plane, piece, tile, margin, scale)
-    return plane

@@ -15,7 +15,6 @@ Sample = TypeVar("Sample", bound=np.generic)
 Edge = Literal["wrap", "mirror", "clamp"]
 Edges = tuple[Edge, Edge]
 
-EDGES: tuple[Edge, ...] = ("wrap", "mirror", "clamp")
 MIN_SIDE = 8  # with fewer rows there is too little inside to compare the border with
 MEAN_RATIO = 1.5  # a step across the border up to this many times the mean inner one belongs to the pattern,
 REPEAT_RATIO = 1.2  # and so does one up to this many times the third largest: mortar on the border of a brick wall
