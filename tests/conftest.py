@@ -258,10 +258,17 @@ def decoders():
 
 
 @pytest.fixture
-def texup(monkeypatch, capsys, decoders):
+def kept_decoders(monkeypatch, decoders):
+    """Lets whoever upscales or looks at a pack in this process take the decoders of all tests."""
+    for user in ("upscaling.pack", "upscaling.survey", "upscaling.watching", "upscaling.estimate"):
+        monkeypatch.setattr(f"texup.{user}.Decoders", lambda: decoders)
+    monkeypatch.setattr("texup.textures.codecs.decoders.Decoders", lambda: decoders)
+
+
+@pytest.fixture
+def texup(monkeypatch, capsys, kept_decoders):
     """Runs ``texup ARGUMENTS`` in this process, as its entry point does, on the CPU unless told otherwise."""
-    for user in ("pack", "survey", "watching"):
-        monkeypatch.setattr(f"texup.upscaling.{user}.Decoders", lambda: decoders)
+    monkeypatch.setattr("texup.calls.inspection.PROBE_SECONDS", 0.1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
 

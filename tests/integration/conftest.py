@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from texup.models.weights import save_weights
+from texup.training.run import records, throughput
 
 ENTRY = """
 [[model]]
@@ -37,6 +38,15 @@ def tiny_weights(tmp_path_factory, near_identity) -> Path:
     (folder / "catalog.toml").write_text(text, encoding="utf-8")
     shutil.copytree(Path(__file__).parents[2] / "weights" / "recipes", folder / "recipes")
     return folder
+
+
+@pytest.fixture
+def quick_training(monkeypatch) -> None:
+    """Lets runs of a few iterations draw no curves, which take a second each time, and measure the device in less."""
+    monkeypatch.setattr(throughput, "SIDE", {"cpu": 64})
+    monkeypatch.setattr("texup.pictures.charts.is_installed", lambda: True)
+    monkeypatch.setattr(records, "is_installed", lambda: True)
+    monkeypatch.setattr(records, "curves", lambda _history: b"curves")
 
 
 @pytest.fixture

@@ -27,6 +27,9 @@ MANIFEST = "texup-manifest.jsonl"
 CPU = {"device": "cpu"}
 
 
+pytestmark = pytest.mark.usefixtures("kept_decoders")
+
+
 @pytest.fixture
 def pack(tmp_path, catalog, wall, disc) -> Path:
     """A pack of four textures, one of them damaged, and a file that is no texture."""

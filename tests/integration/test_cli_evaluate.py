@@ -79,6 +79,13 @@ def test_per_image_comes_before_the_means(texup, catalog, bench):
     assert out.index("wall2.png") < out.index("gain")
 
 
+@pytest.fixture
+def no_strokes(monkeypatch):
+    """Looks for no strokes, which takes as long as all the rest, where only the pictures count."""
+    monkeypatch.setattr("texup.metrics.hatching", lambda *_: 0.0)
+
+
+@pytest.mark.usefixtures("no_strokes")
 def test_the_sheet_shows_each_method_beside_the_source(texup, catalog, bench, tmp_path):
     sheet = tmp_path / "deep" / "sheet.png"
     asked = ("evaluate", "tiny-psnr", "--on", bench, "--sheet", sheet)
@@ -97,6 +104,7 @@ def test_the_sheet_shows_each_method_beside_the_source(texup, catalog, bench, tm
     assert texup(*asked, "--force").code == 0
 
 
+@pytest.mark.usefixtures("no_strokes")
 def test_the_sheet_shows_the_middle_of_large_pictures(texup, catalog, tmp_path):
     hr = np.random.default_rng(0).integers(0, 256, (272, 288, 3)).astype(np.uint8)
     (tmp_path / "large").mkdir()

@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from texup.models.loading import load_model
-from texup.training.run import throughput
+from texup.pictures import charts
+from texup.training.run import records
 
+IS_INSTALLED = charts.is_installed
 RECIPE = """
 net = { architecture = "SRVGGNetCompact", num_feat = 4, num_conv = 2 }
 batch = 2
@@ -31,10 +33,9 @@ num_feat = 4
 
 
 @pytest.fixture(autouse=True)
-def _place(tmp_path, wall, monkeypatch):
+def _place(tmp_path, wall, monkeypatch, quick_training):
     """Stand in a folder with pictures in ``data`` and three recipes."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(throughput, "SIDE", {"cpu": 64})
     Path("data/deep").mkdir(parents=True)
     for k, name in enumerate(("a.png", "deep/b.png")):
         Image.fromarray(wall(64, 64, seed=k)).save(f"data/{name}")
@@ -66,6 +67,8 @@ def test_pictures_in_and_weights_that_upscale_out(texup):
 
 
 def test_without_matplotlib_a_run_has_no_curves_and_says_so_once(texup, monkeypatch):
+    for module in (charts, records):
+        monkeypatch.setattr(module, "is_installed", IS_INSTALLED)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     done = train(texup, "--val", "data", "--iterations", "3")
     assert (done.code, done.out) == (0, "")
