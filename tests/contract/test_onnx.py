@@ -13,7 +13,7 @@ from texup.models.loading import build_model, load_model
 from texup.models.weights import save_pickle, save_weights
 
 from ..builders import tiny_net
-from .test_models import every, floats
+from .test_models import VARIANTS, floats
 
 onnx = pytest.importorskip("onnx", reason="no onnx: pip install 'texup[onnx]'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="no onnxruntime: pip install onnxruntime")
@@ -36,7 +36,17 @@ def off_by(data: bytes, net, channels: int, kind=np.float32) -> float:
     return worst
 
 
-@every
+def variants():
+    """Yield the variants of all architectures; of those that differ by their scale alone the largest by default."""
+    for name, all_ in VARIANTS.items():
+        largest = {str(hyper | {"scale": 0}): hyper for hyper in sorted(all_, key=lambda hyper: hyper["scale"])}
+        for hyper in all_:
+            is_largest = hyper in largest.values()
+            label = "-".join(map(str, (name, *hyper.values())))
+            yield pytest.param(name, hyper, id=label, marks=() if is_largest else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("name", "hyper"), list(variants()))
 def test_onnxruntime_gives_the_same_for_every_architecture(name, hyper):
     model = build_model(floats(tiny_net(name, **hyper)), name, "")
     data = exports.as_onnx(model, {})
