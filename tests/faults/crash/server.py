@@ -69,6 +69,10 @@ def decode_here(_: Decoders, data: bytes, name: str, max_pixels: int) -> Texture
     return decode(data, name, max_pixels=max_pixels)
 
 
+def start_none(_: Decoders, count: int) -> None:
+    """Start no process ahead."""
+
+
 def use_writer(name: str) -> None:
     """Put an unsafe writer in the place of the safe one."""
     for module in list(sys.modules.values()):
@@ -87,6 +91,7 @@ def child(order: dict[str, Any], said: list[int]) -> None:
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
     if not order["decoders"]:
         Decoders.decode = decode_here  # type: ignore[method-assign]
+        Decoders.start = start_none  # type: ignore[method-assign]
     if order["writer"]:
         use_writer(order["writer"])
     sys.argv = ["texup", *order["argv"]]

@@ -42,7 +42,7 @@ def every(some: int):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@every(13)
+@every(17)
 def test_p04_no_temporary_file_is_left_by_a_failing_call(some_scene, fault, every):
     action, error, kinds = FAULTS[fault]
     scene, points = some_scene, 0
@@ -60,7 +60,7 @@ def test_p04_no_temporary_file_is_left_by_a_failing_call(some_scene, fault, ever
 
 
 @pytest.mark.parametrize("fault", HARMLESS)
-@every(13)
+@every(17)
 def test_p02_an_interrupted_or_short_call_is_taken_up_again(some_scene, fault, every):
     action, error, kinds = HARMLESS[fault]
     scene, points = some_scene, 0

@@ -43,7 +43,7 @@ def cut_power(calls, loss: str) -> None:
 
 
 @pytest.mark.parametrize("loss", ["names", "bytes"])
-@pytest.mark.parametrize("every", [19, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [29, pytest.param(1, marks=pytest.mark.slow)])
 def test_p05_a_power_cut_tears_nothing_and_the_next_run_sees_what_is_lost(scene, every, loss):
     points = 0
     for _ in scene.killed(every=every):
