@@ -13,11 +13,21 @@ import pytest
 
 from texup.models.weights import save_weights
 
+from ..builders import noise, tiny_net
+
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory, near_identity) -> Path:
-    """A x4 RRDBNet that repeats pixels, nearly: some noise in every filter gives it a real receptive field."""
+def weights(tmp_path_factory) -> Path:
+    """A x4 net that repeats pixels, nearly, and is loaded in a moment: hundreds of processes do so."""
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, {key: 0.3 * value for key, value in tiny_net().state_dict().items()}, {})
+    return path
+
+
+@pytest.fixture(scope="session")
+def deep_weights(tmp_path_factory, near_identity) -> Path:
+    """A x4 RRDBNet that repeats pixels, nearly: some noise in every filter gives it a real receptive field."""
+    path = tmp_path_factory.mktemp("weights") / "deep.safetensors"
     save_weights(path, near_identity(1), {})
     return path
 
@@ -44,9 +54,11 @@ class Command:
 class Launcher:
     """Starts commands; see launcher.py."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, weights: Path) -> None:
         environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-        program = [sys.executable, Path(__file__).with_name("launcher.py")]
+        program = [sys.executable, Path(__file__).with_name("launcher.py"), folder / "pack", folder / "out", weights]
+        (folder / "pack").mkdir()
+        (folder / "pack" / "a.png").write_bytes(noise(0))
         self.process = subprocess.Popen(
             program, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1
         )
@@ -80,11 +92,11 @@ class Launcher:
 
 
 @pytest.fixture(scope="session")
-def launcher(tmp_path_factory):
+def launcher(tmp_path_factory, weights):
     """Starts commands as processes of their own, quickly."""
     if not hasattr(os, "fork"):
         pytest.skip("no fork here")
-    launcher = Launcher(tmp_path_factory.mktemp("commands"))
+    launcher = Launcher(tmp_path_factory.mktemp("commands"), weights)
     yield launcher
     launcher.process.stdin.close()
     launcher.process.stdout.close()

@@ -1,12 +1,14 @@
 """Whole commands as processes of their own, without the seconds that each would spend on importing torch.
 
-A program, run with its standard input and output as the line to a test. It has everything imported and forks once for
-each order, a line of JSON; it answers with the child's number. ``{"wait": number}`` is answered with its exit code.
+A program ``launcher.py PACK OUT WEIGHTS``, run with its standard input and output as the line to a test. It upscales
+the pack once, and looks at it, so that everything is imported; then it forks for each order, a line of JSON, and
+answers with the child's number. ``{"wait": number}`` is answered with its exit code.
 """
 
 from __future__ import annotations
 
-import importlib
+import contextlib
+import io
 import json
 import os
 import signal
@@ -17,15 +19,14 @@ from contextlib import suppress
 
 from texup.cli import main
 
-MODULES = [f"texup.cli.{name}" for name in ("check", "inspect", "running.progress", "upscale", "verify")]
-MODULES += [
-    "texup.calls.setup",
-    "texup.checking",
-    "texup.engines.local",
-    "texup.models.loading",
-    "texup.upscaling.survey",
-    "texup.upscaling.pack",
-]
+
+def warm(pack: str, out: str, weights: str) -> None:
+    """Run commands in this process, so that no child imports anything; the threads of them end with them."""
+    model = ["--model", weights, "--device", "cpu"]
+    commands = [["upscale", pack, "-o", out, *model], ["upscale", pack, "-o", out, *model, "--dry-run", "--json"]]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        for command in [*commands, ["check", out, "-v"], ["verify", out, "--json"], ["verify", out]]:
+            main.main(command, standalone_mode=False)
 
 
 def play(order) -> None:
@@ -39,7 +40,7 @@ def play(order) -> None:
         if place is None:
             os.close(number)
         else:
-            way = os.O_RDWR if place.startswith("/dev/") else os.O_WRONLY | os.O_CREAT
+            way = os.O_RDWR if os.path.exists(place) else os.O_WRONLY | os.O_CREAT
             opened = os.open(place, way, 0o666)  # a terminal becomes that of this session
             if opened != number:
                 os.dup2(opened, number)
@@ -68,8 +69,7 @@ def play(order) -> None:
 
 
 def serve() -> None:
-    for name in MODULES:
-        importlib.import_module(name)
+    warm(*sys.argv[1:])
     lines, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     for line in lines:
         order = json.loads(line)

@@ -75,6 +75,11 @@ def pack(tmp_path_factory, wall, disc) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def weights(deep_weights) -> Path:
+    return deep_weights
+
+
 @pytest.fixture
 def command(texup, weights):
     """Upscales a pack without incident and returns its files."""

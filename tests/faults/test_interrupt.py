@@ -18,8 +18,8 @@ from ..builders import write_picture
 
 ROOT = Path(__file__).parents[2]
 MANIFEST = "texup-manifest.jsonl"
-COUNT = 40
-STOP_AT = 15  # textures
+COUNT = 24
+STOP_AT = 9  # textures
 
 # One process loads torch and forks a child for each scenario. A child sends itself its signals from the thread that
 # is about to give a finished file its name. "twice" then never lets that thread go on: the second signal must not wait.
@@ -66,7 +66,7 @@ def scene(tmp_path_factory, weights):
     folder = tmp_path_factory.mktemp("interrupt")
     dice = np.random.default_rng(0)
     for k in range(COUNT):
-        write_picture(folder / "pack" / f"{k % 3}" / f"{k:03}.png", dice.integers(0, 256, (24, 24, 3), np.uint8))
+        write_picture(folder / "pack" / f"{k % 3}" / f"{k:03}.png", dice.integers(0, 256, (12, 12, 3), np.uint8))
     names = ",".join(["whole", *STOPPED])
     done = subprocess.run(
         [sys.executable, "-c", DRIVER.format(stop_at=STOP_AT), names, "--model", weights, *OPTIONS],

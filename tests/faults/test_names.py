@@ -225,7 +225,11 @@ def test_p23_live_progress_is_as_clean(launcher, weights, scene):
     assert "\N{WARNING SIGN}" not in text
 
 
-@pytest.mark.parametrize("name", [*CONTROLS[1:10:2], *(name.encode() for name in UNICODE[:4]), BYTES[0], b"[/x]"])
+FEW = [CONTROLS[1], CONTROLS[9], UNICODE[0].encode(), BYTES[0], b"[/x]"]  # of each kind
+MORE = [*CONTROLS[3:9:2], *(name.encode() for name in UNICODE[1:4])]
+
+
+@pytest.mark.parametrize("name", [*FEW, *(pytest.param(name, marks=pytest.mark.slow) for name in MORE)])
 def test_p23_what_is_asked_for_by_a_hostile_name_is_refused_cleanly(launcher, weights, tmp_path, name):
     """As a pattern of the shell gives it: a pack, a file, a model, an output, a second pack."""
     (tmp_path / "pack").mkdir()

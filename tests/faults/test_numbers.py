@@ -25,6 +25,11 @@ BRIGHT = "bright.png"  # takes three tiles of 32, one of which has a red texel o
 DULL = ("0.png", "1.png", "2.png")
 
 
+@pytest.fixture(scope="module")
+def weights(deep_weights) -> Path:
+    return deep_weights
+
+
 def tree(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in out.glob("*.png")}
 

@@ -31,7 +31,7 @@ NO_PROBE = "from texup.calls import inspection; inspection.PROBE_SECONDS = 0"
 STOPPED = "texup: stopped; what is finished stays, and the same command goes on from there\n"
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 AT_MOST = 5.0  # seconds from a signal to the end
-LINES = 16  # of a command's run, in the default tests
+LINES = 10  # of a command's run, in the default tests
 
 # Sends a signal when the main thread has come to a line of its run, whichever code that line is of.
 AT_LINE = """
@@ -198,7 +198,7 @@ def test_p21_other_commands_end_as_upscale_does(launcher, weights, scene, tmp_pa
     before = {path: path.stat().st_mtime_ns for path in scene.rglob("*")}
     arguments = [part.format(scene) for part in COMMANDS[name]]
     more = ["--model", str(weights), "--overlap", "8"] if arguments[0] == "inspect" else []
-    list(stopped_at(launcher, tmp_path, lambda _: [*arguments, *more], 6, every=True))
+    list(stopped_at(launcher, tmp_path, lambda _: [*arguments, *more], 4, every=True))
     assert {path: path.stat().st_mtime_ns for path in scene.rglob("*")} == before
 
 

@@ -16,9 +16,16 @@ import time
 import texup.calls.setup
 import texup.cli.evaluate
 import texup.cli.finetune
+import texup.cli.inspect
+import texup.cli.interpolate
+import texup.cli.models.converting
+import texup.cli.models.group
 import texup.cli.train
+import texup.cli.upscale
+import texup.cli.usage.refusals
 import texup.evaluation
 import texup.models.interpolate
+import texup.models.loading
 import texup.preview
 import texup.training.finetune
 import texup.training.run.loop

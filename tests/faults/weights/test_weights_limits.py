@@ -24,7 +24,7 @@ UNSAFE = {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
 ADVICE = re.compile(r"weights_only|add_safe_globals|safe_globals|torch\.load|trust|Traceback", re.IGNORECASE)
 RECIPE = 'net = { architecture = "SRVGGNetCompact", num_feat = 4, num_conv = 1 }\nbatch = 2\nlr_patch = 8\n'
 SAMPLE = {  # of each kind some, for the commands beside `models show`
-    "bombs": ("key of 2^60 tuples", "bytearray of 6 GB", "deflated 256 MB", "a flipped bit", "20 MB of lists, legacy"),
+    "bombs": ("key of 2^60 tuples", "bytearray of 6 GB", "deflated 64 MB", "a flipped bit", "20 MB of lists, legacy"),
     "headers": ("overlap", "a million tensors"),
     "nets": ("nan as half", "scale 3^10", "a million features"),
     "strangers": ("Git LFS", "half a zip"),
