@@ -210,15 +210,17 @@ STEPS = {  # where a file's own memory may be short: function -> how often it is
 }
 
 
+@pytest.mark.parametrize("calls", [(1, 4, 5), pytest.param((2, 3), marks=pytest.mark.slow)])
 @pytest.mark.parametrize("step", STEPS)
-def test_p17_a_file_that_memory_does_not_hold_fails_alone(texup, weights, wall, tmp_path, monkeypatch, step):
+def test_p17_a_file_that_memory_does_not_hold_fails_alone(texup, weights, wall, tmp_path, monkeypatch, step, calls):
+    """At the first call, the last, and beyond it; at the others in the long run."""
     for k in range(4):
         write_picture(tmp_path / "in" / f"{k}.png", wall(16, 16, seed=k))
     arguments = ("upscale", tmp_path / "in", "--model", weights, "--overlap", "8", "--device", "cpu", "--quiet")
     assert texup(*arguments, "-o", tmp_path / "whole").code == 0
     module, _, name = step.rpartition(".")
     real = getattr(importlib.import_module(module), name)
-    for k in (1, STEPS[step], STEPS[step] + 1):  # the first, the last, and none
+    for k in calls:
         numbers, out = count(1), tmp_path / str(k)
 
         def short(*arguments, k=k, numbers=numbers, **named):
