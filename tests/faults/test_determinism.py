@@ -101,7 +101,7 @@ def whole(command, pack) -> Path:
     return out
 
 
-@pytest.mark.parametrize(("jobs", "batch"), [(1, "auto"), (2, 5000), (5, 1 << 20)])
+@pytest.mark.parametrize(("jobs", "batch"), [(2, 5000), (5, 1 << 20)])
 def test_p20_threads_and_batches_change_no_byte(command, pack, whole, tmp_path, jobs, batch):
     assert command(pack, tmp_path / "out", "--jobs", jobs, "--batch", batch) == tree(whole)
     assert facts(tmp_path / "out") == facts(whole)
@@ -141,7 +141,7 @@ class Shuffled:
         pass
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))])
 def test_p20_the_order_of_a_folder_changes_no_byte(command, pack, whole, tmp_path, monkeypatch, seed):
     real = os.scandir
     monkeypatch.setattr(os, "scandir", lambda path=".": Shuffled(real(path), seed))
@@ -167,7 +167,7 @@ def test_p20_a_texture_alone_has_the_bytes_that_it_has_in_a_pack(command, pack, 
     }
 
 
-@pytest.mark.parametrize("k", [1, 6, 12])
+@pytest.mark.parametrize("k", [6, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 12))])
 def test_p20_an_interruption_changes_no_byte(command, texup, pack, whole, weights, tmp_path, monkeypatch, k):
     real, calls = Device._forward, []
 

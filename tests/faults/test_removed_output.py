@@ -37,36 +37,50 @@ WAYS = {
 }
 
 
-@pytest.fixture
-def pack(tmp_path):
-    (tmp_path / "pack" / "sub").mkdir(parents=True)
-    for k in range(COUNT):
-        (tmp_path / "pack" / ("sub" if k % 2 else "") / f"{k}.png").write_bytes(noise(k))
-    return tmp_path / "pack"
+@pytest.fixture(scope="module", params=[False, True], ids=["upscaled", "copied"])
+def copied(request) -> bool:
+    """Whether most files of the pack are copied."""
+    return request.param
 
 
-@pytest.mark.parametrize("copied", [False, True])
-@pytest.mark.parametrize("way", WAYS)
-def test_a_run_whose_output_is_removed_stops_at_once_and_the_next_one_works(
-    launcher, weights, pack, tmp_path, way, copied
-):
-    def run(out, before=""):
+@pytest.fixture(scope="module")
+def run(launcher, weights, copied):
+    """Upscales the pack in a folder."""
+
+    def run(folder, out, before=""):
         more = ["--copy-other", "--include", "0.png"] * copied
         command = ["upscale", "pack", "-o", out, "--model", weights, "--overlap", "8", "--jobs", "1", "--json", *more]
-        return launcher.run(*command, cwd=tmp_path, before=before)
+        return launcher.run(*command, cwd=folder, before=before)
 
-    assert run("other")[0] == 0
-    code, said, told = run("out", REMOVED.format(what=WAYS[way]))
+    return run
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory, run):
+    """A folder with a pack, and in ``other`` what an undisturbed run makes of it."""
+    folder = tmp_path_factory.mktemp("removed")
+    (folder / "pack" / "sub").mkdir(parents=True)
+    for k in range(COUNT):
+        (folder / "pack" / ("sub" if k % 2 else "") / f"{k}.png").write_bytes(noise(k))
+    assert run(folder, "other")[0] == 0
+    return folder
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_whose_output_is_removed_stops_at_once_and_the_next_one_works(run, scene, way, copied):
+    out, other, pack = scene / "out", scene / "other", scene / "pack"
+    shutil.rmtree(out, ignore_errors=True)
+    code, said, told = run(scene, "out", REMOVED.format(what=WAYS[way]))
     assert (code, said) == (5, ""), told
     assert told.startswith("texup: error: out")
     assert "run the same command again" in told or "No such file" in told or "cannot be read back" in told
-    code, said, told = run("out")
+    code, said, told = run(scene, "out")
     assert code == 0, told
-    names = [path.relative_to(tmp_path / "out") for path in sorted((tmp_path / "out").rglob("*.png"))]
+    names = [path.relative_to(out) for path in sorted(out.rglob("*.png"))]
     assert names == [path.relative_to(pack) for path in sorted(pack.rglob("*.png"))]
-    assert copied or json.loads((tmp_path / "out" / NAME).read_text().splitlines()[-1])["ended"] is True
+    assert copied or json.loads((out / NAME).read_text().splitlines()[-1])["ended"] is True
     for name in names:
-        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+        assert (out / name).read_bytes() == (other / name).read_bytes()
 
 
 def test_no_write_makes_the_output_anew(tmp_path):
