@@ -315,10 +315,10 @@ def test_p23_texts_of_a_pack_reach_no_terminal(launcher, weights, tmp_path, name
 
 
 UNFORESEEN = """
-from texup.manifest import verification
+from texup.calls import verifying
 def verify(*arguments):
     raise KeyError({text!r} + "x" * 10_000)
-verification.verify = verify
+verifying.verify = verify
 """
 
 

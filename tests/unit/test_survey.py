@@ -125,7 +125,7 @@ def test_policies_are_told_in_words(pack):
         assert items[f"b/{name}.png"].policy.alpha == kind
     assert items["a/grey.png"].reason.startswith("no alpha channel; ")
     chosen = items_of(run_for(pack, edges=("wrap", "clamp")))
-    assert chosen["a/copy.png"].reason == "no alpha channel; ends horizontally, tiles vertically; grain of 0.45"
+    assert chosen["a/copy.png"].reason == "no alpha channel; ends horizontally, tiles vertically; grain of 0.85"
     assert len({items[f"b/{name}.png"].reason.split(";")[0] for name in kinds}) == len(kinds)
     modes = {"a/grey.png": "grey 8 bit", "a/copy.png": "RGB 8 bit", "b/soft.png": "RGBA 8 bit"}
     modes |= {"c/deep.png": "grey 16 bit", "palette.png": "palette RGB 8 bit"}
