@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 import pytest
 
-from texup.cli.options import processing_options
 from texup.cli.usage import settings
+from texup.cli.usage.options import processing_options
 from texup.cli.usage.sections import Sectioned
 
 from .test_sections import all_commands

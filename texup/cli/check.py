@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from texup.cli.console import finding_lines, print_json, report, show
-from texup.cli.options import format_option
+from texup.cli.usage.options import format_option
 from texup.cli.usage.sections import Sectioned
 from texup.errors import ExitCode
 

@@ -13,7 +13,7 @@ import click
 from texup.calls.options import Options
 from texup.cli.console import report
 from texup.cli.gallery import PAGE_OPTIONS, finish, opened_site
-from texup.cli.options import DEVICE_OPTION, TILE_OPTION, format_option
+from texup.cli.usage.options import DEVICE_OPTION, TILE_OPTION, format_option
 from texup.cli.usage.sections import PACK, Sectioned
 from texup.cli.usage.settings import setting
 from texup.cli.usage.values import AutoOrShare, ModelType, Word

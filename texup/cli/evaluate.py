@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from texup.cli.console import is_terminal, print_json, printable, report
-from texup.cli.options import DEVICE_OPTION
+from texup.cli.usage.options import DEVICE_OPTION
 from texup.cli.usage.sections import Sectioned
 from texup.cli.usage.values import ModelType, Word
 from texup.errors import ExitCode, UsageError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from texup.cli.console import print_json, printable, report
-from texup.cli.options import DEVICE_OPTION
+from texup.cli.usage.options import DEVICE_OPTION
 from texup.cli.usage.sections import BLENDING, Sectioned
 from texup.cli.usage.values import ModelType
 from texup.errors import UsageError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from texup.cli.console import is_terminal, report
-from texup.cli.options import DEVICE_OPTION
+from texup.cli.usage.options import DEVICE_OPTION
 from texup.cli.usage.sections import TRAINING, Sectioned
 from texup.cli.usage.values import ModelType, RecipeType
 from texup.pictures import charts

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from texup.cli.console import finding_lines, print_json, report, report_error
-from texup.cli.options import CommandOptions, processing_options
 from texup.cli.running.output_options import SHARD_OPTION, writing_options
+from texup.cli.usage.options import CommandOptions, processing_options
 from texup.cli.usage.sections import PACK, Sectioned
 from texup.cli.usage.settings import setting
 from texup.cli.usage.values import EngineType, PlaceType

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from texup.cli.console import finding_lines, report
-from texup.cli.options import CommandOptions, processing_options
 from texup.cli.running.output_options import writing_options
+from texup.cli.usage.options import CommandOptions, processing_options
 from texup.cli.usage.sections import PACK, Sectioned
 from texup.errors import ExitCode, UsageError
 

@@ -10,7 +10,7 @@ import click
 
 from texup.calls.options import Precision
 from texup.cli.console import print_json, printable
-from texup.cli.options import DEVICE_OPTION
+from texup.cli.usage.options import DEVICE_OPTION
 from texup.cli.usage.sections import Sectioned
 from texup.cli.usage.settings import setting
 from texup.cli.usage.values import ModelType, Word

@@ -1,4 +1,4 @@
-"""Options that commands share which write packs; those of a single texture are in :mod:`texup.cli.options`."""
+"""Options that commands share which write packs; those of a single texture are in :mod:`texup.cli.usage.options`."""
 
 from __future__ import annotations
 
