@@ -93,7 +93,7 @@ def compare(
     site, known = opened_site(place, "compare", page, packs, single_file=single_file)
     with _opened(sources, Options(**options), extra) as (run, plan, rules), Decoders() as decoders:
         studio = Studio(site, decoders.decode, known)
-        comparison = Comparison(run, plan, asked, studio, decoders.decode, rules)
+        comparison = Comparison(run, plan, asked, studio, decode=decoders.decode, rules=rules)
         chosen = sample_of(run, plan, decoders.decode, sample)
         if not chosen:
             raise UsageError(f"{place}: no texture that would be upscaled")

@@ -93,7 +93,7 @@ class Order:
     def pieces(self) -> list[Piece]:
         """Return every tile of every request."""
         return [
-            Piece(self, k, tile, request.model, plane, told_of(request, self.tile))
+            Piece(self, k, tile, model=request.model, plane=plane, told=told_of(request, self.tile))
             for k, (request, plan) in enumerate(zip(self.requests, self.plans, strict=True))
             for tile, plane in zip(plan, cut(request.plane, plan), strict=True)
         ]

@@ -79,7 +79,7 @@ class RayEngine:
         end: Callable[[], None] = lambda: None,
     ) -> Iterator[Outcome]:
         """Yield the outcome of each job as it comes; see ``Engine``. ``start`` is a value that can be pickled."""
-        run = _Run(self._ray, self.crew, Shards(iter(jobs)), self._load(self._kind), start, self._kind)
+        run = _Run(self._ray, self.crew, Shards(iter(jobs)), load=self._load(self._kind), start=start, kind=self._kind)
         try:
             yield from run.outcomes()
         finally:

@@ -224,7 +224,15 @@ def _catalog(values: dict[str, Any], folder: Path) -> Catalog:
             raise WeightsError(f"it names {name}, but has no such model")
     by_scale = _by_scale(values.get("by_scale", {}), by_name)
     share = None if blend is None else float(blend)
-    return Catalog(default, (pair["psnr"], pair["gan"]), share, by_name, by_scale, pixel_art, float(fine))
+    return Catalog(
+        default,
+        (pair["psnr"], pair["gan"]),
+        blend=share,
+        models=by_name,
+        by_scale=by_scale,
+        pixel_art=pixel_art,
+        bfloat16=float(fine),
+    )
 
 
 def _by_scale(table: Any, models: dict[str, CatalogModel]) -> dict[int, str]:

@@ -114,8 +114,17 @@ def _hash(model: CatalogModel) -> str:
 
 def _chosen(model: CatalogModel) -> Link:
     sha256 = _hash(model)
-    load = _OfFile(model, sha256)
-    return Link(model.name, sha256, model.scale, model.channels, *contexts_of(model), _is_told(model), load)
+    context, border = contexts_of(model)
+    return Link(
+        model.name,
+        sha256,
+        scale=model.scale,
+        channels=model.channels,
+        context=context,
+        border=border,
+        told=_is_told(model),
+        load=_OfFile(model, sha256),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +189,16 @@ def _blended(alpha: float) -> Link:
     sha256, name = _hash_of_blend(psnr, gan, alpha), f"{psnr.name}+{gan.name}@{alpha!r}"
     context, border = contexts_of(psnr, gan)
     load = partial(_load_blend, name, sha256, alpha)
-    return Link(name, sha256, psnr.scale, psnr.channels, context, border, _is_told(psnr), load)
+    return Link(
+        name,
+        sha256,
+        scale=psnr.scale,
+        channels=psnr.channels,
+        context=context,
+        border=border,
+        told=_is_told(psnr),
+        load=load,
+    )
 
 
 def _hash_of_blend(psnr: CatalogModel, gan: CatalogModel, alpha: float) -> str:

@@ -82,7 +82,7 @@ def animation_reader(pack: Pack) -> Callable[[str], Animation]:
         if x is None or y is None or w is None or h is None or min(x, y, w - 1, h - 1) < 0:
             raise ValueError("has no texels in x, y, w and h")
         strip, target = (find(found[key].strip(), path, spot) for key in ("from", "to"))
-        return Animation(strip, target, x, y, w, h)
+        return Animation(strip, target, left=x, top=y, width=w, height=h)
 
     return read
 

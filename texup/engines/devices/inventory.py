@@ -53,4 +53,6 @@ def _cpu() -> Place:
     cores = len(usable(0)) if usable else os.cpu_count() or 1
     features = tuple(name for name in _FEATURES if known.get(name))
     precision = pick_precision("auto", torch.device("cpu"))
-    return Place("cpu", str(known.get("cpu_name", "CPU")), precision, memory_budget(), cores, features)
+    return Place(
+        "cpu", str(known.get("cpu_name", "CPU")), precision, free=memory_budget(), cores=cores, features=features
+    )
