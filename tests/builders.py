@@ -36,6 +36,20 @@ from texup.upscaling.starting import start
 EDGES = get_args(Edge)
 
 
+# Run in a process before texup: something happens once so many results have got their names, and no record of the last.
+AT_RESULT = """
+import os, pathlib, shutil
+real, seen = os.replace, []
+def replace(old, new):
+    real(old, new)
+    if str(new).endswith(".png"):
+        seen.append(new)
+        if len(seen) == {count}:
+            {what}
+os.replace = replace
+"""
+
+
 def encoded(pixels, format_="png", **facts) -> bytes:
     """Return a file of pixels (H, W, C); ``facts`` are those of its container."""
     bits = facts.pop("bits", pixels.dtype.itemsize * 8)

@@ -13,25 +13,13 @@ from texup.manifest.history import history_of
 from texup.manifest.journal import Manifest, RunHeader
 from texup.manifest.verification import verify
 
-from ..builders import noise, records_of
+from ..builders import AT_RESULT, noise, records_of
 
 COUNT = 6
 HOURS = 3600.0
 SKEWED = """
 import time
 time.time = lambda real=time.time: real() + {skew}
-"""
-# Killed once its third result has a name and no record yet.
-KILLED = """
-import os
-real, seen = os.replace, []
-def replace(old, new):
-    real(old, new)
-    if str(new).endswith(".png"):
-        seen.append(new)
-        if len(seen) == 3:
-            os._exit(9)
-os.replace = replace
 """
 
 
@@ -58,7 +46,7 @@ def tree(out: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("skew", [5 * HOURS, -5 * HOURS])
 def test_what_a_killed_run_left_is_made_again_whatever_the_clocks_say(upscale, tmp_path, skew):
     assert upscale("whole")[0] == 0
-    assert upscale("out", skew, KILLED)[0] == 9
+    assert upscale("out", skew, AT_RESULT.format(count=3, what="os._exit(9)"))[0] == 9
     for k, path in enumerate(sorted((tmp_path / "pack").rglob("*.*"))):  # other machines may have put them there
         os.utime(path, (time.time() + (k - 3) * HOURS,) * 2)
     done = len(records_of(tmp_path / "out"))
@@ -74,7 +62,7 @@ def test_what_a_killed_run_left_is_made_again_whatever_the_clocks_say(upscale, t
 
 @pytest.mark.parametrize("skew", [5 * HOURS, -5 * HOURS])
 def test_what_the_user_put_there_before_the_run_stays(upscale, tmp_path, skew):
-    assert upscale("out", skew, KILLED.replace("== 3", "== 1"))[0] == 9
+    assert upscale("out", skew, AT_RESULT.format(count=1, what="os._exit(9)"))[0] == 9
     (tmp_path / "out" / "4.png").write_bytes(noise(99))
     os.utime(tmp_path / "out" / "4.png", (time.time() - HOURS,) * 2)
     code, said, _ = upscale("out", skew)

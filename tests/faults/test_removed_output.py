@@ -12,22 +12,11 @@ from texup.files import atomic_write
 from texup.locks import output_lock
 from texup.manifest.history import NAME
 
-from ..builders import noise
+from ..builders import AT_RESULT, noise
 
 COUNT = 6
 
-# When the third result has got its name, what lies there is removed as ``rm -rf`` does it, or all but a late file.
-REMOVED = """
-import os, pathlib, shutil
-real, seen = os.replace, []
-def replace(old, new):
-    real(old, new)
-    if str(new).endswith(".png"):
-        seen.append(new)
-        if len(seen) == 3:
-            {what}
-os.replace = replace
-"""
+# What lies there is removed as ``rm -rf`` does it, or all but a late file.
 WAYS = {
     "all": 'shutil.rmtree("out")',
     "all but the folder": '[shutil.rmtree(e) if e.is_dir() else os.unlink(e) for e in list(os.scandir("out"))]',
@@ -70,7 +59,7 @@ def scene(tmp_path_factory, run):
 def test_a_run_whose_output_is_removed_stops_at_once_and_the_next_one_works(run, scene, way, copied):
     out, other, pack = scene / "out", scene / "other", scene / "pack"
     shutil.rmtree(out, ignore_errors=True)
-    code, said, told = run(scene, "out", REMOVED.format(what=WAYS[way]))
+    code, said, told = run(scene, "out", AT_RESULT.format(count=3, what=WAYS[way]))
     assert (code, said) == (5, ""), told
     assert told.startswith("texup: error: out")
     assert "run the same command again" in told or "No such file" in told or "cannot be read back" in told
