@@ -99,6 +99,15 @@ def _check_places(source: Place, output: Place | None, options: Options) -> None
     is_folder = isinstance(source, StoreUrl) or not (source.suffix.lower() in SUFFIXES or os.path.isfile(source))
     if isinstance(output, StoreUrl) and not is_folder:
         raise UsageError(f"{output}: only folders are upscaled into a store; unpack {source}, or give a folder")
+    check_no_archive(output)
+
+
+def check_no_archive(output: Place | None) -> None:
+    """Refuse an output in a store that is named as an archive.
+
+    Raises:
+        UsageError: it is.
+    """
     if isinstance(output, StoreUrl) and output.parts[-1].lower().endswith(SUFFIXES):
         raise UsageError(f"{output}: an archive cannot be made there; give a folder")
 

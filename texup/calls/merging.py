@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from texup.calls.cloud import Place, name_places
+from texup.calls.cloud import Place, check_no_archive, name_places
 from texup.calls.sending import Sending
 from texup.calls.summary import FileReason
 from texup.calls.tally import Tally
@@ -114,12 +114,10 @@ def merge_shards(outs: Sequence[Place], output: Place, took: Took, *, tell: Tell
 
 def _check_stores(outs: Sequence[Place], output: Place) -> None:
     """Refuse what cannot be done in stores, before anything is asked of them."""
-    if isinstance(output, StoreUrl):
-        if output.parts[-1].lower().endswith(SUFFIXES):
-            raise UsageError(f"{output}: an archive cannot be made there; give a folder")
-        for out in outs:
-            if isinstance(out, StoreUrl):
-                check_apart(out, output)
+    check_no_archive(output)
+    for out in outs:
+        if isinstance(out, StoreUrl) and isinstance(output, StoreUrl):
+            check_apart(out, output)
 
 
 def _opened_parts(outs: Sequence[Place], mirrors: dict[Place, Path], stack: ExitStack, tell: Tell) -> list[Part]:

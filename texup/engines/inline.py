@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from texup.engines.alone import fill
 from texup.engines.batching import Order
 from texup.engines.devices.cards import AnyDevice
 from texup.engines.engine import Job, Plane, Request, Task, drive
@@ -20,11 +21,8 @@ def answer_requests(requests: list[Request], device: AnyDevice) -> list[Plane]:
         TextureError: the net cannot do it on this device.
     """
     order = Order(None, requests, device.tile_of(requests), grid=device.grid)
-    for piece in order.pieces():
-        (result,) = device.upscale(piece.model, [piece.plane], piece.told)
-        if result.plane is None:
-            raise TextureError(PROBLEMS[result.problem or "memory"])
-        piece.put(result.plane)
+    if problem := fill(order, device):
+        raise TextureError(PROBLEMS[problem])
     return order.planes
 
 
