@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures.thread
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -266,6 +268,18 @@ def test_threads_end_with_the_run(nearest_model, unwritten):
     for thread in threads():
         thread.join(60)  # a net ends with its batch
     assert not threads()
+
+
+def test_no_thread_outlives_a_run_that_was_not_cut_short(nearest_model, unwritten, monkeypatch):
+    work = concurrent.futures.thread._worker
+
+    def slow_to_end(*told):
+        work(*told)
+        time.sleep(0.3 if "nets" in threading.current_thread().name else 0)
+
+    monkeypatch.setattr(concurrent.futures.thread, "_worker", slow_to_end)
+    assert len(list(Watched(4).run(LocalEngine(Device([nearest_model(4)], CPU), 2)))) == 4
+    assert not [t.name for t in threading.enumerate() if t.name.startswith("texup")]
 
 
 def order_of(*shapes, tile=16, margin=4):

@@ -64,16 +64,17 @@ class LocalEngine:
         files = ThreadPoolExecutor(self.workers, thread_name_prefix="texup-files")
         nets = ThreadPoolExecutor(self.device.lanes, thread_name_prefix="texup-nets")
         run = _Run(self.device, self.workers, files, nets, start)
-        is_stopped = False
+        is_stopped = is_whole = False
         try:
             with self.device.ready():
                 yield from run.outcomes(iter(jobs))
+            is_whole = True
         except BaseException as error:
             is_stopped = not isinstance(error, Exception | GeneratorExit)
             raise
         finally:
             end()
-            nets.shutdown(wait=False, cancel_futures=True)  # a batch may take a minute, and leaves nothing behind
+            nets.shutdown(wait=is_whole, cancel_futures=True)  # cut short, a batch may take a minute, and is no loss
             files.shutdown(wait=not is_stopped, cancel_futures=True)
             wait([future for future in (*run.reading, *run.finishing) if future.running()], PATIENCE)
 
