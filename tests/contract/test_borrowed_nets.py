@@ -115,6 +115,7 @@ def shown(net, x):
     return result if isinstance(result, torch.Tensor) else result[0]
 
 
+@pytest.mark.thorough
 def test_a_family_loads_and_gives_what_spandrel_does(made, spandrel, tmp_path):
     name, theirs = made
     save_pickle(tmp_path / "net.pth", {"params": theirs.state_dict()})

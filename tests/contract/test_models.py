@@ -168,6 +168,7 @@ def test_an_engine_gives_every_size_its_multiple(through, upscaled, name):
             assert all(side % model.multiple_of == 0 for shape in seen for side in shape[2:])
 
 
+@pytest.mark.thorough
 @each
 def test_a_missing_an_extra_and_a_misshapen_key_are_each_named(name):
     for hyper in ({}, {"batch_norm": False}) if name == "SRResNet" else ({},):

@@ -46,6 +46,7 @@ def variants():
             yield pytest.param(name, hyper, id=label, marks=() if is_largest else pytest.mark.slow)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "hyper"), list(variants()))
 def test_onnxruntime_gives_the_same_for_every_architecture(name, hyper):
     model = build_model(floats(tiny_net(name, **hyper)), name, "")

@@ -43,6 +43,7 @@ def tree(out: Path) -> dict[str, bytes]:
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in found}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("skew", [5 * HOURS, -5 * HOURS])
 def test_what_a_killed_run_left_is_made_again_whatever_the_clocks_say(upscale, tmp_path, skew):
     assert upscale("whole")[0] == 0

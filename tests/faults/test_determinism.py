@@ -242,6 +242,7 @@ def other_process(pack, weights, out, cwd, **environment) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_p20_another_process_in_another_world(pack, whole, weights, tmp_path):
     world = {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "PYTHONHASHSEED": "77", "LC_ALL": "C", "TZ": "Asia/Tokyo"}
     other_process(pack, weights, tmp_path / "out", tmp_path, **world)

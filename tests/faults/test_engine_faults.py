@@ -110,6 +110,7 @@ def assert_near(out, undisturbed):
         np.testing.assert_allclose(found[..., 3:], pixels[..., 3:], atol=1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("batch_pixels", "tile", "kind"),
     [(4096, 48, "cuda"), (1, 48, "torch"), (1 << 15, 512, "numpy"), (4096, 512, "torch")],
@@ -292,6 +293,7 @@ def huge(tmp_path_factory, wall) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS and /proc are Linux's")
 @pytest.mark.parametrize(
     "mebibytes", [220, *(pytest.param(size, marks=pytest.mark.slow) for size in range(140, 540, 40))]

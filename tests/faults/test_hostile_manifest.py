@@ -209,6 +209,7 @@ def forged(out: Path, forge: Callable[[list[dict], Path], bytes]) -> None:
     (out / NAME).write_bytes(forge(lines, out))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("forge", HOSTILE.values(), ids=HOSTILE)
 def test_p24_a_hostile_manifest_changes_nothing_but_what_is_done_again(scene, upscale, texup, tmp_path, forge):
     forged(scene, forge)

@@ -241,6 +241,7 @@ def test_p14_a_truncated_file_is_refused_wherever_it_ends(tmp_path, form):
         refusal(path)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
 @settings(deadline=None, derandomize=True, max_examples=60, suppress_health_check=list(HealthCheck))
 @given(changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=8))

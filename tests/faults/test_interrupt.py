@@ -111,6 +111,7 @@ def assert_goes_on(texup, weights, folder, out):
     assert texup("verify", out).code == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", STOPPED)
 def test_p03_p21_a_signal_ends_the_run_in_order_and_the_next_goes_on(texup, weights, scene, name):
     folder, codes = scene

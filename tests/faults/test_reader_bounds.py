@@ -307,6 +307,7 @@ HOSTILE: list[tuple[Callable[[bytes], object], int, bytes, bytes, bytes]] = [  #
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("read", "size", "unit", "head", "tail"), HOSTILE, ids=[str(row[2]) for row in HOSTILE])
 def test_what_costs_a_reader_most_costs_little(read, size, unit, head, tail):
     data = filled(unit, size, head, tail)

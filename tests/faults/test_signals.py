@@ -128,6 +128,7 @@ def sweep_upscale(launcher, weights, scene, folder, lines, *, every):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("every", [True, False], ids=["any line", "where files are made"])
 def test_p21_a_signal_at_any_moment_leaves_nothing_behind(launcher, weights, scene, tmp_path, every):
     sweep_upscale(launcher, weights, scene, tmp_path, LINES, every=every)

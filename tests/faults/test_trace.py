@@ -159,6 +159,7 @@ def test_the_trace_sees_a_write_a_connection_and_a_program(trace, tmp_path):
     assert any(call.is_done and call.paths[:1] == (str(tmp_path / "home/.netrc"),) for call in seen)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in RUNS])
 def test_p09_p16_a_command_writes_inside_out_only_and_starts_nothing(trace, scene, name):
     code, said, seen = trace(scene, *RUNS[name])

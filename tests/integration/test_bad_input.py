@@ -430,6 +430,7 @@ run()
 """
 
 
+@pytest.mark.thorough
 def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(tmp_path, tiny_weights):
     dice = np.random.default_rng(0)
     (tmp_path / "pack").mkdir()

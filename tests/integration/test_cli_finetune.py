@@ -91,6 +91,7 @@ def test_a_run_is_not_written_over_and_goes_on(texup, pictures, tmp_path):
     assert (tmp_path / "more" / "tiny-psnr-finetuned-finetuned.safetensors").is_file()
 
 
+@pytest.mark.thorough
 def test_a_sharp_net_keeps_the_losses_that_made_it(texup, pictures, tmp_path):
     options = ("--data", pictures / "0", "--val", pictures / "1", "--out", tmp_path / "run", "--iterations", "2")
     result = texup("finetune", "tiny-gan", *options)

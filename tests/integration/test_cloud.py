@@ -487,6 +487,7 @@ def parts(s3, upscale, shards_before) -> list[str]:
     return list(PARTS)
 
 
+@pytest.mark.thorough
 def test_shards_in_stores_become_in_a_store_what_one_run_makes(s3, parts, local, texup):
     found = texup("merge", *reversed(parts), "-o", JOINED, "--json")
     assert (found.code, found.json["counts"], found.json["url"]) == (0, {"copied": 1, "upscaled": 7}, JOINED)
@@ -558,6 +559,7 @@ WRONG = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("what", WRONG)
 def test_shards_of_a_store_that_do_not_fit_are_refused_in_one_line(s3, parts, texup, tmp_path, what):
     harm, chosen, code, said = WRONG[what]

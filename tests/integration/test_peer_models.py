@@ -131,6 +131,7 @@ def test_a_net_of_spandrel_is_shown_converted_and_blended(texup, dat, tmp_path):
     torch.testing.assert_close(whole, half, atol=1e-5, rtol=0)
 
 
+@pytest.mark.thorough
 def test_a_net_with_tables_of_places_is_swept(texup, spandrel, tmp_path, wall):
     module, kind, arguments = NETS["DRCT"]
     with warnings.catch_warnings(action="ignore"):

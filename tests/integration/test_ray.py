@@ -101,6 +101,7 @@ def texup(*arguments, **more):
     )
 
 
+@pytest.mark.thorough
 def test_the_command_makes_the_tree_of_one_machine_in_silence(tmp_path, weights):
     pack = tmp_path / "pack"
     pack.mkdir()

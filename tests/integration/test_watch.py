@@ -122,6 +122,7 @@ def test_files_are_done_as_they_come_and_are_those_of_upscale(watch, texup, dump
     assert len(records(out)) == 4, "nothing is done again"
 
 
+@pytest.mark.thorough
 def test_a_writer_that_is_slow_and_out_of_order(texup, dump, out, tmp_path, catalog):
     for k in range(5):
         put(tmp_path / "made" / ("ui" if k % 2 else ".") / f"{k}.png", noise(k // 2, 24))

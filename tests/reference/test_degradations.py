@@ -226,6 +226,7 @@ def test_bc1_loses_what_the_second_loses(second, textures, gamecube, fits):
     assert np.abs(gap).max() < 0.4
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("colours", "bits"), [(16, 5), (64, 8), (256, 8)])
 def test_palettes_are_as_good_as_the_seconds(second, textures, colours, bits):
     gap = []

@@ -255,6 +255,7 @@ def bench_pairs(name: str) -> list[tuple[np.ndarray, np.ndarray]]:
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "psnr", "ssim"), [("Set5", 28.42, 0.8102), ("Set14", 25.99, 0.7024)])
 def test_bicubic_rows_as_published(name, psnr, ssim):
     theirs = second("srmetrics")

@@ -57,6 +57,7 @@ def test_masks_are_grey_and_reach_black_and_white(kind):
     assert pictures.max() > 245
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_quarter_of_the_side_keeps_the_forms_but_not_all(kind):
     # Below 12 dB a reduced picture would tell nothing of it; a kind always above 45 dB would have nothing to restore.

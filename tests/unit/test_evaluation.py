@@ -365,6 +365,7 @@ def test_the_job_yields_every_picture_through_every_method(write, photo, nets, t
     assert not broken.reason.startswith("d.png")
 
 
+@pytest.mark.thorough
 def test_the_job_gives_the_same_twice_and_each_degradation_of_a_game(write, photo, nets, tmp_path):
     write("pack/a.png", photo())
     runs = [list(evaluate(nets[:1], [tmp_path / "pack"], "game", crop=32, device=CPU)) for _ in range(2)]

@@ -203,6 +203,7 @@ def test_strength_and_gloss_are_no_slopes():
     assert not could_be_slopes(np.dstack([np.full((8, 8), 60), np.full((8, 8), 200)]).astype(np.uint8), "two_channel")
 
 
+@pytest.mark.thorough
 def test_no_colour_of_real_packs_is_taken_for_a_normal_map(shared_packs):
     folders = (shared_packs, shared_packs.parent / "val")
     paths = [path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES]

@@ -83,6 +83,7 @@ def test_every_texel_is_drawn_and_cells_alike():
     assert np.abs(counts / 10_000 - 1 / 6).max() < 0.02
 
 
+@pytest.mark.thorough
 def test_crops_of_a_picture_that_tiles_begin_anywhere():
     _, places = patches(chart(0, 128, 128, (True, False))).draw(4000, 64)
     rows, columns = np.histogram(places[3], 4, (0, 128))[0], np.histogram(places[4], 4, (0, 128))[0]

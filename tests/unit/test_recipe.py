@@ -194,6 +194,7 @@ def test_the_patches_of_the_first_part_may_be_smaller():
     assert recipe_of({"name": "x", "lr_patch": 8}).largest_patch == 8
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_recipe_of_texup_can_be_built(path):
     recipe = load_recipe(path)

@@ -112,6 +112,7 @@ def assert_equal(ours: TrainingRun, theirs: TrainingRun) -> None:
         assert (ours.folder / name).read_bytes() == (theirs.folder / name).read_bytes(), name
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("table", [TINY, FULL], ids=["psnr", "full"])
 @pytest.mark.parametrize(("checks", "stop"), [(50, 3), (2, 5)])
 def test_three_iterations_and_three_more_are_six(run, tmp_path, monkeypatch, table, checks, stop):

@@ -41,6 +41,7 @@ def every(some: int):
     return pytest.mark.parametrize("every", [some, pytest.param(1, marks=pytest.mark.slow)])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", FAULTS)
 @every(17)
 def test_p04_no_temporary_file_is_left_by_a_failing_call(some_scene, fault, every):

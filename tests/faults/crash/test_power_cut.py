@@ -84,6 +84,7 @@ def test_p05_new_folders_are_synced_in_theirs(scene):
         assert any(call.kind == "sync" and call.path == above for call in calls[k:]), calls[k].path
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("writer", "loss"), [("in place", ""), ("in place", "bytes"), ("unsynced", "bytes")])
 def test_p02_the_harness_catches_unsafe_writers(scene_of, writer, loss):
     """One that writes under the final name is caught by a kill, one that does not sync by a power cut."""

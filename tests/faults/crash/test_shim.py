@@ -54,6 +54,7 @@ def system_calls(tmp_path):
     return traced
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["dolphin", pytest.param("minecraft", marks=pytest.mark.slow)])
 def test_p02_the_shim_sees_every_call_that_writes(scene_of, system_calls, name):
     scene = scene_of(name)

@@ -269,6 +269,7 @@ def test_p21_closing_ends_what_hangs_at_once(evil, picture):
     assert all(is_gone(pid) for pid in running)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
 @pytest.mark.parametrize("name", ["good.png", *(f"{kind}-a.png" for kind in HANGING)])
 def test_p04_decoders_do_not_outlive_a_killed_run(tmp_path, evil, picture, name):
@@ -375,6 +376,7 @@ def pack(tmp_path, wall) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_p06_a_run_goes_on_and_the_next_does_not_stumble_again(evil, pack, tmp_path, texup, weights, monkeypatch):
     monkeypatch.setattr("texup.upscaling.pack.Decoders", partial(Decoders, "evil_decoder:decode", 1.0))
     out = tmp_path / "out"

@@ -25,6 +25,7 @@ def fuzzed(folder: Path, count: int, seed: int) -> dict[str, dict[str, int]]:
     return results
 
 
+@pytest.mark.thorough
 def test_p14_damaged_files_load_finite_weights_or_are_refused(tmp_path):
     results = fuzzed(tmp_path, 60, 1)
     assert all(counts["refused"] and counts["loaded"] for counts in results.values())

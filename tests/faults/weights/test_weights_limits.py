@@ -118,11 +118,13 @@ def written(folder: Path, kind: str, names=None) -> list[Path]:
     return paths
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", KINDS)
 def test_p14_hostile_files_are_refused_quickly_in_one_line(measure, place, tmp_path, kind):
     refused(measure, place, [("show", path) for path in written(tmp_path, kind)], UNSAFE)
 
 
+@pytest.mark.thorough
 def test_p14_every_command_refuses_hostile_weights_before_it_writes(measure, place, tmp_path):
     paths = [path for kind, titles in SAMPLE.items() for path in written(tmp_path, kind, titles)]
     assert len(paths) == sum(map(len, SAMPLE.values()))
@@ -137,6 +139,7 @@ def test_p14_every_command_refuses_every_hostile_file(measure, place, tmp_path, 
     refused(measure, place, [(command, path) for path in paths for command in commands(path, place)], {})
 
 
+@pytest.mark.thorough
 def test_p12_no_command_runs_code_from_weights(measure, place, tmp_path):
     canary = tmp_path / "canary"
     titles, names = list(CONTAINERS), list(commands(tmp_path, place))
