@@ -33,8 +33,9 @@ def hatching(sr: Picture, lr: Picture, hr: Picture | None = None) -> float:
 
     In levels of luma, so that it doubles with the contrast of the strokes. A bicubic enlargement has about 0, as have
     sharpened edges of the source. White grain has less than half of what strokes of its deviation have, grain as coarse
-    as strokes nearly as much: it tells nets that draw strokes from nets that do not, and does not rank textures. nan
-    for a source of fewer than 8 texels a side.
+    as strokes nearly as much: it tells nets that draw strokes from nets that do not, and orders textures only roughly
+    (rank correlations of 0.14 to 0.72, 0.54 in the mean, with an eye's order of six times ten results of four nets:
+    ``tests/bench/bench_hatching.py``). nan for a source of fewer than 8 texels a side.
 
     Args:
         sr: the result, (H, W) or (H, W, 3).
