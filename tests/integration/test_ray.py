@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 import logging
@@ -25,7 +24,9 @@ from PIL import Image
 from texup.calls.options import Options, read_engine
 from texup.calls.setup import build_run
 from texup.engines.cluster.joining import join
-from texup.errors import DeviceError, OutputError, UsageError, WeightsError
+from texup.engines.engine import Job
+from texup.engines.ray import RayEngine
+from texup.errors import DeviceError, OutputError, TexupError, UsageError, WeightsError
 from texup.manifest.history import NAME, history_of
 from texup.manifest.verification import verify
 from texup.models.weights import save_weights
@@ -33,10 +34,8 @@ from texup.upscaling.pack import upscale_pack
 
 from ..builders import records_of
 
-pytestmark = [
-    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed"),
-    pytest.mark.filterwarnings("ignore"),  # Ray's own
-]
+ray_errors = pytest.importorskip("ray.exceptions")
+pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own
 ROOT = Path(__file__).parents[2]
 FILES = 60
 SEEDS = range(10)
@@ -233,8 +232,6 @@ class Spoiling:
 
     def __init__(self, loader, code, *, mixed=False, device="cpu"):
         import ray
-
-        from texup.engines.ray import RayEngine
 
         ray.cloudpickle.register_pickle_by_value(sys.modules[type(self).__module__])
         self.loader = loader
@@ -512,18 +509,28 @@ def test_without_ray_one_line_says_what_to_install(monkeypatch, pack, weights, t
 class Deaf:
     """Stands for Ray, which finds no cluster that takes it."""
 
-    tried = False
+    def __init__(self, error):
+        self.error, self.tried = error, False
 
     def is_initialized(self):
         return False
 
     def init(self, **_more):
         self.tried = True
-        raise ConnectionError("Failed to connect to Ray cluster")
+        raise self.error
 
 
-def test_where_nothing_answers_or_no_cluster_takes_this_machine_one_line_says_so():
-    ray = Deaf()
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionError("Failed to connect to Ray cluster"),
+        Exception("The current node timed out during startup"),  # Ray's own, on a busy machine
+        ray_errors.AuthenticationError("no token"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_where_nothing_answers_or_no_cluster_takes_this_machine_one_line_says_so(error):
+    ray = Deaf(error)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(UsageError, match=rf"ray start --address={address}.*RAY_AUTH_MODE=token"):
@@ -533,6 +540,40 @@ def test_where_nothing_answers_or_no_cluster_takes_this_machine_one_line_says_so
     with pytest.raises(UsageError, match=f"nothing answers at {address}"):
         join(ray, address)
     assert not ray.tried
+
+
+class Failing:
+    """Stands for Ray, whose head is lost while a run asks who is there."""
+
+    exceptions = ray_errors
+
+    def __init__(self, moment):
+        self.moment = moment
+
+    def is_initialized(self):
+        return True
+
+    def remote(self, kind):
+        return kind
+
+    def cluster_resources(self):
+        return self.answer("cluster_resources", {"CPU": 1.0})
+
+    def nodes(self):
+        return self.answer("nodes", [])
+
+    def answer(self, moment, found):
+        if moment == self.moment:
+            raise ray_errors.RaySystemError("System error: \n the head does not answer")
+        return found
+
+
+@pytest.mark.parametrize("moment", ["cluster_resources", "nodes"])
+def test_a_cluster_that_is_lost_while_it_is_asked_is_one_line(monkeypatch, tmp_path, moment):
+    monkeypatch.setattr("texup.engines.ray.import_ray", lambda: Failing(moment))
+    job = Job(path="a.png", source=tmp_path, out=tmp_path, target="a.png")
+    with pytest.raises(TexupError, match=r"^the Ray cluster fails: .*the head does not answer; .* the same command"):
+        list(RayEngine(None, lambda _kind: None, "cpu").run(iter([job]), None))
 
 
 @pytest.mark.parametrize("engine", ["spark", "ray://", "ray://host", "ray:head:1", "ray://a b:1"])

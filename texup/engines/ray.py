@@ -9,12 +9,12 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 from texup.engines.cluster.crew import Crew, Member
-from texup.engines.cluster.joining import import_ray, join, kind_of, own_signals
+from texup.engines.cluster.joining import LONGEST, import_ray, join, kind_of, own_signals
 from texup.engines.cluster.shards import Shards
 from texup.engines.cluster.worker import Folders, Load, Start, Trouble, Worker, folders_of
 from texup.engines.engine import Job, Task
@@ -63,12 +63,14 @@ class RayEngine:
         Raises:
             UsageError: Ray is missing, or no cluster answers.
             DeviceError: the cluster has no such device.
+            TexupError: the cluster was lost while it told what it has.
         """
         self._ray = import_ray()
         self._load = load
         with own_signals():
             join(self._ray, address)
-        self._kind = kind_of(device, self._ray.cluster_resources(), address)
+        with _lost_cluster(self._ray):
+            self._kind = kind_of(device, self._ray.cluster_resources(), address)
         self.crew = Crew(mixed=mixed)
         self.device = _Workers(self.crew)
 
@@ -78,13 +80,30 @@ class RayEngine:
         start: Callable[[Job], Task | Outcome],
         end: Callable[[], None] = lambda: None,
     ) -> Iterator[Outcome]:
-        """Yield the outcome of each job as it comes; see ``Engine``. ``start`` is a value that can be pickled."""
+        """Yield the outcome of each job as it comes; see ``Engine``. ``start`` is a value that can be pickled.
+
+        Raises:
+            TexupError: no worker is left, or the cluster itself does not answer any more.
+        """
         run = _Run(self._ray, self.crew, Shards(iter(jobs)), load=self._load(self._kind), start=start, kind=self._kind)
         try:
-            yield from run.outcomes()
+            with _lost_cluster(self._ray):
+                yield from run.outcomes()
         finally:
             end()
             run.dismiss()
+
+
+@contextmanager
+def _lost_cluster(ray: Any) -> Iterator[None]:
+    """Tell in one line what Ray itself cannot do; what workers die of is no error of the cluster."""
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        what = " ".join(str(error).split())[:LONGEST]
+        raise TexupError(
+            f"the Ray cluster fails: {what}; what is finished stays, and the same command goes on"
+        ) from error
 
 
 class _Run:

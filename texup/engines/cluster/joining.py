@@ -76,7 +76,7 @@ def join(ray: Any, address: str | None) -> None:
             if asked != "auto":
                 raise
             ray.init(**alone, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
+    except Exception as error:  # bare ones among them, where a busy machine is slow to answer
         if asked in ("auto", "local"):
             raise UsageError(f"Ray does not start here: {' '.join(str(error).split())[:LONGEST]}") from error
         what = f"no Ray cluster takes this machine at {asked}"
