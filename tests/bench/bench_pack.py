@@ -13,6 +13,7 @@ import shutil
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +32,7 @@ OPTIONS = Options(scale=4, convention="plain")
 
 
 def peer(source: Path, out: Path, model: str, device_name: str) -> None:
-    """Upscale one texture after the other."""
+    """Upscale one texture after the other by torch."""
     device = pick_device(device_name)
     dtype = PRECISIONS[
         "fp32" if device.type == "cpu" else pick_precision("auto", device)
@@ -44,6 +45,17 @@ def peer(source: Path, out: Path, model: str, device_name: str) -> None:
             y = net(x)[0].clamp(0, 1).float().cpu().permute(1, 2, 0).numpy()
         return np.rint(y * 255).astype(np.uint8)
 
+    one_by_one(source, out, run)
+
+
+def one_by_one(source: Path, out: Path, run: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Decode, upscale and encode one texture after the other.
+
+    Args:
+        source: a folder of PNGs.
+        out: where their results go.
+        run: takes and gives (h, w, 3) of 8 bits.
+    """
     for path in sorted(source.rglob("*.png")):
         image = Image.open(path)
         has_alpha = "A" in image.mode or "transparency" in image.info
