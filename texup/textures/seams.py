@@ -40,16 +40,29 @@ def reach(side: int, before: int, after: int, edge: Edge) -> NDArray[np.intp]:
 def pad(plane: NDArray[Sample], margin: tuple[int, int, int, int], edges: Edges) -> NDArray[Sample]:
     """Lay (top, bottom, left, right) texels of what the edges continue with around a plane (H, W, ...)."""
     (height, width), (top, bottom, left, right) = plane.shape[:2], margin
-    rows, columns = reach(height, top, bottom, edges[0]), reach(width, left, right, edges[1])
-    padded = np.empty((len(rows), len(columns), *plane.shape[2:]), plane.dtype)
-    # The middle is copied as it is and only the borders by their numbers, which numpy does ten times as slowly.
+    padded = np.empty((top + height + bottom, left + width + right, *plane.shape[2:]), plane.dtype)
     middle = padded[top : top + height]
     middle[:, left : left + width] = plane
-    middle[:, :left] = plane[:, columns[:left]]
-    middle[:, left + width :] = plane[:, columns[left + width :]]
-    padded[:top] = middle[rows[:top]]
-    padded[top + height :] = middle[rows[top + height :]]
+    columns = middle.swapaxes(0, 1)
+    columns[:left], columns[left + width :] = _beyond(plane.swapaxes(0, 1), left, right, edges[1])
+    padded[:top], padded[top + height :] = _beyond(middle, top, bottom, edges[0])
     return padded
+
+
+def _beyond(lines: NDArray[Sample], before: int, after: int, edge: Edge) -> tuple[NDArray[Sample], NDArray[Sample]]:
+    """Return the lines before the first and after the last, or one that stands for all of them.
+
+    As slices if they reach no further than the plane does, as by their numbers numpy takes twice as long.
+    """
+    if edge == "clamp":
+        return lines[:1], lines[-1:]
+    side = len(lines)
+    if max(before, after) > side:
+        index = reach(side, before, after, edge)
+        return lines[index[:before]], lines[index[before + side :]]
+    if edge == "wrap":
+        return lines[side - before :], lines[:after]
+    return lines[:before][::-1], lines[side - after :][::-1]
 
 
 def detect_edges(pixels: NDArray[np.uint8] | NDArray[np.uint16], *, alpha: bool) -> Edges:
