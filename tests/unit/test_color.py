@@ -20,6 +20,7 @@ from texup.textures.color import (
     to_srgb,
 )
 from texup.textures.planes import Planes, merge
+from texup.textures.products import LARGEST, over_columns, over_rows
 from texup.textures.texture import Container, Texture
 
 from ..builders import EDGES
@@ -319,3 +320,28 @@ def test_over_channels_is_numpys_own(channels, seed):
     plane = noise(5, 7, channels, seed=seed)
     np.testing.assert_array_equal(over_channels(np.maximum, plane), plane.max(axis=2))
     np.testing.assert_allclose(over_channels(np.add, plane), plane.sum(axis=2), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sums", "taps", "step", "width"), [(1, 3, 1, 7), (4, 5, 1, 9), (16, 52, 16, 12), (8, 6, 4, 9000)]
+)
+def test_products_are_sums_of_windows(sums, taps, step, width):
+    weights, plane = noise(sums, taps), noise(taps + 3 * step, width, seed=1)
+    expected = np.concatenate([weights @ plane[first : first + taps] for first in range(0, 3 * step + 1, step)])
+    np.testing.assert_allclose(over_rows(weights, plane, step), expected, rtol=1e-5)
+    np.testing.assert_allclose(over_columns(weights, plane.T, step), expected.T, rtol=1e-5)
+
+
+def test_no_product_is_so_large_that_it_takes_threads(monkeypatch):
+    sizes = []
+    matmul = np.matmul
+
+    def watched(one, other, out):
+        sizes.append(one.shape[-2] * one.shape[-1] * other.shape[-1])
+        return matmul(one, other, out=out)
+
+    monkeypatch.setattr(np, "matmul", watched)
+    for plane in (noise(9, 20000, 1), noise(20000, 9, 1)):
+        blur(plane, 6.0, WRAP)
+        resample(plane, (4 * plane.shape[0], 4 * plane.shape[1]), "bicubic", CLAMP)
+    assert max(sizes) <= LARGEST
