@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from texup.textures.color import area, blur, resample
 from texup.textures.grain.adding import add_grain, balance_grain, content_seed
-from texup.textures.grain.noise import DIRECTIONS, noise_of, spectrum
+from texup.textures.grain.noise import DIRECTIONS, noise_of, period_of
 from texup.textures.grain.roughness import RINGS, contrast_inside, detail, directions, off_edges, surface_grain
 from texup.textures.planes import Planes, merge, split
 from texup.textures.texture import Container, Texture
@@ -109,16 +109,16 @@ def test_balanced_grain_is_whole_levels_that_sum_to_nothing(h, w, scale, height,
 
 
 @FEW
-@given(st.integers(8, 20), st.integers(8, 20), st.sampled_from([2, 3, 4, 8]), st.integers(0, 9))
-def test_noise_has_no_mean_in_any_texel(h, w, scale, seed):
-    for noise in noise_of(range(DIRECTIONS + 1), (h, w), scale, seed).values():
+@given(st.integers(8, 20), st.integers(8, 20), st.sampled_from([2, 3, 4, 8]))
+def test_noise_has_no_mean_in_any_texel(h, w, scale):
+    for noise in (noise_of(kind, (h, w), scale) for kind in range(DIRECTIONS + 1)):
         assert noise.shape == (h * scale, w * scale)
         assert np.abs(area(noise[..., None], scale)).max() < 2e-3
         assert noise.std() == pytest.approx(1, abs=1e-3)
 
 
 def test_noise_lies_above_the_frequencies_of_a_source():
-    noise = noise_of([0], (32, 32), 4, 3)[0]
+    noise = noise_of(0, (32, 32), 4)
     power = np.abs(np.fft.fft2(noise)) ** 2
     radius = np.hypot(np.fft.fftfreq(128)[:, None], np.fft.fftfreq(128)[None]) * 4
     assert power[radius < 0.3].sum() < 0.02 * power.sum()
@@ -129,7 +129,7 @@ def test_noise_lies_above_the_frequencies_of_a_source():
 
 @pytest.mark.parametrize("k", range(DIRECTIONS))
 def test_each_kind_of_streaks_runs_its_way(k):
-    noise = noise_of([k + 1], (32, 32), 4, 3)[k + 1]
+    noise = noise_of(k + 1, (32, 32), 4)
     power = np.abs(np.fft.fft2(noise)) ** 2
     angle = np.arctan2(np.fft.fftfreq(128)[:, None], np.fft.fftfreq(128)[None])
     found = np.angle((power * np.exp(2j * angle)).sum()) / 2
@@ -138,10 +138,25 @@ def test_each_kind_of_streaks_runs_its_way(k):
 
 
 def test_noise_of_a_large_texture_repeats_where_that_fits():
-    assert noise_of([0], (512, 8), 4, 0)[0].shape == (512, 32)
-    assert noise_of([0], (300, 8), 4, 0)[0].shape == (400, 32)
-    assert noise_of([0], (131, 8), 4, 0)[0].shape == (512, 32)  # a prime: cut at the border
-    assert noise_of([0], (40, 8), 16, 0)[0].shape == (320, 128)
+    assert [period_of(side, 4, "wrap") for side in (8, 61, 512, 300)] == [8, 61, 128, 100]
+    assert period_of(131, 4, "wrap") == 128  # a prime: cut at the border
+    assert period_of(40, 16, "wrap") == 20
+
+
+def test_textures_that_do_not_wrap_share_noise_of_a_few_sizes():
+    assert {period_of(side, 4, edge) for side in range(33, 65) for edge in ("clamp", "mirror")} == {64}
+    assert period_of(300, 4, "clamp") == 128
+
+
+def test_textures_of_one_size_take_other_parts_of_their_noise():
+    source = (
+        np.broadcast_to(rough(1, 1, 1), (40, 24, 1)) + np.where(np.indices((40, 24)).sum(0) % 2, 0.03, -0.03)[..., None]
+    )
+    source = source.astype(np.float32)  # alike everywhere, so that only the noise tells places apart
+    first, other = (grained(source, seed=seed) - enlarged(source) for seed in (0, 4 + 40 * 6))
+    assert (first != other).mean() > 0.5
+    rolled = np.roll(first, (-4 * 4, -6 * 4), axis=(0, 1))
+    assert np.abs(rolled - other).max() <= 1.01 / 255
 
 
 # The same everywhere
@@ -151,7 +166,7 @@ def test_the_same_twice_and_in_any_number_of_threads():
     source = rough(40, 24)
     expected = grained(source).tobytes()
     found = []
-    spectrum.cache_clear()
+    noise_of.cache_clear()
     threads = [threading.Thread(target=lambda: found.append(grained(source).tobytes())) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -198,7 +213,7 @@ def test_grit_gets_grain_by_its_contrast_and_the_strength(scale):
 
 def test_what_a_net_drew_itself_is_not_drawn_again():
     source = rough(32, 32)
-    drawn = enlarged(source) + 0.06 * noise_of([0], (32, 32), 4, 5)[0][..., None]
+    drawn = enlarged(source) + 0.06 * noise_of(0, (32, 32), 4)[..., None]
     drawn = np.clip(drawn, 0, 1).astype(np.float32)
     added = add_grain(drawn.copy(), source, 1.0, WRAP, 1) - drawn
     assert added.std() < 0.2 * (grained(source) - enlarged(source)).std()

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from texup.textures.color import Plane, area, blur, resample
-from texup.textures.grain.noise import DIRECTIONS, noise_of
+from texup.textures.grain.noise import DIRECTIONS, noise_of, period_of
 from texup.textures.grain.roughness import (
     contrast_inside,
     detail,
@@ -25,7 +25,7 @@ from texup.textures.grain.roughness import (
     surface_part,
     window_means,
 )
-from texup.textures.seams import Edges
+from texup.textures.seams import Edges, pad
 from texup.textures.texture import Pixels
 
 MIN_SIDE = 8  # fewer texels tell no kind of noise
@@ -36,6 +36,7 @@ FINE_SIGMA = 0.25  # texels: what this blur takes away from a result is the fine
 DRAWN = 0.65  # share of what a net drew that stands for grain
 EVEN_SIGMA = 6.0  # texels over which the strength of grain is evened out
 MOST_EVENED = 2.0  # times its own strength that a place may take over from around it
+SLIGHT = 0.25  # amplitude that no place gives to a kind of noise: then the others have 94 % of its power at least
 DARKEST = 0.005  # brightness below which grain gets weaker than the colour
 BAND = 1 << 16  # pixels of a result that are worked on at once: so many stay in a core's own cache
 
@@ -55,7 +56,7 @@ def add_grain(result: Plane, source: Plane, strength: float, edges: Edges, seed:
         source: (H, W, C) in [0, 1].
         strength: 0 for none, 1 for as much as a surface of the source's roughness holds, up to 2.
         edges: how both go on beyond their borders.
-        seed: decides the noise.
+        seed: decides which part of the noise.
         full: the highest level of the samples that the result will be stored in; grain is whole levels.
 
     Returns:
@@ -117,7 +118,7 @@ def _missing(result: Plane, luma: Plane, wanted: Plane, edges: Edges) -> Plane:
 @lru_cache(maxsize=16)
 def _fine_share(scale: int) -> float:
     """Return which share of its power noise keeps where ``_missing`` looks at the finest of it."""
-    noise = noise_of([0], (16, 16), scale, 0)[0][..., None]
+    noise = noise_of(0, (16, 16), scale)[..., None]
     return round(float(np.var(noise - blur(noise, FINE_SIGMA * scale, ("wrap", "wrap")))), 3)
 
 
@@ -133,14 +134,21 @@ def _running(turned: Plane, scale: int, edges: Edges, seed: int) -> Plane:
     for k in range(DIRECTIONS):
         near = np.maximum(1 - np.abs((place - k + DIRECTIONS / 2) % DIRECTIONS - DIRECTIONS / 2), 0)
         weights.append(share * near / np.sqrt(near**2 + (1 - near) ** 2))
-    kinds = [k for k, weight in enumerate(weights) if weight.any()]
     mixed = np.zeros((h * scale, w * scale), np.float32)
-    for kind, noise in noise_of(kinds, (h, w), scale, seed).items():
-        rows, columns = (np.arange(side) % period for side, period in zip(mixed.shape, noise.shape, strict=True))
-        spread = noise if noise.shape == mixed.shape else noise[rows][:, columns]
-        part = resample(weights[kind], mixed.shape, "bilinear", edges)[..., 0]
-        mixed += np.multiply(part, spread, out=part)
+    for k, weight in enumerate(weights):
+        if weight.max() > SLIGHT:
+            part = resample(weight, mixed.shape, "bilinear", edges)[..., 0]
+            mixed += np.multiply(part, _noise_at(k, (h, w), scale, edges, seed), out=part)
     return mixed
+
+
+def _noise_at(kind: int, size: tuple[int, int], scale: int, edges: Edges, seed: int) -> Plane:
+    """Return the part (H * s, W * s) of a kind of noise that a seed decides about, of whole texels."""
+    rows, columns = (period_of(side, scale, edge) for side, edge in zip(size, edges, strict=True))
+    top, left = seed % rows, seed // rows % columns
+    around = (0, max(0, top + size[0] - rows) * scale, 0, max(0, left + size[1] - columns) * scale)
+    noise = pad(noise_of(kind, (rows, columns), scale), around, ("wrap", "wrap"))
+    return noise[top * scale :, left * scale :][: size[0] * scale, : size[1] * scale]
 
 
 def _tinted(grain: Plane, colour: Plane) -> Plane:

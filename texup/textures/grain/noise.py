@@ -1,12 +1,12 @@
 """Noise for grain: of the frequencies above a source's texels, in a few directions, and without a mean in any texel.
 
-It is a function of its size and its seed alone. All transforms are numpy's, which use one thread, and what they return
-is rounded, so that no last bit of another machine gets into a picture.
+There is one for each kind and size, of which every texture takes another part: to make it takes longer than all else
+about grain. All transforms are numpy's, which use one thread, and what they return is rounded, so that no last bit of
+another machine gets into a picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texup.textures.color import Plane
+from texup.textures.seams import Edge
 
 Waves = NDArray[np.complex64]
 
@@ -25,6 +26,7 @@ FALL = (0.3, 0.55)  # cycles a pixel of the result, which carries 0.5 along its 
 PERIOD = 512  # pixels after which noise may repeat
 LEAST_PERIOD = 16  # texels
 STEPS = 1024  # to which a deviation is rounded
+SEED = 0  # any would do
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,40 +43,50 @@ class Spectrum:
     """Power of the means (rows, columns) over all frequencies that look the same at the texels."""
 
 
-def noise_of(kinds: Collection[int], size: tuple[int, int], scale: int, seed: int) -> dict[int, Plane]:
-    """Return noise without a direction (0), or whose waves run in the ``k``-th of ``DIRECTIONS`` (1 and on).
+@lru_cache(maxsize=96)  # textures of a pack share a few sizes; at most 1 MB each
+def noise_of(kind: int, period: tuple[int, int], scale: int) -> Plane:
+    """Return noise without a direction (0), or whose waves run in the ``kind``-th of ``DIRECTIONS`` (1 and on).
 
-    Each is of deviation 1, all are of the same seed. They have no mean in any texel of the source: of all noise with
-    its spectrum each is that of no means next to what the seed gives. To take the means away as they are would draw
-    the grid of the texels.
+    All kinds are made of the same white noise and have deviation 1. They have no mean in any texel of the source: of
+    all noise with its spectrum each is that of no means next to what the white noise gives. To take the means away as
+    they are would draw the grid of the texels.
 
     Args:
-        kinds: which are wanted.
-        size: (rows, columns) of the source.
+        kind: which is wanted.
+        period: (rows, columns) of texels after which it repeats.
         scale: pixels of the result a texel.
-        seed: decides the noise.
 
     Returns:
-        By kind, float32 (rows * scale, columns * scale), or less of either side: it goes on periodically.
+        float32 (rows * scale, columns * scale), not to be written to.
     """
-    period = (_period(size[0], scale), _period(size[1], scale))
-    generator = np.random.Generator(np.random.PCG64(seed))
-    drawn = generator.standard_normal((period[0] * scale, period[1] * scale), np.float32)
-    # Any norm would do. With the usual one, a factor of 1, numpy 2 leaves 32 bits and takes six times as long.
-    white = np.fft.rfft2(drawn, norm="forward")
-    noise: dict[int, Plane] = {}
-    for kind in sorted(kinds):
-        waves = _shaped(white.astype(np.complex64, copy=False), spectrum(kind, period, scale), scale)
-        plane = np.fft.irfft2(waves, (period[0] * scale, period[1] * scale)).astype(np.float32, copy=False)
-        plane *= np.float32(STEPS) / np.sqrt(np.mean(np.square(plane)))  # the mean is 0
-        noise[kind] = np.rint(plane, out=plane)
-        plane *= np.float32(1 / STEPS)
+    waves = _shaped(_white(period, scale), spectrum(kind, period, scale), scale)
+    plane = np.fft.irfft2(waves, (period[0] * scale, period[1] * scale)).astype(np.float32, copy=False)
+    plane *= np.float32(STEPS) / np.sqrt(np.mean(np.square(plane)))  # the mean is 0
+    noise: Plane = np.rint(plane, out=plane)
+    noise *= np.float32(1 / STEPS)
+    noise.flags.writeable = False
     return noise
 
 
-def _period(side: int, scale: int) -> int:
-    """Return after how many texels noise repeats along a side: all of a short one, else a divisor if there is one."""
+@lru_cache(maxsize=8)  # what all kinds of noise on one size are made of; at most 1 MB each
+def _white(period: tuple[int, int], scale: int) -> Waves:
+    """Return the transform of white noise."""
+    generator = np.random.Generator(np.random.PCG64(SEED))
+    drawn = generator.standard_normal((period[0] * scale, period[1] * scale), np.float32)
+    # Any norm would do. With the usual one, a factor of 1, numpy 2 leaves 32 bits and takes six times as long.
+    white = np.fft.rfft2(drawn, norm="forward").astype(np.complex64, copy=False)
+    white.flags.writeable = False
+    return white
+
+
+def period_of(side: int, scale: int, edge: Edge) -> int:
+    """Return after how many texels noise repeats along a side.
+
+    Where it wraps all of a short one, else a divisor if there is one; elsewhere a power of two, as more sides share it.
+    """
     most = max(PERIOD // scale, LEAST_PERIOD)
+    if edge != "wrap":
+        return min(most, 1 << (side - 1).bit_length())
     if side <= most:
         return side
     return next((period for period in range(most, most // 2, -1) if side % period == 0), most)
@@ -100,7 +112,6 @@ def _folded(half: Waves, size: tuple[int, int]) -> Waves:
     return sums
 
 
-@lru_cache(maxsize=64)  # textures of a pack share a few sizes; at most 6 MB each
 def spectrum(kind: int, size: tuple[int, int], scale: int) -> Spectrum:
     """Return the spectrum of a kind of noise on ``size`` texels, smooth in radius and in direction.
 
