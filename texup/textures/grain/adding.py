@@ -38,7 +38,7 @@ EVEN_SIGMA = 6.0  # texels over which the strength of grain is evened out
 MOST_EVENED = 2.0  # times its own strength that a place may take over from around it
 SLIGHT = 0.25  # amplitude that no place gives to a kind of noise: then the others have 94 % of its power at least
 DARKEST = 0.005  # brightness below which grain gets weaker than the colour
-BAND = 1 << 16  # pixels of a result that are worked on at once: so many stay in a core's own cache
+BAND = 1 << 15  # pixels of a result that are worked on at once: so many stay in a core's own cache
 
 
 def content_seed(pixels: Pixels) -> int:
@@ -82,7 +82,12 @@ def add_grain(result: Plane, source: Plane, strength: float, edges: Edges, seed:
     rows = max(1, BAND // (scale * scale * w)) * scale
     for top in range(0, h * scale, rows):
         part = result[top : top + rows]
-        part += balance_grain(_tinted(grain[top : top + rows], part), part, scale, full)
+        under = _by_place(part, scale)
+        under *= np.float32(full)
+        np.rint(under, out=under)
+        under += balance_grain(_tinted(_by_place(grain[top : top + rows, :, None], scale), under, full), under, full)
+        under /= np.float32(full)
+        _to_rows(under, scale, part)
     return result
 
 
@@ -151,42 +156,42 @@ def _noise_at(kind: int, size: tuple[int, int], scale: int, edges: Edges, seed: 
     return noise[top * scale :, left * scale :][: size[0] * scale, : size[1] * scale]
 
 
-def _tinted(grain: Plane, colour: Plane) -> Plane:
-    """Return grain (H, W) as a change of brightness that keeps the hue, (H, W, C); each channel lies together."""
-    bright = luma_of(colour)[..., 0] + np.float32(DARKEST)
-    channels = np.empty((colour.shape[2], *grain.shape), np.float32)
-    for k in range(len(channels)):  # numpy is slow along so short an axis
-        np.divide(colour[..., k], bright, out=channels[k])
-    channels *= grain
-    return channels.transpose(1, 2, 0)
+def _tinted(grain: Plane, under: Plane, full: int) -> Plane:
+    """Return grain (N, 1, h, w) as levels (N, C, h, w) that keep the hue of those that lie under it."""
+    bright = under.mean(axis=1, keepdims=True)
+    bright += np.float32(DARKEST * full)
+    tinted: Plane = under * (np.float32(full) * grain / bright)
+    return tinted
 
 
-def balance_grain(grain: Plane, under: Plane, scale: int, full: int) -> Plane:
-    """Return grain (H * s, W * s, C) as whole levels that sum to nothing in each ``s`` by ``s`` block.
+def balance_grain(wanted: Plane, under: Plane, full: int) -> Plane:
+    """Return grain (N, C, h, w), changed in place, as whole levels that sum to nothing over the N pixels of each block.
 
-    With the whole levels that lie ``under`` it it never leaves [0, 1]: what would is cut, and the other sign of its
-    block gets weaker by as much. Levels are the steps of the rounded running sum along a block, which ends where it
-    began; each is one of the two around what was wanted.
+    With the whole levels that lie ``under`` it it never leaves 0 to ``full``. Levels are the steps of the rounded
+    running sum along a block, which ends where it began; each is one of the two around what was wanted.
     """
-    wanted, below = (_by_place(plane, scale) for plane in (grain, under))
-    wanted *= np.float32(full)
-    below *= np.float32(full)
-    np.rint(below, out=below)
     wanted -= wanted.mean(axis=0)
-    up = np.maximum(np.minimum(wanted, np.float32(full) - below), 0)
-    down = np.maximum(np.minimum(np.negative(wanted, out=wanted), below, out=wanted), 0, out=wanted)
+    above = under + wanted
+    if above.min() < 0 or above.max() > full:
+        wanted = _held(wanted, under, full)
+    for before, place in pairwise(wanted):  # numpy's own running sum takes ten times as long along this axis
+        np.add(before, place, out=place)
+    sums = np.rint(wanted, out=wanted)
+    sums[-1] = 0
+    sums[1:] -= sums[:-1].copy()
+    return sums
+
+
+def _held(wanted: Plane, under: Plane, full: int) -> Plane:
+    """Return levels that leave no range: what would is cut, and the other sign of its block gets weaker by as much."""
+    up: Plane = np.maximum(np.minimum(wanted, np.float32(full) - under), 0)
+    down = np.maximum(np.minimum(-wanted, under), 0)
     ups, downs = up.sum(axis=0), down.sum(axis=0)
     least = np.minimum(ups, downs)
     up *= least / np.maximum(ups, np.float32(1e-9))
     down *= least / np.maximum(downs, np.float32(1e-9))
     up -= down
-    for before, place in pairwise(up):  # numpy's own running sum takes ten times as long along this axis
-        np.add(before, place, out=place)
-    sums = np.rint(up, out=up)
-    sums[-1] = 0
-    sums[1:] -= sums[:-1].copy()
-    sums /= np.float32(full)
-    return _by_row(sums, scale)
+    return up
 
 
 def _by_place(plane: Plane, scale: int) -> Plane:
@@ -198,10 +203,7 @@ def _by_place(plane: Plane, scale: int) -> Plane:
     return placed.reshape(scale * scale, *placed.shape[2:])
 
 
-def _by_row(placed: Plane, scale: int) -> Plane:
-    """Return pixels by their place in blocks as a plane; the inverse of ``_by_place``."""
-    _, channels, height, width = placed.shape
-    plane = np.empty((height * scale, width * scale, channels), np.float32)
-    for (place, k), values in zip(np.ndindex(scale * scale, channels), placed.reshape(-1, height, width), strict=True):
+def _to_rows(placed: Plane, scale: int, plane: Plane) -> None:
+    """Fill in a plane from its pixels by their place in blocks; the inverse of ``_by_place``."""
+    for (place, k), values in zip(np.ndindex(placed.shape[:2]), placed.reshape(-1, *placed.shape[2:]), strict=True):
         plane[place // scale :: scale, place % scale :: scale, k] = values
-    return plane
