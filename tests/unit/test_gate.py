@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from texup.manifest.gating import SCORES, Gate, GateScores, ScoreName
 from texup.manifest.record import Outcome, Written, line_of, outcome_from, value_of, values_of
 from texup.policy.classify import Policy
-from texup.textures.color import resample
+from texup.textures.color import quantile, resample
 from texup.textures.planes import classify_alpha
 from texup.upscaling.quality.gate import LIMITS, wrong_scores
-from texup.upscaling.quality.scoring import _medians, _percentile, scores_of
+from texup.upscaling.quality.scoring import _medians, scores_of
 
 TORUS = ("wrap", "wrap")
 SHA = "0" * 64
@@ -175,4 +175,4 @@ def test_the_document_has_the_limits():
 def test_medians_and_percentiles_are_numpys(count, percent, seed):
     values = np.random.default_rng(seed).integers(0, 50, (3, count)).astype(np.float32)
     np.testing.assert_array_equal(_medians(values), np.median(values, axis=1))
-    np.testing.assert_allclose(_percentile(values[0], percent), np.percentile(values[0], percent), rtol=1e-5)
+    np.testing.assert_allclose(quantile(values[0], percent / 100), np.percentile(values[0], percent), rtol=1e-5)

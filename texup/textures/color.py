@@ -81,6 +81,18 @@ def over_channels(join: np.ufunc, plane: NDArray[Any]) -> NDArray[Any]:
     return joined
 
 
+def quantile(values: NDArray[np.float32], share: float) -> float:
+    """Return the value that a share of others is below, between two if it lies there.
+
+    For as few as textures have, numpy's own takes five times as long.
+    """
+    values, place = values.ravel(), share * (values.size - 1)
+    first = int(place)
+    both = [first, min(first + 1, values.size - 1)]
+    lower, upper = np.partition(values, both)[both]
+    return float(lower + (upper - lower) * (place - first))
+
+
 def area(plane: Plane, factor: int) -> Plane:
     """Return the means of ``factor`` by ``factor`` blocks."""
     means = over_blocks(np.add, plane, factor)
