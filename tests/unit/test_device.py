@@ -299,6 +299,15 @@ def test_a_cpu_gives_a_plane_the_same_bits_in_any_batch(of_net, tiny_model):
                 np.testing.assert_array_equal(result.plane, one)
 
 
+def test_a_batch_that_is_filled_up_is_not_halved_in_vain(of_net):
+    net = Small(limit=1000)
+    device = Device([of_net(net)], CPU)
+    device.nets[0].is_quick = True
+    assert [result.problem for result in device.upscale(0, planes(4))] == ["memory"] * 4
+    assert net.notes == [CPU_BATCH_PIXELS]
+    assert device.batch_pixels == CPU_BATCH_PIXELS
+
+
 def test_every_net_of_a_chain_is_reached(nearest_model):
     device = Device([nearest_model(4), nearest_model(2)], CPU)
     assert [device.upscale(k, planes(1))[0].plane.shape[0] for k in (0, 1)] == [32, 16]

@@ -212,8 +212,10 @@ class Device:
         with watch_device(self.device):  # not above, where the error's traceback still holds what the net had made
             self.way.save_memory()
             forget_unused(self.device)
-        half = len(batch) // 2
-        self.batch_pixels = min(self.batch_pixels, max(1, half) * batch[0].shape[0] * batch[0].shape[1])
+        texels, half = batch[0].shape[0] * batch[0].shape[1], len(batch) // 2
+        if self.at_once == 1 and len(batch) <= self._count(model, texels):  # fewer would be filled up again
+            return [Upscaled(None, self.precision_of(model), "memory")] * len(batch)
+        self.batch_pixels = min(self.batch_pixels, max(1, half) * texels)
         if half == 0:
             return [Upscaled(None, self.precision_of(model), "memory")]
         return self.upscale(model, batch[:half], told) + self.upscale(model, batch[half:], told)
@@ -242,13 +244,16 @@ class Device:
         """Return about how much memory the largest batch takes."""
         return self.batch_pixels * max(bytes_per_pixel(model, self.precision) for model in self.models)
 
+    def _count(self, model: int, texels: int) -> int:
+        """Return how many planes of so many texels go through a net together, whatever was asked for, or learnt."""
+        if self.models[model].needs.one_at_a_time:
+            return 1
+        is_filled = self.at_once == 1 and self.nets[model].is_quick
+        return max(1, CPU_BATCH_PIXELS // texels) if is_filled else self.at_once
+
     @torch.inference_mode()
     def _run(self, model: int, batch: Sequence[Plane], told: Told) -> list[Upscaled]:
-        count, texels = self.at_once, batch[0].shape[0] * batch[0].shape[1]
-        if self.models[model].needs.one_at_a_time:
-            count = 1
-        elif count == 1 and self.nets[model].is_quick:
-            count = max(1, CPU_BATCH_PIXELS // texels)  # whatever was asked for, or learnt
+        count = self._count(model, batch[0].shape[0] * batch[0].shape[1])
         parts = [[*batch[k : k + count]] for k in range(0, len(batch), count)]
         if self.at_once == 1:  # never fewer, so that all are rounded alike
             parts[-1] += parts[-1][-1:] * (count - len(parts[-1]))
