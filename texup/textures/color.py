@@ -6,7 +6,6 @@ Planes are float32 (H, W, C) in [0, 1]; colour is sRGB-coded unless a name says 
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import combinations
 from math import gcd
 from typing import Any, Literal
 
@@ -29,6 +28,8 @@ BAND = 1 << 16  # samples that are worked on at once
 BLOCK = 16  # texels of an axis that come of one product of matrices
 SUPPORT = 4  # texels that any of the filters reaches beyond a border, at most
 SLACK = np.float32(2 / 255)  # how far out of its neighbours' range a mean may be moved: no one sees it
+HUES = np.array([[1, 0, 0, 1, 1, 0], [0, 1, 0, -1, 0, 1], [0, 0, 1, 0, -1, -1]], np.float32)
+"""Three channels, and the differences of two of them."""
 DRIFT_SIGMA = 1.0  # texels: detail below this size belongs to the net, drift above it to the source
 
 
@@ -282,5 +283,4 @@ def _allowed(means: Plane, moves: Plane, source: Plane, weight: Plane | None, ed
 
 def _channels_and_differences(plane: Plane) -> Plane:
     """Return the channels of a plane, and the differences of two, on which hue depends: (H, W, 1 or 6)."""
-    channels = [plane[..., k : k + 1] for k in range(plane.shape[2])]
-    return np.concatenate([*channels, *(one - other for one, other in combinations(channels, 2))], axis=2)
+    return plane if plane.shape[2] == 1 else plane @ HUES
