@@ -12,6 +12,7 @@ that have no shard. What Ray costs alone against the local engine is in ``bench_
 from __future__ import annotations
 
 import heapq
+import os
 import random
 import statistics
 import struct
@@ -89,7 +90,8 @@ class Nothing:
 def ray_costs() -> tuple[float, float]:
     """Return the seconds that pass for a shard, and those of the driver for a result, by a worker that does nothing."""
     ray, costs = import_ray(), {}
-    join(ray, "local")
+    os.environ["RAY_ADDRESS"] = "local"  # of this machine alone, whatever runs here
+    join(ray, None)
     with tempfile.TemporaryDirectory() as name:
         jobs = pack(Path(name), 1000)
         worker = ray.remote(Worker).remote(lambda cores: Nothing(), len, 1, 1)
