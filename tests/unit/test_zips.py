@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from texup import bounds
@@ -20,7 +20,7 @@ from texup.errors import OutputError, PackError
 from texup.locks import LOCK_NAME
 from texup.packs import zips
 from texup.packs.portability import windows_problem
-from texup.packs.walk import MANIFEST_NAME
+from texup.packs.walk import MANIFEST_NAME, is_litter
 from texup.packs.zips import is_zip, unpack_archive, write_zip
 
 FILES = {
@@ -358,6 +358,7 @@ def contents(path: Path) -> dict[str, bytes] | str:
 
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.dictionaries(st.lists(PARTS, min_size=1, max_size=3).map("/".join), st.binary(max_size=300), max_size=4))
+@example({"EHTHUMBS.DB": b"", "a/b.png": b"b"})  # hypothesis takes names out of the code that happens to be loaded
 def test_any_zip_unpacks_to_its_files_or_is_refused(files):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.zip")
@@ -365,7 +366,8 @@ def test_any_zip_unpacks_to_its_files_or_is_refused(files):
             for name, data in files.items():
                 archive.writestr(name, data)
         found = contents(path)
-        assert found == files or "one name with" in found
+        wanted = {name: data for name, data in files.items() if not any(map(is_litter, name.split("/")))}
+        assert found == wanted or "one name with" in found
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
